@@ -1,0 +1,1 @@
+//! The guide's Rust blocks, compiled and run.

@@ -1,0 +1,1 @@
+//! Who may do what in a database, as pure functions of its settings.

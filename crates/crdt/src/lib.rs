@@ -1,0 +1,1 @@
+//! Values, operations and how the stores of a database merge.

@@ -1,0 +1,183 @@
+//! Staged rows over a snapshot: what the pure layers read and write before a batch is applied.
+//!
+//! Invariant: reading an overlay gives what reading the store would give after its batch.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use crate::seam::{KeyRange, Order, Snapshot, Space, StoreError, Visit};
+
+type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Rows to put and keys to remove, in spaces and in key order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    spaces: BTreeMap<Space, Rows>,
+}
+
+impl Batch {
+    /// Puts a row.
+    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.spaces.entry(space).or_default().insert(key.into(), Some(value.into()));
+    }
+
+    /// Removes a row, if it is there.
+    pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
+        self.spaces.entry(space).or_default().insert(key.into(), None);
+    }
+
+    /// Returns whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.spaces.values().all(BTreeMap::is_empty)
+    }
+
+    /// Returns how many rows are put or removed.
+    pub fn len(&self) -> usize {
+        self.spaces.values().map(BTreeMap::len).sum()
+    }
+
+    /// Returns the sum of the lengths of all keys and values, in bytes.
+    pub fn bytes(&self) -> usize {
+        let row = |(k, v): (&Vec<u8>, &Option<Vec<u8>>)| k.len() + v.as_ref().map_or(0, Vec::len);
+        self.spaces.values().flatten().map(row).sum()
+    }
+
+    /// Iterates over the spaces, each with its rows in key order; `None` removes.
+    #[allow(clippy::type_complexity)]
+    pub fn spaces(
+        &self,
+    ) -> impl Iterator<Item = (Space, impl Iterator<Item = (&[u8], Option<&[u8]>)>)> {
+        self.spaces.iter().map(|(space, rows)| {
+            (*space, rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref())))
+        })
+    }
+
+    fn staged(&self, space: Space, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.spaces.get(&space)?.get(key)
+    }
+}
+
+/// A snapshot with a batch on top that grows.
+pub struct Overlay {
+    base: Arc<dyn Snapshot>,
+    batch: Batch,
+}
+
+impl Overlay {
+    /// Starts an overlay without staged rows.
+    pub fn new(base: Arc<dyn Snapshot>) -> Self {
+        Self { base, batch: Batch::default() }
+    }
+
+    /// Stages a row.
+    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.batch.put(space, key, value);
+    }
+
+    /// Stages the removal of a row.
+    pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
+        self.batch.remove(space, key);
+    }
+
+    /// Returns the staged rows.
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Ends the overlay with what was staged.
+    pub fn into_batch(self) -> Batch {
+        self.batch
+    }
+}
+
+impl Snapshot for Overlay {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.batch.staged(space, key) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.base.get(space, key),
+        }
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        range: KeyRange,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let Some(rows) = self.batch.spaces.get(&space).filter(|rows| !rows.is_empty()) else {
+            return self.base.range(space, range, order, visit);
+        };
+        let bounds = (as_slice(&range.from), as_slice(&range.to));
+        let mut staged: Box<dyn Iterator<Item = _>> = match order {
+            Order::Ascending => Box::new(rows.range::<[u8], _>(bounds)),
+            Order::Descending => Box::new(rows.range::<[u8], _>(bounds).rev()),
+        };
+        let mut merge = Merge { next: staged.next(), staged: &mut *staged, order };
+        let mut stopped = false;
+        self.base.range(space, range.clone(), order, &mut |key, value| {
+            let flow = merge.base_row(key, value, visit);
+            stopped = flow.is_break();
+            flow
+        })?;
+        if !stopped {
+            merge.rest(visit);
+        }
+        Ok(())
+    }
+}
+
+type StagedRow<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
+
+/// Merges staged rows into the rows of the base, both in the same order.
+struct Merge<'a, 'i> {
+    next: Option<StagedRow<'a>>,
+    staged: &'i mut dyn Iterator<Item = StagedRow<'a>>,
+    order: Order,
+}
+
+impl Merge<'_, '_> {
+    fn base_row(&mut self, key: &[u8], value: &[u8], visit: &mut Visit<'_>) -> ControlFlow<()> {
+        while let Some((staged_key, staged)) = self.next {
+            let before = match self.order {
+                Order::Ascending => staged_key.as_slice() < key,
+                Order::Descending => staged_key.as_slice() > key,
+            };
+            let same = staged_key.as_slice() == key;
+            if !before && !same {
+                break;
+            }
+            self.next = self.staged.next();
+            if let Some(staged) = staged {
+                visit(staged_key, staged)?;
+            }
+            if same {
+                return ControlFlow::Continue(());
+            }
+        }
+        visit(key, value)
+    }
+
+    fn rest(&mut self, visit: &mut Visit<'_>) {
+        while let Some((key, staged)) = self.next {
+            self.next = self.staged.next();
+            if let Some(value) = staged
+                && visit(key, value).is_break()
+            {
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    match bound {
+        Bound::Included(key) => Bound::Included(key.as_slice()),
+        Bound::Excluded(key) => Bound::Excluded(key.as_slice()),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}

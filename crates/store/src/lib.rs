@@ -1,0 +1,1 @@
+//! The redb store: one writer thread, group commit, snapshots.

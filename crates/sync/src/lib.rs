@@ -1,0 +1,1 @@
+//! What two peers say until they hold the same entries.

@@ -1,0 +1,1 @@
+//! Links between instances, and the actor that syncs over them.

@@ -1,0 +1,1 @@
+//! An embeddable, replicated database for local-first and peer-to-peer apps.
