@@ -1,7 +1,36 @@
 //! Entries, their canonical bytes, signatures and the graph they form.
+mod cbor;
+mod entry;
+mod graph;
+mod id;
+mod ingest;
+mod key;
+pub mod limits;
 mod memory;
 mod overlay;
+mod parcel;
+mod pending;
+mod random;
+mod row;
 mod seam;
+mod time;
+mod varint;
+mod verdict;
+mod walk;
+#[cfg(feature = "testing")]
+pub mod conformance;
+pub use cbor::CodingError;
+pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
+pub use graph::{Graph, Stored, append};
+pub use id::{DatabaseId, EntryId, ID_LEN, SHORT_ID_LEN, TextError};
+pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
+pub use key::{Domain, KEY_LEN, KeyError, PublicKey, SIGNATURE_LEN, SecretKey, Signature};
 pub use memory::MemoryStore;
 pub use overlay::{Batch, Overlay};
+pub use parcel::{Fault, Parcel, ParcelError, VERIFY_BATCH, Verified, verify};
+pub use pending::{PENDING_MAX_BYTES, Pending, PendingOverflow};
+pub use random::Randomness;
+pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_MAX};
 pub use seam::{Durability, KeyRange, Order, Snapshot, Space, Store, StoreError, Visit};
+pub use time::{Clock, Time};
+pub use verdict::{Refusal, Verdict};

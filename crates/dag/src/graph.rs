@@ -1,0 +1,247 @@
+//! The entries of one database as they rest in a store.
+//!
+//! Invariant: numbers are a topological order; every parent of a stored entry is stored with a
+//! smaller number.
+
+use std::ops::ControlFlow;
+
+use crate::entry::Entry;
+use crate::id::EntryId;
+use crate::overlay::Overlay;
+use crate::parcel::Parcel;
+use crate::row::{self, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
+use crate::seam::{KeyRange, Order, Snapshot, StoreError};
+
+/// A view of one database's graph in a snapshot.
+#[derive(Clone, Copy)]
+pub struct Graph<'a> {
+    rows: &'a dyn Snapshot,
+    database: u32,
+}
+
+/// A stored entry with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in this replica's order.
+    pub number: Number,
+    /// What this replica has worked out.
+    pub local: Local,
+    /// The entry, its signature and those payloads that are held.
+    pub parcel: Parcel,
+}
+
+impl<'a> Graph<'a> {
+    /// Views the database with this local number.
+    pub const fn new(rows: &'a dyn Snapshot, database: u32) -> Self {
+        Self { rows, database }
+    }
+
+    /// Returns the number of an entry, if it is stored.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn number(&self, id: &EntryId) -> Result<Option<Number>, StoreError> {
+        let Some(value) = self.rows.get(row::ids(self.database), id.as_bytes())? else {
+            return Ok(None);
+        };
+        let number = Number::from_key(&value);
+        number
+            .map(Some)
+            .ok_or_else(|| self.damaged(format!("the number of entry {id:?}")))
+    }
+
+    /// Returns the numbers of those of `ids` that are stored, in order.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn numbers(&self, ids: &[EntryId]) -> Result<Vec<Number>, StoreError> {
+        ids.iter()
+            .filter_map(|id| self.number(id).transpose())
+            .collect()
+    }
+
+    /// Returns what is known locally of an entry, without reading its body.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such entry.
+    pub fn local(&self, number: Number) -> Result<Local, StoreError> {
+        let bytes = self.bytes(number)?;
+        Local::decode(number, &mut bytes.as_slice())
+            .map_err(|error| self.damaged(format!("entry number {}: {error}", number.0)))
+    }
+
+    /// Returns what a child needs to know of an entry, if it is stored.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn known(&self, id: &EntryId) -> Result<Option<Known>, StoreError> {
+        let Some(number) = self.number(id)? else {
+            return Ok(None);
+        };
+        let Row { local, entry, .. } = self.row(number, &self.bytes(number)?)?;
+        let Local {
+            standing,
+            generation,
+            epoch,
+            ..
+        } = local;
+        Ok(Some(Known {
+            number,
+            generation,
+            epoch,
+            standing,
+            time: entry.time(),
+        }))
+    }
+
+    /// Returns an entry, its signature and its payloads.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such entry or its row is damaged.
+    pub fn stored(&self, number: Number) -> Result<Stored, StoreError> {
+        let bytes = self.bytes(number)?;
+        self.decoded(number, &bytes)
+    }
+
+    /// Returns an entry without its payloads.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such entry or its row is damaged.
+    pub fn entry(&self, number: Number) -> Result<Entry, StoreError> {
+        Ok(self.row(number, &self.bytes(number)?)?.entry)
+    }
+
+    /// Returns the ids of entries, in the order of `numbers`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when one is not there.
+    pub fn ids(&self, numbers: &[Number]) -> Result<Vec<EntryId>, StoreError> {
+        numbers
+            .iter()
+            .map(|number| Ok(self.entry(*number)?.id()))
+            .collect()
+    }
+
+    /// Returns the number of the newest entry and the head beside it; `None` in an empty graph.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the newest row carries no head.
+    pub fn head(&self) -> Result<Option<(Number, Head)>, StoreError> {
+        let mut last = None;
+        let space = row::entries(self.database);
+        self.rows
+            .range(space, KeyRange::all(), Order::Descending, &mut |key, _| {
+                last = Some(Number::from_key(key));
+                ControlFlow::Break(())
+            })?;
+        let Some(number) = last else { return Ok(None) };
+        let number = number.ok_or_else(|| self.damaged("the key of the newest entry".into()))?;
+        let head = self.local(number)?.head;
+        let missing = || self.damaged(format!("entry number {} has no head", number.0));
+        Ok(Some((number, head.ok_or_else(missing)?)))
+    }
+
+    /// Visits entries in ascending order from `from` on, until `visit` breaks.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn each_from(
+        &self,
+        from: Number,
+        visit: &mut dyn FnMut(Stored) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let range = KeyRange::from(&from.key());
+        let mut failure = None;
+        self.rows.range(
+            row::entries(self.database),
+            range,
+            Order::Ascending,
+            &mut |key, value| {
+                let number =
+                    Number::from_key(key).ok_or_else(|| self.damaged("an entry's key".into()));
+                match number.and_then(|number| self.decoded(number, value)) {
+                    Ok(stored) => visit(stored),
+                    Err(error) => {
+                        failure = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            },
+        )?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn bytes(&self, number: Number) -> Result<Vec<u8>, StoreError> {
+        self.rows
+            .get(row::entries(self.database), &number.key())?
+            .ok_or_else(|| self.damaged(format!("entry number {} is missing", number.0)))
+    }
+
+    fn row(&self, number: Number, bytes: &[u8]) -> Result<Row, StoreError> {
+        row::decode(number, bytes)
+            .map_err(|error| self.damaged(format!("entry number {}: {error}", number.0)))
+    }
+
+    fn decoded(&self, number: Number, bytes: &[u8]) -> Result<Stored, StoreError> {
+        let Row {
+            local,
+            entry,
+            signature,
+            slots,
+        } = self.row(number, bytes)?;
+        let mut payloads = Vec::with_capacity(slots.len());
+        for (section, slot) in slots.into_iter().enumerate() {
+            payloads.push(match slot {
+                Slot::Absent => None,
+                Slot::Inline(payload) => Some(payload),
+                Slot::Beside => {
+                    let key = row::payload_key(number, section);
+                    let payload = self.rows.get(row::payloads(self.database), &key)?;
+                    let what = || format!("payload {section} of entry number {}", number.0);
+                    Some(payload.ok_or_else(|| self.damaged(what()))?)
+                }
+            });
+        }
+        Ok(Stored {
+            number,
+            local,
+            parcel: Parcel {
+                entry,
+                signature,
+                payloads,
+            },
+        })
+    }
+
+    fn damaged(&self, what: String) -> StoreError {
+        StoreError::Corrupt {
+            what: format!("database number {}: {what}", self.database),
+        }
+    }
+}
+
+/// Stages the rows of one entry.
+pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, parcel: &Parcel) {
+    for (section, payload) in parcel.payloads.iter().enumerate() {
+        if let Some(payload) = payload
+            .as_ref()
+            .filter(|bytes| bytes.len() > INLINE_PAYLOAD_MAX)
+        {
+            rows.put(
+                row::payloads(database),
+                row::payload_key(number, section),
+                payload.clone(),
+            );
+        }
+    }
+    rows.put(
+        row::ids(database),
+        parcel.entry.id().as_bytes(),
+        number.key(),
+    );
+    rows.put(
+        row::entries(database),
+        number.key(),
+        row::encode(number, local, parcel),
+    );
+}

@@ -1,0 +1,146 @@
+//! Names of entries and databases: a hash, never a choice.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use thiserror::Error;
+
+/// Length of an id in bytes.
+pub const ID_LEN: usize = 32;
+/// Length of an id's short text form in characters.
+pub const SHORT_ID_LEN: usize = 10;
+
+/// Writes lower-case base32 (RFC 4648 alphabet) without padding: the text form of ids and keys.
+pub(crate) fn text_of(bytes: &[u8; ID_LEN]) -> String {
+    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+}
+
+/// Why a text is not an id or a key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// The text has another length than 32 bytes take in base32.
+    #[error("expected 52 characters of base32, found {0}; copy the whole text")]
+    Length(usize),
+    /// A character is not of the alphabet.
+    #[error("character {0} is not one of a-z and 2-7; copy the text again")]
+    Symbol(usize),
+    /// The bytes are not a usable key.
+    #[error("the text is not a usable public key: {0}")]
+    Key(#[from] crate::key::KeyError),
+}
+
+pub(crate) fn bytes_from_text(text: &str) -> Result<[u8; ID_LEN], TextError> {
+    let length = TextError::Length(text.chars().count());
+    if text.len() != BASE32_NOPAD.encode_len(ID_LEN) {
+        return Err(length);
+    }
+    let foreign = |c: &u8| !matches!(c, b'a'..=b'z' | b'2'..=b'7');
+    if let Some(position) = text.as_bytes().iter().position(foreign) {
+        return Err(TextError::Symbol(position));
+    }
+    let decoded = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes());
+    let bytes = decoded.map_err(|error| TextError::Symbol(error.position))?;
+    bytes.try_into().map_err(|_| length)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; ID_LEN]);
+
+        impl $name {
+            /// Takes the 32 bytes of an id.
+            pub const fn from_bytes(bytes: [u8; ID_LEN]) -> Self {
+                Self(bytes)
+            }
+
+            /// Returns the 32 bytes of the id.
+            pub const fn as_bytes(&self) -> &[u8; ID_LEN] {
+                &self.0
+            }
+
+            /// Returns the first 10 characters of the text form, for people.
+            pub fn short(&self) -> String {
+                let mut text = self.to_string();
+                text.truncate(SHORT_ID_LEN);
+                text
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&text_of(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = TextError;
+
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                bytes_from_text(text).map(Self)
+            }
+        }
+    };
+}
+
+id! {
+    /// Names an entry: the hash of its body. Its text form is 52 characters of base32.
+    EntryId
+}
+id! {
+    /// Names a database: the id of its root entry.
+    DatabaseId
+}
+
+impl DatabaseId {
+    /// Returns the id of the root entry.
+    pub const fn root(&self) -> EntryId {
+        EntryId(self.0)
+    }
+}
+
+impl From<EntryId> for DatabaseId {
+    fn from(root: EntryId) -> Self {
+        Self(root.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_round_trips_and_says_what_is_wrong() {
+        let id = EntryId::from_bytes([7; 32]);
+        let text = id.to_string();
+        assert_eq!(text.len(), 52);
+        assert_eq!(text.parse::<EntryId>().unwrap(), id);
+        assert!(text.starts_with(&id.short()));
+        assert_eq!("abc".parse::<EntryId>(), Err(TextError::Length(3)));
+        let wrong = format!("{}1{}", &text[..5], &text[6..]);
+        assert_eq!(wrong.parse::<EntryId>(), Err(TextError::Symbol(5)));
+    }
+
+    #[test]
+    fn the_alphabet_is_lower_case() {
+        assert!(
+            EntryId::from_bytes([0; 32])
+                .to_string()
+                .chars()
+                .all(|c| c == 'a')
+        );
+        assert!(
+            EntryId::from_bytes([0xff; 32])
+                .to_string()
+                .starts_with("77777777")
+        );
+    }
+}
