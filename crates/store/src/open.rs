@@ -1,0 +1,302 @@
+//! From a directory to an owned, checked file.
+//!
+//! Invariant: a file that is refused was not written to, and a file under its final name has its
+//! format version inside: a new one gets its name only when it is complete.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use redb::{Database, DatabaseError, StorageError};
+use thiserror::Error;
+
+use crate::fault::panic_text;
+use crate::format;
+use crate::owner::Owner;
+
+/// How much memory redb may use for pages, in bytes, unless the options say otherwise.
+pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// The name of the file with the rows.
+pub(crate) const DATA_FILE: &str = "weald.redb";
+/// The name of that file until it is complete.
+const NEW_FILE: &str = "weald.redb.new";
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// How much memory redb may use for pages, in bytes; [`DEFAULT_CACHE_BYTES`] by default.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: DEFAULT_CACHE_BYTES,
+        }
+    }
+}
+
+impl Options {
+    /// Sets how much memory redb may use for pages, in bytes; [`DEFAULT_CACHE_BYTES`] by default.
+    #[must_use]
+    pub const fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+}
+
+/// Why a store could not be opened. Nothing that was stored has changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another instance, of this process or another, has the directory open.
+    #[error("{} is in use by another instance; close it first, or choose another directory", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The store was written by a newer version of this software.
+    #[error("{} has format {found}, and this version reads up to {supported}; update it to open the store", path.display())]
+    NewerFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The newest version that this build reads.
+        supported: u32,
+    },
+    /// The file was not written by this software.
+    #[error("{} is not a weald store ({what}); choose another directory", path.display())]
+    NotWeald {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        what: String,
+    },
+    /// The file is damaged.
+    #[error("{} is damaged ({what}); restore it from a backup, or move it away and sync again from a peer", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The disk is full.
+    #[error("could not {action} at {}: the disk is full; free some space and open again", path.display())]
+    DiskFull {
+        /// What was being done.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the device said.
+        #[source]
+        source: io::Error,
+    },
+    /// The place may not be written to.
+    #[error("could not {action} at {}: {source}; make it writable or choose another directory", path.display())]
+    NotWritable {
+        /// What was being done.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Any other refusal of the device.
+    #[error("could not {action} at {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the device said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn not_weald(path: &Path, what: &str) -> Self {
+        Self::NotWeald {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+
+    pub(crate) fn corrupt(path: &Path, what: impl Display) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            what: what.to_string(),
+        }
+    }
+
+    pub(crate) fn device(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull {
+                action,
+                path,
+                source,
+            },
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                Self::NotWritable {
+                    action,
+                    path,
+                    source,
+                }
+            }
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::corrupt(&path, source)
+            }
+            _ => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
+    pub(crate) fn storage(action: &'static str, path: &Path, error: StorageError) -> Self {
+        match error {
+            StorageError::Io(source) => Self::device(action, path, source),
+            error => Self::corrupt(path, error),
+        }
+    }
+
+    fn database(action: &'static str, path: &Path, error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => Self::InUse {
+                path: path.to_owned(),
+            },
+            DatabaseError::Storage(error) => Self::storage(action, path, error),
+            error => Self::corrupt(path, error),
+        }
+    }
+}
+
+/// An open file, and whether redb had to check all of it because its last owner was killed.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    pub(crate) repaired: bool,
+}
+
+/// How the file is opened: the first time, and again after a failed write.
+pub(crate) type Opener = Box<dyn Fn() -> Result<Opened, DatabaseError> + Send + Sync>;
+
+/// Takes the directory, makes what is missing, checks what is there and opens the file.
+pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Owner, Opener, Opened), OpenError> {
+    create_dir(dir)?;
+    let owner = Owner::take(dir)?;
+    let data = dir.join(DATA_FILE);
+    let side = dir.join(format::FORMAT_FILE);
+    let has_side_file = format::check_side_file(&side)?;
+    let exists = data
+        .try_exists()
+        .map_err(|source| OpenError::device("look for the store", &data, source))?;
+    if exists {
+        check(&data)?;
+    } else {
+        create(dir, &data)?;
+    }
+    if !has_side_file {
+        format::write_side_file(&side)?;
+    }
+    let cache_bytes = options.cache_bytes;
+    let path = data.clone();
+    let opener: Opener = Box::new(move || open_file(&path, cache_bytes));
+    let opened = guarded(&data, || {
+        opener().map_err(|error| OpenError::database("open the store", &data, error))
+    })?;
+    format::check_table(&data, &opened.database)?;
+    Ok((owner, opener, opened))
+}
+
+/// Opens a file that has its name, repairing it when its last owner was killed.
+fn open_file(path: &Path, cache_bytes: usize) -> Result<Opened, DatabaseError> {
+    let repaired = Rc::new(Cell::new(false));
+    let seen = Rc::clone(&repaired);
+    let database = redb::Builder::new()
+        .set_cache_size(cache_bytes)
+        .set_repair_callback(move |_| seen.set(true))
+        .open(path)?;
+    Ok(Opened {
+        database,
+        repaired: repaired.get(),
+    })
+}
+
+/// Looks at an existing file without writing to it.
+fn check(path: &Path) -> Result<(), OpenError> {
+    guarded(path, || {
+        let mut builder = redb::Builder::new();
+        builder.set_cache_size(0);
+        match builder.open_read_only(path) {
+            Ok(file) => format::check_table(path, &file),
+            // Its last owner was killed; only an opening for writing can tell more.
+            Err(DatabaseError::RepairAborted) => Ok(()),
+            Err(DatabaseError::Storage(StorageError::Io(error)))
+                if error.kind() == io::ErrorKind::InvalidData =>
+            {
+                Err(OpenError::not_weald(path, &error.to_string()))
+            }
+            Err(error) => Err(OpenError::database("open the store", path, error)),
+        }
+    })
+}
+
+/// Makes a complete file under another name, then gives it its own.
+fn create(dir: &Path, data: &Path) -> Result<(), OpenError> {
+    let new = dir.join(NEW_FILE);
+    let fail = |source| OpenError::device("create the store", data, source);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    let database = redb::Builder::new()
+        .set_cache_size(0)
+        .create(&new)
+        .map_err(|error| OpenError::database("create the store", data, error))?;
+    format::write_table(&database).map_err(|error| match error {
+        redb::Error::Io(source) => fail(source),
+        error => fail(io::Error::other(error)),
+    })?;
+    drop(database);
+    fs::File::open(&new)
+        .and_then(|file| file.sync_all())
+        .map_err(fail)?;
+    fs::rename(&new, data).map_err(fail)?;
+    sync_dir(dir).map_err(fail)
+}
+
+/// Makes the directory, readable by its owner only.
+fn create_dir(dir: &Path) -> Result<(), OpenError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(dir)
+        .map_err(|source| OpenError::device("create the directory", dir, source))
+}
+
+/// Makes new names in a directory durable, where the system needs that.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(dir)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+/// Turns a panic over bytes that make no sense into an error.
+fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|payload| Err(OpenError::corrupt(path, panic_text(&*payload))))
+}
