@@ -107,23 +107,15 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], CodingError> {
-        let end = self
-            .at
-            .checked_add(len)
-            .ok_or(CodingError::Truncated { at: self.at })?;
+        let end = self.at.checked_add(len).ok_or(CodingError::Truncated { at: self.at })?;
         let taken = self.bytes.get(self.at..end);
-        let taken = taken.ok_or(CodingError::Truncated {
-            at: self.bytes.len(),
-        })?;
+        let taken = taken.ok_or(CodingError::Truncated { at: self.bytes.len() })?;
         self.at = end;
         Ok(taken)
     }
 
     fn big_endian(&mut self, len: usize) -> Result<u64, CodingError> {
-        Ok(self
-            .take(len)?
-            .iter()
-            .fold(0, |n, byte| n << 8 | u64::from(*byte)))
+        Ok(self.take(len)?.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
     }
 
     fn head(&mut self, major: u8, expected: &'static str) -> Result<u64, CodingError> {

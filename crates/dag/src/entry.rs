@@ -39,11 +39,7 @@ impl Section {
     /// Describes `payload` for the store `store`.
     pub fn of(store: impl Into<String>, payload: &[u8]) -> Self {
         let hash = *blake3::hash(payload).as_bytes();
-        Self {
-            store: store.into(),
-            hash,
-            length: payload.len() as u64,
-        }
+        Self { store: store.into(), hash, length: payload.len() as u64 }
     }
 
     /// Returns whether `payload` is what the section names.
@@ -134,10 +130,7 @@ impl Entry {
         writer.array(FIELDS);
         writer.unsigned(FORMAT_VERSION);
         writer.array(fields.parents.len());
-        fields
-            .parents
-            .iter()
-            .for_each(|parent| writer.bytes(parent.as_bytes()));
+        fields.parents.iter().for_each(|parent| writer.bytes(parent.as_bytes()));
         writer.unsigned(fields.time.raw());
         writer.bytes(fields.author.as_bytes());
         writer.unsigned(fields.seq);
@@ -152,11 +145,7 @@ impl Entry {
             Some(nonce) => writer.bytes(nonce),
             None => writer.null(),
         }
-        Ok(Self {
-            id: id_of(&body),
-            body: body.into(),
-            fields,
-        })
+        Ok(Self { id: id_of(&body), body: body.into(), fields })
     }
 
     /// Decodes a body exactly as it was received.
@@ -167,11 +156,7 @@ impl Entry {
         bounded("bytes of body", body.len() as u64, BODY_MAX)?;
         let fields = decode_fields(body)?;
         check(&fields)?;
-        Ok(Self {
-            id: id_of(body),
-            body: body.into(),
-            fields,
-        })
+        Ok(Self { id: id_of(body), body: body.into(), fields })
     }
 
     /// Returns the id: the hash of the body.
@@ -211,10 +196,7 @@ impl Entry {
 
     /// Returns the id of the database that this entry is the root of, if it is a root.
     pub fn roots(&self) -> Option<DatabaseId> {
-        self.fields
-            .nonce
-            .is_some()
-            .then_some(DatabaseId::from(self.id))
+        self.fields.nonce.is_some().then_some(DatabaseId::from(self.id))
     }
 }
 
@@ -226,11 +208,7 @@ fn id_of(body: &[u8]) -> EntryId {
 
 fn bounded(what: &'static str, found: u64, limit: usize) -> Result<(), EntryError> {
     let limit = limit as u64;
-    if found > limit {
-        Err(EntryError::TooMany { what, found, limit })
-    } else {
-        Ok(())
-    }
+    if found > limit { Err(EntryError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 
 fn decode_fields(body: &[u8]) -> Result<Fields, EntryError> {
@@ -242,19 +220,13 @@ fn decode_fields(body: &[u8]) -> Result<Fields, EntryError> {
         return Err(EntryError::NewerVersion { found: version });
     }
     if fields != FIELDS || version != FORMAT_VERSION {
-        return Err(CodingError::Unexpected {
-            at: 0,
-            expected: "an entry of version 1",
-        }
-        .into());
+        return Err(CodingError::Unexpected { at: 0, expected: "an entry of version 1" }.into());
     }
     let count = reader.array("parents")?;
     bounded("parents", count as u64, PARENTS_MAX)?;
     let mut parents = Vec::with_capacity(count);
     for _ in 0..count {
-        parents.push(EntryId::from_bytes(
-            reader.bytes("a parent id of 32 bytes")?,
-        ));
+        parents.push(EntryId::from_bytes(reader.bytes("a parent id of 32 bytes")?));
     }
     let time = Time::from_raw(reader.unsigned("a time")?);
     let author = PublicKey::from_bytes(reader.bytes("an author of 32 bytes")?)?;
@@ -265,29 +237,14 @@ fn decode_fields(body: &[u8]) -> Result<Fields, EntryError> {
     for _ in 0..count {
         sections.push(decode_section(&mut reader)?);
     }
-    let nonce = if reader.null() {
-        None
-    } else {
-        Some(reader.bytes("a nonce of 16 bytes")?)
-    };
+    let nonce = if reader.null() { None } else { Some(reader.bytes("a nonce of 16 bytes")?) };
     reader.end()?;
-    Ok(Fields {
-        parents,
-        time,
-        author,
-        seq,
-        sections,
-        nonce,
-    })
+    Ok(Fields { parents, time, author, seq, sections, nonce })
 }
 
 fn decode_section(reader: &mut Reader<'_>) -> Result<Section, EntryError> {
     if reader.array("a section")? != 3 {
-        return Err(CodingError::Unexpected {
-            at: 0,
-            expected: "sections of three fields",
-        }
-        .into());
+        return Err(CodingError::Unexpected { at: 0, expected: "sections of three fields" }.into());
     }
     let store = reader.text("a store name")?;
     bounded("bytes of store name", store.len() as u64, STORE_NAME_MAX)?;
@@ -309,20 +266,14 @@ fn check(fields: &Fields) -> Result<(), EntryError> {
         return Err(EntryError::Order { what: "sections" });
     }
     if fields.parents.is_empty() != fields.nonce.is_some() {
-        return Err(EntryError::Nonce {
-            parents: fields.parents.len(),
-        });
+        return Err(EntryError::Nonce { parents: fields.parents.len() });
     }
     let mut total = 0u64;
     for section in &fields.sections {
         if section.store.is_empty() {
             return Err(EntryError::EmptyStoreName);
         }
-        bounded(
-            "bytes of store name",
-            section.store.len() as u64,
-            STORE_NAME_MAX,
-        )?;
+        bounded("bytes of store name", section.store.len() as u64, STORE_NAME_MAX)?;
         bounded("bytes in one section", section.length, PAYLOAD_MAX)?;
         total += section.length;
     }

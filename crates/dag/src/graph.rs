@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::entry::Entry;
 use crate::id::EntryId;
+use crate::ingest::Known;
 use crate::overlay::Overlay;
 use crate::parcel::Parcel;
 use crate::row::{self, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
@@ -45,9 +46,7 @@ impl<'a> Graph<'a> {
             return Ok(None);
         };
         let number = Number::from_key(&value);
-        number
-            .map(Some)
-            .ok_or_else(|| self.damaged(format!("the number of entry {id:?}")))
+        number.map(Some).ok_or_else(|| self.damaged(format!("the number of entry {id:?}")))
     }
 
     /// Returns the numbers of those of `ids` that are stored, in order.
@@ -55,9 +54,7 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// Any [`StoreError`].
     pub fn numbers(&self, ids: &[EntryId]) -> Result<Vec<Number>, StoreError> {
-        ids.iter()
-            .filter_map(|id| self.number(id).transpose())
-            .collect()
+        ids.iter().filter_map(|id| self.number(id).transpose()).collect()
     }
 
     /// Returns what is known locally of an entry, without reading its body.
@@ -79,19 +76,8 @@ impl<'a> Graph<'a> {
             return Ok(None);
         };
         let Row { local, entry, .. } = self.row(number, &self.bytes(number)?)?;
-        let Local {
-            standing,
-            generation,
-            epoch,
-            ..
-        } = local;
-        Ok(Some(Known {
-            number,
-            generation,
-            epoch,
-            standing,
-            time: entry.time(),
-        }))
+        let Local { standing, generation, epoch, .. } = local;
+        Ok(Some(Known { number, generation, epoch, standing, time: entry.time() }))
     }
 
     /// Returns an entry, its signature and its payloads.
@@ -116,10 +102,7 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] when one is not there.
     pub fn ids(&self, numbers: &[Number]) -> Result<Vec<EntryId>, StoreError> {
-        numbers
-            .iter()
-            .map(|number| Ok(self.entry(*number)?.id()))
-            .collect()
+        numbers.iter().map(|number| Ok(self.entry(*number)?.id())).collect()
     }
 
     /// Returns the number of the newest entry and the head beside it; `None` in an empty graph.
@@ -129,11 +112,10 @@ impl<'a> Graph<'a> {
     pub fn head(&self) -> Result<Option<(Number, Head)>, StoreError> {
         let mut last = None;
         let space = row::entries(self.database);
-        self.rows
-            .range(space, KeyRange::all(), Order::Descending, &mut |key, _| {
-                last = Some(Number::from_key(key));
-                ControlFlow::Break(())
-            })?;
+        self.rows.range(space, KeyRange::all(), Order::Descending, &mut |key, _| {
+            last = Some(Number::from_key(key));
+            ControlFlow::Break(())
+        })?;
         let Some(number) = last else { return Ok(None) };
         let number = number.ok_or_else(|| self.damaged("the key of the newest entry".into()))?;
         let head = self.local(number)?.head;
@@ -183,12 +165,7 @@ impl<'a> Graph<'a> {
     }
 
     fn decoded(&self, number: Number, bytes: &[u8]) -> Result<Stored, StoreError> {
-        let Row {
-            local,
-            entry,
-            signature,
-            slots,
-        } = self.row(number, bytes)?;
+        let Row { local, entry, signature, slots } = self.row(number, bytes)?;
         let mut payloads = Vec::with_capacity(slots.len());
         for (section, slot) in slots.into_iter().enumerate() {
             payloads.push(match slot {
@@ -202,46 +179,21 @@ impl<'a> Graph<'a> {
                 }
             });
         }
-        Ok(Stored {
-            number,
-            local,
-            parcel: Parcel {
-                entry,
-                signature,
-                payloads,
-            },
-        })
+        Ok(Stored { number, local, parcel: Parcel { entry, signature, payloads } })
     }
 
     fn damaged(&self, what: String) -> StoreError {
-        StoreError::Corrupt {
-            what: format!("database number {}: {what}", self.database),
-        }
+        StoreError::Corrupt { what: format!("database number {}: {what}", self.database) }
     }
 }
 
 /// Stages the rows of one entry.
 pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, parcel: &Parcel) {
     for (section, payload) in parcel.payloads.iter().enumerate() {
-        if let Some(payload) = payload
-            .as_ref()
-            .filter(|bytes| bytes.len() > INLINE_PAYLOAD_MAX)
-        {
-            rows.put(
-                row::payloads(database),
-                row::payload_key(number, section),
-                payload.clone(),
-            );
+        if let Some(payload) = payload.as_ref().filter(|bytes| bytes.len() > INLINE_PAYLOAD_MAX) {
+            rows.put(row::payloads(database), row::payload_key(number, section), payload.clone());
         }
     }
-    rows.put(
-        row::ids(database),
-        parcel.entry.id().as_bytes(),
-        number.key(),
-    );
-    rows.put(
-        row::entries(database),
-        number.key(),
-        row::encode(number, local, parcel),
-    );
+    rows.put(row::ids(database), parcel.entry.id().as_bytes(), number.key());
+    rows.put(row::entries(database), number.key(), row::encode(number, local, parcel));
 }

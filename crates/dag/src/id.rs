@@ -131,16 +131,7 @@ mod tests {
 
     #[test]
     fn the_alphabet_is_lower_case() {
-        assert!(
-            EntryId::from_bytes([0; 32])
-                .to_string()
-                .chars()
-                .all(|c| c == 'a')
-        );
-        assert!(
-            EntryId::from_bytes([0xff; 32])
-                .to_string()
-                .starts_with("77777777")
-        );
+        assert!(EntryId::from_bytes([0; 32]).to_string().chars().all(|c| c == 'a'));
+        assert!(EntryId::from_bytes([0xff; 32]).to_string().starts_with("77777777"));
     }
 }

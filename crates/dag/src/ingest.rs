@@ -105,16 +105,9 @@ pub fn admit(
 }
 
 fn judge_time(time: Time, parents: Vec<Known>, wall_millis: u64) -> Admission {
-    let latest = parents
-        .iter()
-        .map(|parent| parent.time)
-        .max()
-        .unwrap_or(Time::ZERO);
+    let latest = parents.iter().map(|parent| parent.time).max().unwrap_or(Time::ZERO);
     if !parents.is_empty() && time <= latest {
-        return Admission::Refused(GraphRefusal::TimeNotAfterParent {
-            time,
-            parent: latest,
-        });
+        return Admission::Refused(GraphRefusal::TimeNotAfterParent { time, parent: latest });
     }
     let soon = Time::from_millis(wall_millis.saturating_add(CLOCK_AHEAD_MAX_MS));
     let least = latest.next().unwrap_or(latest);
@@ -123,8 +116,5 @@ fn judge_time(time: Time, parents: Vec<Known>, wall_millis: u64) -> Admission {
     }
     let above = parents.iter().map(|parent| parent.generation + 1);
     let generation = above.max().unwrap_or(0);
-    Admission::Admitted(Place {
-        parents,
-        generation,
-    })
+    Admission::Admitted(Place { parents, generation })
 }

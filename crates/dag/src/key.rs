@@ -231,14 +231,8 @@ mod tests {
         let mut above = FIELD_PRIME;
         above[0] += 3;
         assert_eq!(PublicKey::from_bytes(above), Err(KeyError::NonCanonical));
-        assert_eq!(
-            PublicKey::from_bytes(FIELD_PRIME),
-            Err(KeyError::NonCanonical)
-        );
-        assert_eq!(
-            PublicKey::from_bytes([0xff; 32]),
-            Err(KeyError::NonCanonical)
-        );
+        assert_eq!(PublicKey::from_bytes(FIELD_PRIME), Err(KeyError::NonCanonical));
+        assert_eq!(PublicKey::from_bytes([0xff; 32]), Err(KeyError::NonCanonical));
     }
 
     #[test]

@@ -26,11 +26,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
-        let spaces = self
-            .spaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Arc::new(MemorySnapshot { spaces }))
     }
 
@@ -56,11 +52,7 @@ struct MemorySnapshot {
 
 impl Snapshot for MemorySnapshot {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self
-            .spaces
-            .get(&space)
-            .and_then(|rows| rows.get(key))
-            .map(|value| value.to_vec()))
+        Ok(self.spaces.get(&space).and_then(|rows| rows.get(key)).map(|value| value.to_vec()))
     }
 
     fn range(

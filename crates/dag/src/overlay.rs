@@ -19,18 +19,12 @@ pub struct Batch {
 impl Batch {
     /// Puts a row.
     pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.spaces
-            .entry(space)
-            .or_default()
-            .insert(key.into(), Some(value.into()));
+        self.spaces.entry(space).or_default().insert(key.into(), Some(value.into()));
     }
 
     /// Removes a row, if it is there.
     pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.spaces
-            .entry(space)
-            .or_default()
-            .insert(key.into(), None);
+        self.spaces.entry(space).or_default().insert(key.into(), None);
     }
 
     /// Returns whether nothing is to be done.
@@ -55,11 +49,7 @@ impl Batch {
         &self,
     ) -> impl Iterator<Item = (Space, impl Iterator<Item = (&[u8], Option<&[u8]>)>)> {
         self.spaces.iter().map(|(space, rows)| {
-            (
-                *space,
-                rows.iter()
-                    .map(|(key, value)| (key.as_slice(), value.as_deref())),
-            )
+            (*space, rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref())))
         })
     }
 
@@ -77,10 +67,7 @@ pub struct Overlay {
 impl Overlay {
     /// Starts an overlay without staged rows.
     pub fn new(base: Arc<dyn Snapshot>) -> Self {
-        Self {
-            base,
-            batch: Batch::default(),
-        }
+        Self { base, batch: Batch::default() }
     }
 
     /// Stages a row.
@@ -122,12 +109,7 @@ impl Snapshot for Overlay {
         if range.is_empty() {
             return Ok(());
         }
-        let Some(rows) = self
-            .batch
-            .spaces
-            .get(&space)
-            .filter(|rows| !rows.is_empty())
-        else {
+        let Some(rows) = self.batch.spaces.get(&space).filter(|rows| !rows.is_empty()) else {
             return self.base.range(space, range, order, visit);
         };
         let bounds = (as_slice(&range.from), as_slice(&range.to));
@@ -135,18 +117,13 @@ impl Snapshot for Overlay {
             Order::Ascending => Box::new(rows.range::<[u8], _>(bounds)),
             Order::Descending => Box::new(rows.range::<[u8], _>(bounds).rev()),
         };
-        let mut merge = Merge {
-            next: staged.next(),
-            staged: &mut *staged,
-            order,
-        };
+        let mut merge = Merge { next: staged.next(), staged: &mut *staged, order };
         let mut stopped = false;
-        self.base
-            .range(space, range.clone(), order, &mut |key, value| {
-                let flow = merge.base_row(key, value, visit);
-                stopped = flow.is_break();
-                flow
-            })?;
+        self.base.range(space, range.clone(), order, &mut |key, value| {
+            let flow = merge.base_row(key, value, visit);
+            stopped = flow.is_break();
+            flow
+        })?;
         if !stopped {
             merge.rest(visit);
         }

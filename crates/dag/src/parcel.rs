@@ -84,17 +84,10 @@ impl Verified {
         payloads: Vec<Vec<u8>>,
         key: &SecretKey,
     ) -> Result<Self, EntryError> {
-        let entry = Entry::encode(Fields {
-            author: key.public(),
-            ..fields
-        })?;
+        let entry = Entry::encode(Fields { author: key.public(), ..fields })?;
         let signature = key.sign(Domain::Entry, entry.id().as_bytes());
         let payloads = payloads.into_iter().map(Some).collect();
-        Ok(Self(Parcel {
-            entry,
-            signature,
-            payloads,
-        }))
+        Ok(Self(Parcel { entry, signature, payloads }))
     }
 
     /// Returns the parcel.
@@ -122,21 +115,11 @@ impl Parcel {
         let id = self.entry.id();
         let (found, expected) = (self.payloads.len(), self.entry.sections().len());
         if found != expected {
-            return Err(Fault::Count {
-                id,
-                found,
-                expected,
-            });
+            return Err(Fault::Count { id, found, expected });
         }
         for (section, payload) in self.entry.sections().iter().zip(&self.payloads) {
-            if payload
-                .as_ref()
-                .is_some_and(|payload| !section.is_of(payload))
-            {
-                return Err(Fault::Payload {
-                    id,
-                    store: section.store.clone(),
-                });
+            if payload.as_ref().is_some_and(|payload| !section.is_of(payload)) {
+                return Err(Fault::Payload { id, store: section.store.clone() });
             }
         }
         Ok(())
@@ -155,12 +138,7 @@ impl Parcel {
         out.extend_from_slice(self.signature.as_bytes());
         for payload in &self.payloads {
             // Zero means that it does not come along, so lengths are one up.
-            varint::put(
-                out,
-                payload
-                    .as_ref()
-                    .map_or(0, |payload| payload.len() as u64 + 1),
-            );
+            varint::put(out, payload.as_ref().map_or(0, |payload| payload.len() as u64 + 1));
             out.extend_from_slice(payload.as_deref().unwrap_or_default());
         }
     }
@@ -180,11 +158,7 @@ impl Parcel {
                 length => Some(varint::take_bytes(bytes, length - 1)?.to_vec()),
             });
         }
-        Ok(Self {
-            entry,
-            signature,
-            payloads,
-        })
+        Ok(Self { entry, signature, payloads })
     }
 }
 
@@ -203,9 +177,7 @@ pub fn verify(parcels: Vec<Parcel>, seed: [u8; 32]) -> Vec<Result<Verified, Faul
         let all_signed = verifier.verify(&mut randomness).is_ok();
         verdicts.extend(chunk.into_iter().map(|parcel| {
             if !all_signed && item(&parcel).verify_single().is_err() {
-                return Err(Fault::Signature {
-                    id: parcel.entry.id(),
-                });
+                return Err(Fault::Signature { id: parcel.entry.id() });
             }
             parcel.check_payloads().map(|()| Verified(parcel))
         }));

@@ -39,12 +39,7 @@ pub struct Pending {
 impl Pending {
     /// Holds at most `limit` bytes of parcels.
     pub const fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            bytes: 0,
-            parcels: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-        }
+        Self { limit, bytes: 0, parcels: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 
     /// Keeps a parcel until one of `missing` is stored; it is then to be judged again.
@@ -64,13 +59,7 @@ impl Pending {
         for parent in missing {
             self.waiting.entry(*parent).or_default().insert(id);
         }
-        self.parcels.insert(
-            id,
-            Waiting {
-                parcel,
-                missing: missing.to_vec(),
-            },
-        );
+        self.parcels.insert(id, Waiting { parcel, missing: missing.to_vec() });
         Ok(())
     }
 
@@ -104,10 +93,7 @@ impl Pending {
 
     /// Returns the parents that are waited for and do not wait themselves.
     pub fn missing(&self) -> impl Iterator<Item = EntryId> {
-        self.waiting
-            .keys()
-            .filter(|id| !self.parcels.contains_key(id))
-            .copied()
+        self.waiting.keys().filter(|id| !self.parcels.contains_key(id)).copied()
     }
 
     /// Returns whether the entry waits here.

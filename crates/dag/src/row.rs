@@ -123,16 +123,12 @@ impl Local {
         varint::put(out, self.generation);
         varint::put(out, self.epoch);
         varint::put(out, self.parents.len() as u64);
-        self.parents
-            .iter()
-            .for_each(|parent| varint::put(out, number.0 - parent.0));
+        self.parents.iter().for_each(|parent| varint::put(out, number.0 - parent.0));
         if let Some(head) = &self.head {
             varint::put(out, head.clock.raw());
             varint::put(out, head.needed);
             varint::put(out, head.tips.len() as u64);
-            head.tips
-                .iter()
-                .for_each(|tip| varint::put(out, number.0 - tip.0));
+            head.tips.iter().for_each(|tip| varint::put(out, number.0 - tip.0));
         }
     }
 
@@ -146,19 +142,9 @@ impl Local {
         } else {
             let clock = Time::from_raw(varint::take(bytes)?);
             let needed = varint::take(bytes)?;
-            Some(Head {
-                clock,
-                needed,
-                tips: take_numbers(number, TIPS_MAX, bytes)?,
-            })
+            Some(Head { clock, needed, tips: take_numbers(number, TIPS_MAX, bytes)? })
         };
-        Ok(Self {
-            standing: Standing::from_flags(flags),
-            generation,
-            epoch,
-            parents,
-            head,
-        })
+        Ok(Self { standing: Standing::from_flags(flags), generation, epoch, parents, head })
     }
 }
 
@@ -169,16 +155,11 @@ fn take_numbers(
     bytes: &mut &[u8],
 ) -> Result<Vec<Number>, CodingError> {
     let count = varint::take_length(bytes, limit)?;
-    let wrong = CodingError::Unexpected {
-        at: 0,
-        expected: "a number of an earlier entry",
-    };
+    let wrong = CodingError::Unexpected { at: 0, expected: "a number of an earlier entry" };
     let mut numbers = Vec::with_capacity(count.min(bytes.len()));
     for _ in 0..count {
         let back = varint::take(bytes)?;
-        numbers.push(Number(
-            number.0.checked_sub(back).ok_or_else(|| wrong.clone())?,
-        ));
+        numbers.push(Number(number.0.checked_sub(back).ok_or_else(|| wrong.clone())?));
     }
     Ok(numbers)
 }
@@ -234,21 +215,12 @@ pub(crate) fn decode(number: Number, mut bytes: &[u8]) -> Result<Row, ParcelErro
                 Slot::Inline(varint::take_bytes(&mut bytes, length)?.to_vec())
             }
             _ => {
-                return Err(CodingError::Unexpected {
-                    at: 0,
-                    expected: "a payload's place",
-                }
-                .into());
+                return Err(CodingError::Unexpected { at: 0, expected: "a payload's place" }.into());
             }
         });
     }
     match bytes.len() {
-        0 => Ok(Row {
-            local,
-            entry,
-            signature,
-            slots,
-        }),
+        0 => Ok(Row { local, entry, signature, slots }),
         extra => Err(CodingError::Trailing { extra }.into()),
     }
 }

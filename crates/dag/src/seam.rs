@@ -55,34 +55,22 @@ pub struct KeyRange {
 impl KeyRange {
     /// Covers every key of a space.
     pub const fn all() -> Self {
-        Self {
-            from: Bound::Unbounded,
-            to: Bound::Unbounded,
-        }
+        Self { from: Bound::Unbounded, to: Bound::Unbounded }
     }
 
     /// Covers the keys that start with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Self {
-        Self {
-            from: Bound::Included(prefix.to_vec()),
-            to: after_prefix(prefix),
-        }
+        Self { from: Bound::Included(prefix.to_vec()), to: after_prefix(prefix) }
     }
 
     /// Covers the keys from `from` on, without an end.
     pub fn from(from: &[u8]) -> Self {
-        Self {
-            from: Bound::Included(from.to_vec()),
-            to: Bound::Unbounded,
-        }
+        Self { from: Bound::Included(from.to_vec()), to: Bound::Unbounded }
     }
 
     /// Covers the keys from `from` on and before `to`.
     pub fn between(from: &[u8], to: &[u8]) -> Self {
-        Self {
-            from: Bound::Included(from.to_vec()),
-            to: Bound::Excluded(to.to_vec()),
-        }
+        Self { from: Bound::Included(from.to_vec()), to: Bound::Excluded(to.to_vec()) }
     }
 
     /// Returns whether no key can lie in the range; an ordered map may panic when asked for it.

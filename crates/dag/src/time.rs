@@ -22,13 +22,7 @@ impl Time {
 
     /// Takes a wall-clock time in milliseconds since 1970; later times than fit are cut.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(
-            if millis > MILLIS_MAX {
-                MILLIS_MAX
-            } else {
-                millis
-            } << COUNTER_BITS,
-        )
+        Self(if millis > MILLIS_MAX { MILLIS_MAX } else { millis } << COUNTER_BITS)
     }
 
     /// Returns the time as it stands in an entry.
@@ -52,12 +46,7 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:05} ms",
-            self.millis(),
-            self.0 & ((1 << COUNTER_BITS) - 1)
-        )
+        write!(f, "{}.{:05} ms", self.millis(), self.0 & ((1 << COUNTER_BITS) - 1))
     }
 }
 
@@ -78,10 +67,7 @@ impl Clock {
     /// Returns the time of a new entry: after the wall clock, after what was given before and after
     /// every parent. `None` at the end of time, when no later time can be written.
     pub fn tick(&mut self, wall_millis: u64, parents: Time) -> Option<Time> {
-        let time = Time::from_millis(wall_millis)
-            .max(self.last)
-            .max(parents)
-            .next()?;
+        let time = Time::from_millis(wall_millis).max(self.last).max(parents).next()?;
         self.last = time;
         Some(time)
     }

@@ -24,46 +24,29 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64, CodingError> {
         n |= part << (7 * i);
         if byte & 0x80 == 0 {
             let minimal = byte != 0 || i == 0;
-            return if minimal {
-                Ok(n)
-            } else {
-                Err(CodingError::NonMinimal { at: i })
-            };
+            return if minimal { Ok(n) } else { Err(CodingError::NonMinimal { at: i }) };
         }
     }
-    Err(CodingError::Unexpected {
-        at: 0,
-        expected: "a number of at most 64 bits",
-    })
+    Err(CodingError::Unexpected { at: 0, expected: "a number of at most 64 bits" })
 }
 
 /// Takes a length and refuses one over `limit` before anything is allocated for it.
 pub(crate) fn take_length(bytes: &mut &[u8], limit: usize) -> Result<usize, CodingError> {
-    let wrong = CodingError::Unexpected {
-        at: 0,
-        expected: "a length within the limit",
-    };
+    let wrong = CodingError::Unexpected { at: 0, expected: "a length within the limit" };
     let length = usize::try_from(take(bytes)?).map_err(|_| wrong.clone())?;
-    if length > limit {
-        Err(wrong)
-    } else {
-        Ok(length)
-    }
+    if length > limit { Err(wrong) } else { Ok(length) }
 }
 
 pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], CodingError> {
-    let (taken, rest) = bytes
-        .split_at_checked(len)
-        .ok_or(CodingError::Truncated { at: bytes.len() })?;
+    let (taken, rest) =
+        bytes.split_at_checked(len).ok_or(CodingError::Truncated { at: bytes.len() })?;
     *bytes = rest;
     Ok(taken)
 }
 
 pub(crate) fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CodingError> {
     let taken = take_bytes(bytes, N)?;
-    taken
-        .try_into()
-        .map_err(|_| CodingError::Truncated { at: taken.len() })
+    taken.try_into().map_err(|_| CodingError::Truncated { at: taken.len() })
 }
 
 #[cfg(test)]

@@ -23,11 +23,8 @@ impl Graph<'_> {
         theirs: &[Number],
     ) -> Result<Vec<Number>, StoreError> {
         let mut open: BTreeMap<Number, u8> = BTreeMap::new();
-        theirs
-            .iter()
-            .for_each(|number| *open.entry(*number).or_default() |= THEIRS);
-        ours.iter()
-            .for_each(|number| *open.entry(*number).or_default() |= OURS);
+        theirs.iter().for_each(|number| *open.entry(*number).or_default() |= THEIRS);
+        ours.iter().for_each(|number| *open.entry(*number).or_default() |= OURS);
         let mut only_ours = open.values().filter(|side| **side == OURS).count();
         let mut found = Vec::new();
         while only_ours > 0 {
