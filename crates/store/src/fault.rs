@@ -12,10 +12,9 @@ pub(crate) fn storage(action: &'static str, error: redb::StorageError) -> StoreE
     match error {
         redb::StorageError::Corrupted(what) => StoreError::Corrupt { what },
         redb::StorageError::Io(source) => device(action, source),
-        redb::StorageError::DatabaseClosed => other(
-            action,
-            "its snapshot ended when the file was closed or reopened",
-        ),
+        redb::StorageError::DatabaseClosed => {
+            other(action, "its snapshot ended when the file was closed or reopened")
+        }
         redb::StorageError::PreviousIo => other(action, "an earlier write failed"),
         error => other(action, &error.to_string()),
     }
@@ -24,13 +23,10 @@ pub(crate) fn storage(action: &'static str, error: redb::StorageError) -> StoreE
 /// Maps an error of the device. Bytes that are missing or make no sense are damage.
 pub(crate) fn device(action: &'static str, source: io::Error) -> StoreError {
     match source.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => StoreError::Corrupt {
-            what: format!("could not {action}: {source}"),
-        },
-        _ => StoreError::Io {
-            action,
-            source: Arc::new(source),
-        },
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            StoreError::Corrupt { what: format!("could not {action}: {source}") }
+        }
+        _ => StoreError::Io { action, source: Arc::new(source) },
     }
 }
 
@@ -38,9 +34,7 @@ pub(crate) fn device(action: &'static str, source: io::Error) -> StoreError {
 pub(crate) fn table(action: &'static str, error: redb::TableError) -> StoreError {
     match error {
         redb::TableError::Storage(error) => storage(action, error),
-        error => StoreError::Corrupt {
-            what: error.to_string(),
-        },
+        error => StoreError::Corrupt { what: error.to_string() },
     }
 }
 
@@ -62,10 +56,7 @@ pub(crate) fn database(action: &'static str, error: redb::DatabaseError) -> Stor
 
 /// Makes an error of the device from words.
 pub(crate) fn other(action: &'static str, what: &str) -> StoreError {
-    StoreError::Io {
-        action,
-        source: Arc::new(io::Error::other(what.to_owned())),
-    }
+    StoreError::Io { action, source: Arc::new(io::Error::other(what.to_owned())) }
 }
 
 /// Says what a panic said.
@@ -73,10 +64,6 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     payload
         .downcast_ref::<String>()
         .cloned()
-        .or_else(|| {
-            payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-        })
+        .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "panicked without a message".to_owned())
 }

@@ -29,11 +29,7 @@ const VERSION_KEY: &[u8] = b"version";
 fn check_version(path: &Path, found: u32) -> Result<(), OpenError> {
     if found > FORMAT_VERSION {
         let path = path.to_owned();
-        return Err(OpenError::NewerFormat {
-            path,
-            found,
-            supported: FORMAT_VERSION,
-        });
+        return Err(OpenError::NewerFormat { path, found, supported: FORMAT_VERSION });
     }
     if found == 0 {
         return Err(OpenError::corrupt(path, "its format version is 0"));
@@ -73,15 +69,10 @@ pub(crate) fn write_side_file(path: &Path) -> Result<(), OpenError> {
 
 /// Reads the version in the file itself.
 pub(crate) fn check_table(path: &Path, file: &impl ReadableDatabase) -> Result<(), OpenError> {
-    let transaction = file
-        .begin_read()
-        .map_err(|error| OpenError::corrupt(path, error))?;
+    let transaction = file.begin_read().map_err(|error| OpenError::corrupt(path, error))?;
     let value = |key| -> Result<Option<Vec<u8>>, OpenError> { read(path, &transaction, key) };
     if value(MAGIC_KEY)?.as_deref() != Some(MAGIC) {
-        return Err(OpenError::not_weald(
-            path,
-            "it is a redb file of another program",
-        ));
+        return Err(OpenError::not_weald(path, "it is a redb file of another program"));
     }
     let version = value(VERSION_KEY)?
         .and_then(|bytes| bytes.try_into().ok())

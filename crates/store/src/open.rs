@@ -36,9 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache_bytes: DEFAULT_CACHE_BYTES,
-        }
+        Self { cache_bytes: DEFAULT_CACHE_BYTES }
     }
 }
 
@@ -124,42 +122,26 @@ pub enum OpenError {
 
 impl OpenError {
     pub(crate) fn not_weald(path: &Path, what: &str) -> Self {
-        Self::NotWeald {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        }
+        Self::NotWeald { path: path.to_owned(), what: what.to_owned() }
     }
 
     pub(crate) fn corrupt(path: &Path, what: impl Display) -> Self {
-        Self::Corrupt {
-            path: path.to_owned(),
-            what: what.to_string(),
-        }
+        Self::Corrupt { path: path.to_owned(), what: what.to_string() }
     }
 
     pub(crate) fn device(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull {
-                action,
-                path,
-                source,
-            },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { action, path, source }
+            }
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::NotWritable {
-                    action,
-                    path,
-                    source,
-                }
+                Self::NotWritable { action, path, source }
             }
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 Self::corrupt(&path, source)
             }
-            _ => Self::Io {
-                action,
-                path,
-                source,
-            },
+            _ => Self::Io { action, path, source },
         }
     }
 
@@ -172,9 +154,7 @@ impl OpenError {
 
     fn database(action: &'static str, path: &Path, error: DatabaseError) -> Self {
         match error {
-            DatabaseError::DatabaseAlreadyOpen => Self::InUse {
-                path: path.to_owned(),
-            },
+            DatabaseError::DatabaseAlreadyOpen => Self::InUse { path: path.to_owned() },
             DatabaseError::Storage(error) => Self::storage(action, path, error),
             error => Self::corrupt(path, error),
         }
@@ -226,10 +206,7 @@ fn open_file(path: &Path, cache_bytes: usize) -> Result<Opened, DatabaseError> {
         .set_cache_size(cache_bytes)
         .set_repair_callback(move |_| seen.set(true))
         .open(path)?;
-    Ok(Opened {
-        database,
-        repaired: repaired.get(),
-    })
+    Ok(Opened { database, repaired: repaired.get() })
 }
 
 /// Looks at an existing file without writing to it.
@@ -268,9 +245,7 @@ fn create(dir: &Path, data: &Path) -> Result<(), OpenError> {
         error => fail(io::Error::other(error)),
     })?;
     drop(database);
-    fs::File::open(&new)
-        .and_then(|file| file.sync_all())
-        .map_err(fail)?;
+    fs::File::open(&new).and_then(|file| file.sync_all()).map_err(fail)?;
     fs::rename(&new, data).map_err(fail)?;
     sync_dir(dir).map_err(fail)
 }
@@ -281,18 +256,12 @@ fn create_dir(dir: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(dir)
-        .map_err(|source| OpenError::device("create the directory", dir, source))
+    builder.create(dir).map_err(|source| OpenError::device("create the directory", dir, source))
 }
 
 /// Makes new names in a directory durable, where the system needs that.
 fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        fs::File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// Turns a panic over bytes that make no sense into an error.

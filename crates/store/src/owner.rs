@@ -30,9 +30,7 @@ impl Owner {
             .map_err(|source| OpenError::device("open the owner lock", &path, source))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-                path: dir.to_owned(),
-            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: dir.to_owned() }),
             Err(TryLockError::Error(source)) => {
                 Err(OpenError::device("lock the directory", &path, source))
             }

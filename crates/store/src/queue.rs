@@ -49,11 +49,7 @@ impl<J> Queue<J> {
             wanted: usize::MAX,
             waiting_producers: 0,
         };
-        Self {
-            state: Mutex::new(state),
-            filled: Condvar::new(),
-            emptied: Condvar::new(),
-        }
+        Self { state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State<J>> {
@@ -65,10 +61,7 @@ impl<J> Queue<J> {
         let mut state = self.state();
         while may_wait && !state.closed && state.jobs.len() >= MAX_WAITING_JOBS {
             state.waiting_producers += 1;
-            state = self
-                .emptied
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.waiting_producers -= 1;
         }
         if state.closed {
@@ -105,11 +98,7 @@ impl<J> Queue<J> {
     ) -> Next<J> {
         let mut state = self.wait(self.state(), 1, patience);
         if state.jobs.is_empty() {
-            return if state.closed {
-                Next::Closed
-            } else {
-                Next::Idle
-            };
+            return if state.closed { Next::Closed } else { Next::Idle };
         }
         if state.jobs.len() < expected && !state.closed {
             state = self.wait(state, expected.min(MAX_GROUP_JOBS), Some(linger));
@@ -134,19 +123,13 @@ impl<J> Queue<J> {
         while state.jobs.len() < wanted && !state.closed {
             state.wanted = wanted;
             state = match deadline {
-                None => self
-                    .filled
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break;
                     }
-                    self.filled
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }

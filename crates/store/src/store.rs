@@ -78,12 +78,7 @@ impl RedbStore {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.as_ref();
         let (owner, opener, opened) = open::open(dir, &options)?;
-        Ok(Self::new(
-            opener,
-            opened,
-            Some(dir.join(DATA_FILE)),
-            Some(owner),
-        ))
+        Ok(Self::new(opener, opened, Some(dir.join(DATA_FILE)), Some(owner)))
     }
 
     /// Opens a store over any device, for tests of what happens when it fails.
@@ -137,10 +132,7 @@ impl RedbStore {
     /// # Errors
     /// [`CompactError::SnapshotHeld`], or any error of the store.
     pub fn compact(&mut self) -> Result<bool, CompactError> {
-        let current = self
-            .current
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.get_mut().unwrap_or_else(PoisonError::into_inner);
         current.snapshot = None;
         current.database(&self.opener)?;
         let Some(database) = current.database.as_mut() else {
@@ -175,9 +167,7 @@ impl RedbStore {
         // An earlier failure that nobody was told of; nothing was begun, so try afresh once.
         current.reopen(&self.opener);
         let database = current.database(&self.opener)?;
-        database
-            .begin_write()
-            .map_err(|error| fault::transaction("begin to write", error))
+        database.begin_write().map_err(|error| fault::transaction("begin to write", error))
     }
 
     /// Ends a write: readers see it, and after a failure the file is opened again.
@@ -236,9 +226,7 @@ fn open_again(opener: &Opener) -> Result<Opened, StoreError> {
     const ACTION: &str = "open its file again after a failed write";
     match catch_unwind(AssertUnwindSafe(opener)) {
         Ok(opened) => opened.map_err(|error| fault::database(ACTION, error)),
-        Err(payload) => Err(StoreError::Corrupt {
-            what: fault::panic_text(&*payload),
-        }),
+        Err(payload) => Err(StoreError::Corrupt { what: fault::panic_text(&*payload) }),
     }
 }
 
@@ -246,10 +234,7 @@ fn open_again(opener: &Opener) -> Result<Opened, StoreError> {
 fn guarded(run: impl FnOnce() -> Result<(), WriteFailure>) -> Result<(), WriteFailure> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let reason = fault::panic_text(&*payload);
-        Err(WriteFailure {
-            error: StoreError::OutcomeUnknown { reason },
-            reopen: true,
-        })
+        Err(WriteFailure { error: StoreError::OutcomeUnknown { reason }, reopen: true })
     })
 }
 
@@ -266,12 +251,10 @@ fn write(
     for (space, rows) in batch.spaces() {
         let name = names.entry(space).or_insert_with(|| table_name(space));
         let definition = TableDefinition::<&[u8], &[u8]>::new(name);
-        let mut table = transaction
-            .open_table(definition)
-            .map_err(|error| WriteFailure {
-                error: fault::table("write rows", error),
-                reopen: true,
-            })?;
+        let mut table = transaction.open_table(definition).map_err(|error| WriteFailure {
+            error: fault::table("write rows", error),
+            reopen: true,
+        })?;
         for (key, value) in rows {
             match value {
                 Some(value) => drop(table.insert(key, value).map_err(failed)?),
@@ -290,10 +273,7 @@ fn commit(transaction: WriteTransaction) -> Result<(), WriteFailure> {
             CommitError::TransactionPoisoned => fault::other("write rows", &reason),
             _ => StoreError::OutcomeUnknown { reason },
         };
-        WriteFailure {
-            error,
-            reopen: true,
-        }
+        WriteFailure { error, reopen: true }
     })
 }
 
@@ -321,15 +301,10 @@ impl Store for RedbStore {
                     transaction.set_quick_repair(batch.len() >= QUICK_REPAIR_ROWS);
                 }
                 Durability::Eventual => {
-                    transaction
-                        .set_durability(redb::Durability::None)
-                        .map_err(|error| {
-                            let error = fault::other("write rows", &error.to_string());
-                            WriteFailure {
-                                error,
-                                reopen: false,
-                            }
-                        })?;
+                    transaction.set_durability(redb::Durability::None).map_err(|error| {
+                        let error = fault::other("write rows", &error.to_string());
+                        WriteFailure { error, reopen: false }
+                    })?;
                 }
             }
             write(&transaction, &batch, &mut names)?;

@@ -3,6 +3,8 @@
 //! Invariant: for each group `process` is called first, then exactly one of `committed`, `failed`
 //! and `panicked`, all on the same thread.
 
+use std::fmt;
+
 use thiserror::Error;
 use weald_dag::{Overlay, StoreError};
 
@@ -26,8 +28,9 @@ pub trait Work: Send + 'static {
     /// The rows were not applied, or it is unknown: drops what was cached, tells the callers.
     fn failed(&mut self, done: Self::Done, error: &StoreError);
 
-    /// A step of the work panicked: nothing of the group is known to be applied, and its jobs
-    /// were dropped with whatever the callers wait on. Drops what was cached.
+    /// A step of the work panicked, and what it held was dropped with whatever the callers wait
+    /// on. If the step was [`Step::Process`] nothing of the group was written. Drops what was
+    /// cached.
     fn panicked(&mut self, panic: &WorkPanic);
 
     /// Returns how much of a group a job fills; a group holds at most
@@ -42,7 +45,28 @@ pub trait Work: Send + 'static {
 #[error("the writer panicked while it {step} ({what}); this is a bug, please report it")]
 pub struct WorkPanic {
     /// What was being done.
-    pub step: &'static str,
+    pub step: Step,
     /// What the panic said.
     pub what: String,
+}
+
+/// A step of the work, named after the method of [`Work`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Processing a group of jobs; nothing was written.
+    Process,
+    /// Answering the callers of a group that is durable.
+    Committed,
+    /// Telling the callers of a group that was not applied, or of which it is unknown.
+    Failed,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "processed jobs",
+            Self::Committed => "answered callers",
+            Self::Failed => "reported a failure",
+        })
+    }
 }

@@ -15,7 +15,7 @@ use weald_dag::{Durability, KeyRange, Order, Overlay, Snapshot, Space, StoreErro
 use crate::fault::panic_text;
 use crate::queue::{Next, Queue};
 use crate::settle::Settle;
-use crate::work::{Work, WorkPanic};
+use crate::work::{Step, Work, WorkPanic};
 
 /// How long the writer waits, after a group of several jobs, for as many to come again.
 pub const LINGER: Duration = Duration::from_micros(300);
@@ -62,9 +62,7 @@ pub struct Writer<J> {
 
 impl<J> Clone for Writer<J> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -85,24 +83,12 @@ impl<J: Send + 'static> Writer<J> {
         options: WriterOptions,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new());
-        let writing = Writing {
-            store,
-            work,
-            options: options.clone(),
-            queue: Arc::clone(&queue),
-        };
-        let thread = thread::Builder::new()
-            .name(options.thread_name)
-            .spawn(move || writing.run())?;
+        let writing = Writing { store, work, options: options.clone(), queue: Arc::clone(&queue) };
+        let thread =
+            thread::Builder::new().name(options.thread_name).spawn(move || writing.run())?;
         let thread_id = thread.thread().id();
         let thread = Mutex::new(Some(thread));
-        Ok(Self {
-            shared: Arc::new(Shared {
-                queue,
-                thread,
-                thread_id,
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { queue, thread, thread_id }) })
     }
 }
 
@@ -116,11 +102,7 @@ impl<J> Writer<J> {
     /// [`WriterClosed`] once the writer was closed; the job is then dropped.
     pub fn submit(&self, job: J) -> Result<(), WriterClosed> {
         let may_wait = thread::current().id() != self.shared.thread_id;
-        if self.shared.queue.push(job, may_wait) {
-            Ok(())
-        } else {
-            Err(WriterClosed)
-        }
+        if self.shared.queue.push(job, may_wait) { Ok(()) } else { Err(WriterClosed) }
     }
 
     /// Takes no more jobs, and waits until what is queued is done, the store has settled and the
@@ -177,10 +159,7 @@ impl<W: Work> Writing<W> {
         loop {
             let patience = unsettled.then_some(self.options.settle_after);
             let expected = if last_group > 1 { last_group } else { 1 };
-            match self
-                .queue
-                .next(patience, expected, self.options.linger, W::weight)
-            {
+            match self.queue.next(patience, expected, self.options.linger, W::weight) {
                 Next::Group(jobs) => {
                     last_group = jobs.len();
                     unsettled |= self.group(jobs);
@@ -209,7 +188,7 @@ impl<W: Work> Writing<W> {
             }
         };
         let mut overlay = Overlay::new(base);
-        let processed = self.step("processed jobs", |work| work.process(jobs, &mut overlay));
+        let processed = self.step(Step::Process, |work| work.process(jobs, &mut overlay));
         let Some(done) = processed else { return false };
         // The snapshot ends here: held over the commit, it would keep pages from being used again.
         let batch = overlay.into_batch();
@@ -220,21 +199,18 @@ impl<W: Work> Writing<W> {
             None => self.store.apply(batch, self.options.durability),
         };
         match outcome {
-            Ok(()) => drop(self.step("answered callers", |work| work.committed(done))),
-            Err(error) => drop(self.step("reported a failure", |work| work.failed(done, &error))),
+            Ok(()) => drop(self.step(Step::Committed, |work| work.committed(done))),
+            Err(error) => drop(self.step(Step::Failed, |work| work.failed(done, &error))),
         }
         written
     }
 
     /// Runs a step of the work; a panic in it is told to the work, and the thread goes on.
-    fn step<T>(&mut self, step: &'static str, run: impl FnOnce(&mut W) -> T) -> Option<T> {
+    fn step<T>(&mut self, step: Step, run: impl FnOnce(&mut W) -> T) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(|| run(&mut self.work))) {
             Ok(value) => Some(value),
             Err(payload) => {
-                let panic = WorkPanic {
-                    step,
-                    what: panic_text(&*payload),
-                };
+                let panic = WorkPanic { step, what: panic_text(&*payload) };
                 tracing::error!(%panic);
                 if catch_unwind(AssertUnwindSafe(|| self.work.panicked(&panic))).is_err() {
                     tracing::error!("the writer panicked again while it dropped its caches");
