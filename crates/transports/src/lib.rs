@@ -1,1 +1,51 @@
 //! Links between instances, and the actor that syncs over them.
+//!
+//! What it is: the two traits that every way of reaching a peer implements ([`Transport`] dials and listens,
+//! a [`Link`] moves frames), the transports that come with Weald (memory, HTTP), and the conformance suite that
+//! an app's own transport can run. What it is not: it knows nothing of databases, keys or messages; a frame is
+//! opaque bytes, and whether the peer is who it says is proven by the session above.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use weald_transports::{Address, MemoryNetwork, Transport};
+//!
+//! let network = MemoryNetwork::new();
+//! let mut listener = network.transport("bob").listen().await?;
+//! let address: Address = "memory:bob".parse()?;
+//! let mut alice = network.transport("alice").dial(&address).await?;
+//! let mut bob = listener.accept().await.ok_or("the listener was closed")?;
+//! alice.send("hello".into()).await?;
+//! alice.close().await?;
+//! assert_eq!(bob.recv().await?.as_deref(), Some(&b"hello"[..]));
+//! assert_eq!(bob.recv().await?, None);
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod halves;
+#[cfg(feature = "http")]
+mod http;
+mod link;
+mod listener;
+mod memory;
+mod pipe;
+#[cfg(feature = "testing")]
+mod testing;
+mod transport;
+
+pub use address::{Address, AddressError, DEFAULT_PORT, HTTP, MEMORY};
+#[cfg(feature = "http")]
+pub use http::{BuildError, HttpTransport, HttpTransportBuilder};
+pub use link::{BoxFuture, CutReason, FRAME_MAX, Link, LinkError, LinkReceiver, LinkSender};
+pub use listener::{ARRIVALS_MAX, Arrivals, DeliverError, LISTENER_CLOSE, Listener, Running};
+pub use memory::{MemoryNetwork, MemoryTransport};
+pub use pipe::{QUEUE_BYTES, QUEUE_FRAMES};
+#[cfg(feature = "testing")]
+pub use testing::{
+    Ends, IN_FLIGHT_MAX, LINKS_AT_ONCE, check_backpressure, check_cut, check_dial_to_nobody,
+    check_duplex, check_half_close, check_many_links, check_order_and_sizes, check_oversize,
+    check_reconnect, transport_conformance,
+};
+pub use transport::{DialError, ListenError, Transport};
