@@ -1,1 +1,47 @@
 //! Who may do what in a database, as pure functions of its settings.
+//!
+//! Operations in the `_settings` store grant levels to keys. [`Authority`] holds those of one
+//! database and judges each entry by the settings entries in its own past, and by nothing else, so
+//! that every replica gives the same answer whatever else it knows and in whatever order it came.
+//!
+//! It is not a store: what must survive a restart is given back by [`Authority::restore`]. It knows
+//! no clock and no signatures; whoever calls it has checked that the author signed.
+//!
+//! ```
+//! use weald_auth::{Authority, Claim, EpochId, Level, Operation, Subject};
+//! use weald_dag::{EntryId, SecretKey, Time};
+//!
+//! let creator = SecretKey::from_seed(&[1; 32]).public();
+//! let subject = Subject::Key(creator);
+//! let grants = [Operation::Grant { subject, level: Level::Admin(0), name: None, expires: None }];
+//! let id = EntryId::from_bytes([7; 32]);
+//! let (time, operations) = (Time::from_millis(1), Some(&grants[..]));
+//! let root = Claim { id, author: creator, generation: 0, time, writes_data: false, operations };
+//! let mut authority = Authority::new();
+//! authority.judge(EpochId::EMPTY, &root)?;
+//! authority.insert(EpochId::EMPTY, &root);
+//! assert_eq!(authority.current().level_of(&creator), Some(Level::Admin(0)));
+//! # Ok::<(), weald_auth::AuthRefusal>(())
+//! ```
+mod authority;
+mod coding;
+mod current;
+mod epoch;
+mod holding;
+mod judge;
+mod level;
+mod operation;
+mod past;
+mod rank;
+
+pub use authority::{Authority, RestoreError, RestoredEntry};
+pub use coding::{
+    GRANT_NAME_MAX, SETTING_KEY_MAX, SETTINGS_OPERATIONS_MAX, SETTINGS_VERSION, SettingsError,
+    decode_operations, encode_operations,
+};
+pub use current::{Current, Member};
+pub use epoch::{EpochId, Origin, SettingsIndex};
+pub use judge::{AuthRefusal, Claim};
+pub use level::{Action, Level};
+pub use operation::{Operation, SETTINGS_STORE, Subject};
+pub use rank::Rank;

@@ -1,0 +1,244 @@
+//! The bytes of a `_settings` section: `[version, [operation, …]]` in CBOR.
+//!
+//! Invariant: operations have one encoding (definite lengths, shortest integers), and no other is
+//! taken, so what was decoded encodes to the bytes that were signed.
+//!
+//! * grant: `[0, subject, level, name, expires]`; the subject is a key of 32 bytes, or null for
+//!   anyone; name is a text or null, expires a number or null
+//! * set: `[1, key, value]`, both texts
+//! * level: `[0, priority]` Admin, `[1, priority]` Write, `[2]` Read
+
+use ciborium::Value;
+use thiserror::Error;
+use weald_dag::limits::PAYLOAD_MAX;
+use weald_dag::{KEY_LEN, KeyError, PublicKey};
+
+use crate::level::Level;
+use crate::operation::{Operation, Subject};
+
+/// Greatest number of operations in the settings section of one entry.
+pub const SETTINGS_OPERATIONS_MAX: usize = 256;
+/// Greatest length of the key of a setting, in bytes of UTF-8; the least is 1.
+pub const SETTING_KEY_MAX: usize = 1 << 10;
+/// Greatest length of the name in a grant, in bytes of UTF-8.
+pub const GRANT_NAME_MAX: usize = 256;
+/// The version of settings operations that this build writes and reads.
+pub const SETTINGS_VERSION: u64 = 1;
+
+const GRANT: u64 = 0;
+const SET: u64 = 1;
+const ADMIN: u64 = 0;
+const WRITE: u64 = 1;
+const READ: u64 = 2;
+
+/// Why settings operations cannot be written or read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The bytes are not CBOR.
+    #[error("the settings are not CBOR: {0}")]
+    NotCbor(String),
+    /// Something else stands where a part of an operation should.
+    #[error("the settings hold something else where {expected} should stand")]
+    Unexpected {
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// The operations have a shorter or better ordered encoding.
+    #[error("the settings are not in canonical form; encode them again")]
+    NonCanonical,
+    /// A newer version.
+    #[error(
+        "the settings have version {found}, this build reads {SETTINGS_VERSION}; update to read them"
+    )]
+    NewerVersion {
+        /// The version that they name.
+        found: u64,
+    },
+    /// An operation that this build does not know.
+    #[error("the settings hold an operation of unknown kind {kind}; update to read it")]
+    UnknownKind {
+        /// The kind that it names.
+        kind: u64,
+    },
+    /// More of something than is allowed.
+    #[error(
+        "the settings have {found} {what}, the limit is {limit}; split them over several entries"
+    )]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// A setting without a key.
+    #[error("a setting has an empty key; name what is to be set")]
+    EmptyKey,
+    /// The subject of a grant is not a usable key.
+    #[error("the subject of a grant is not a usable key: {0}")]
+    Subject(#[from] KeyError),
+}
+
+/// Encodes operations as the payload of a `_settings` section.
+///
+/// # Errors
+/// [`SettingsError::TooMany`] and [`SettingsError::EmptyKey`].
+pub fn encode_operations(operations: &[Operation]) -> Result<Vec<u8>, SettingsError> {
+    check(operations)?;
+    let listed = operations.iter().map(operation_to_value).collect();
+    let value = Value::Array(vec![SETTINGS_VERSION.into(), Value::Array(listed)]);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&value, &mut bytes)
+        .map_err(|error| SettingsError::NotCbor(error.to_string()))?;
+    bounded("bytes", bytes.len(), PAYLOAD_MAX)?;
+    Ok(bytes)
+}
+
+/// Decodes the payload of a `_settings` section.
+///
+/// # Errors
+/// [`SettingsError`] for anything but the one encoding of operations that this build knows; the
+/// entry is to be refused.
+pub fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, SettingsError> {
+    bounded("bytes", bytes.len(), PAYLOAD_MAX)?;
+    let value: Value =
+        ciborium::from_reader(bytes).map_err(|error| SettingsError::NotCbor(error.to_string()))?;
+    // The version comes first, so that newer settings are told from damaged ones.
+    let mut parts = array(value, "settings")?.into_iter();
+    let version = parts.next().map(|value| number(&value, "a version")).transpose()?;
+    match version {
+        Some(SETTINGS_VERSION) => {}
+        Some(found) if found > SETTINGS_VERSION => {
+            return Err(SettingsError::NewerVersion { found });
+        }
+        _ => return Err(SettingsError::Unexpected { expected: "a version" }),
+    }
+    let expected = "a list of operations and nothing more";
+    let (Some(listed), None) = (parts.next(), parts.next()) else {
+        return Err(SettingsError::Unexpected { expected });
+    };
+    let listed = array(listed, expected)?;
+    bounded("operations", listed.len(), SETTINGS_OPERATIONS_MAX)?;
+    let operations: Result<Vec<_>, _> = listed.into_iter().map(operation_from_value).collect();
+    let operations = operations?;
+    if encode_operations(&operations)? != bytes {
+        return Err(SettingsError::NonCanonical);
+    }
+    Ok(operations)
+}
+
+fn check(operations: &[Operation]) -> Result<(), SettingsError> {
+    bounded("operations", operations.len(), SETTINGS_OPERATIONS_MAX)?;
+    for operation in operations {
+        match operation {
+            Operation::Grant { name, .. } => {
+                let length = name.as_ref().map_or(0, String::len);
+                bounded("bytes in a name", length, GRANT_NAME_MAX)?;
+            }
+            Operation::Set { key, .. } if key.is_empty() => return Err(SettingsError::EmptyKey),
+            Operation::Set { key, .. } => bounded("bytes in a key", key.len(), SETTING_KEY_MAX)?,
+        }
+    }
+    Ok(())
+}
+
+const fn bounded(what: &'static str, found: usize, limit: usize) -> Result<(), SettingsError> {
+    if found > limit { Err(SettingsError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+fn operation_to_value(operation: &Operation) -> Value {
+    Value::Array(match operation {
+        Operation::Grant { subject, level, name, expires } => vec![
+            GRANT.into(),
+            match subject {
+                Subject::Key(key) => Value::Bytes(key.as_bytes().to_vec()),
+                Subject::Anyone => Value::Null,
+            },
+            level_to_value(*level),
+            name.as_ref().map_or(Value::Null, |name| name.as_str().into()),
+            expires.map_or(Value::Null, Value::from),
+        ],
+        Operation::Set { key, value } => {
+            vec![SET.into(), key.as_str().into(), value.as_str().into()]
+        }
+    })
+}
+
+fn level_to_value(level: Level) -> Value {
+    Value::Array(match level {
+        Level::Admin(priority) => vec![ADMIN.into(), priority.into()],
+        Level::Write(priority) => vec![WRITE.into(), priority.into()],
+        Level::Read => vec![READ.into()],
+    })
+}
+
+fn operation_from_value(value: Value) -> Result<Operation, SettingsError> {
+    let parts = array(value, "an operation")?;
+    let kind = parts.first().map(|kind| number(kind, "the kind of an operation")).transpose()?;
+    match (kind, parts.as_slice()) {
+        (Some(GRANT), [_, subject, level, name, expires]) => Ok(Operation::Grant {
+            subject: subject_from_value(subject)?,
+            level: level_from_value(level)?,
+            name: optional(name, |name| text(name, "a name"))?,
+            expires: optional(expires, |expires| number(expires, "an expiry"))?,
+        }),
+        (Some(SET), [_, key, value]) => {
+            Ok(Operation::Set { key: text(key, "a key")?, value: text(value, "a value")? })
+        }
+        (Some(GRANT), _) => Err(SettingsError::Unexpected { expected: "a grant of five parts" }),
+        (Some(SET), _) => Err(SettingsError::Unexpected { expected: "a setting of three parts" }),
+        (Some(kind), _) => Err(SettingsError::UnknownKind { kind }),
+        (None, _) => Err(SettingsError::Unexpected { expected: "an operation" }),
+    }
+}
+
+fn subject_from_value(value: &Value) -> Result<Subject, SettingsError> {
+    match value {
+        Value::Null => Ok(Subject::Anyone),
+        Value::Bytes(bytes) => {
+            let expected = "a key of 32 bytes";
+            let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice());
+            let bytes = bytes.map_err(|_| SettingsError::Unexpected { expected })?;
+            Ok(Subject::Key(PublicKey::from_bytes(bytes)?))
+        }
+        _ => Err(SettingsError::Unexpected { expected: "a key or null" }),
+    }
+}
+
+fn level_from_value(value: &Value) -> Result<Level, SettingsError> {
+    let expected = "a level";
+    let parts = value.as_array().ok_or(SettingsError::Unexpected { expected })?;
+    let kind = parts.first().map(|kind| number(kind, expected)).transpose()?;
+    let priority = |value| {
+        let priority = number(value, "a priority")?;
+        u32::try_from(priority).map_err(|_| SettingsError::Unexpected { expected: "a priority" })
+    };
+    match (kind, parts.as_slice()) {
+        (Some(ADMIN), [_, value]) => Ok(Level::Admin(priority(value)?)),
+        (Some(WRITE), [_, value]) => Ok(Level::Write(priority(value)?)),
+        (Some(READ), [_]) => Ok(Level::Read),
+        _ => Err(SettingsError::Unexpected { expected }),
+    }
+}
+
+fn optional<T>(
+    value: &Value,
+    read: impl FnOnce(&Value) -> Result<T, SettingsError>,
+) -> Result<Option<T>, SettingsError> {
+    if value.is_null() { Ok(None) } else { read(value).map(Some) }
+}
+
+fn array(value: Value, expected: &'static str) -> Result<Vec<Value>, SettingsError> {
+    value.into_array().map_err(|_| SettingsError::Unexpected { expected })
+}
+
+fn number(value: &Value, expected: &'static str) -> Result<u64, SettingsError> {
+    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+    number.ok_or(SettingsError::Unexpected { expected })
+}
+
+fn text(value: &Value, expected: &'static str) -> Result<String, SettingsError> {
+    value.as_text().map(str::to_owned).ok_or(SettingsError::Unexpected { expected })
+}

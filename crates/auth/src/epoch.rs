@@ -1,0 +1,127 @@
+//! Authority epochs: the sets of settings tips that entries have in their pasts, interned.
+//!
+//! Invariant: two entries have the same epoch exactly if the same settings entries are in their
+//! pasts. An epoch names only settings entries that were there before it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::past::Past;
+
+/// Names an interned set of settings tips. Numbers are local to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EpochId(pub u64);
+
+impl EpochId {
+    /// The empty set: the past of the root.
+    pub const EMPTY: Self = Self(0);
+}
+
+/// The place of a settings entry among those accepted, in causal order; the root is 0. Numbers are
+/// local to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SettingsIndex(pub u64);
+
+/// What authority needs to know of one parent of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The epoch of the parent's own past.
+    pub epoch: EpochId,
+    /// The parent's index, if it is itself a settings entry.
+    pub settings: Option<SettingsIndex>,
+}
+
+#[derive(Debug)]
+struct Epoch {
+    tips: Arc<[SettingsIndex]>,
+    past: Past,
+}
+
+/// All epochs of one database, and the epoch of each settings entry's own past.
+#[derive(Clone, Debug)]
+pub(crate) struct Epochs {
+    epochs: Vec<Arc<Epoch>>,
+    interned: BTreeMap<Arc<[SettingsIndex]>, EpochId>,
+    origins: Vec<EpochId>,
+}
+
+impl Epochs {
+    pub(crate) fn new() -> Self {
+        let mut epochs =
+            Self { epochs: Vec::new(), interned: BTreeMap::new(), origins: Vec::new() };
+        epochs.intern(Vec::new());
+        epochs
+    }
+
+    pub(crate) const fn epoch_count(&self) -> u64 {
+        self.epochs.len() as u64
+    }
+
+    pub(crate) const fn settings_count(&self) -> u64 {
+        self.origins.len() as u64
+    }
+
+    pub(crate) fn tips(&self, epoch: EpochId) -> &[SettingsIndex] {
+        self.get(epoch).map_or(&[], |epoch| &epoch.tips)
+    }
+
+    /// Returns the epoch of these tips, if it is interned.
+    pub(crate) fn find(&self, tips: &[SettingsIndex]) -> Option<EpochId> {
+        self.interned.get(tips).copied()
+    }
+
+    /// Returns whether a settings entry is in the past that an epoch stands for.
+    pub(crate) fn holds(&self, epoch: EpochId, index: SettingsIndex) -> bool {
+        self.get(epoch).is_some_and(|epoch| epoch.past.contains(index))
+    }
+
+    /// Returns the settings tips in the past of an entry with these parents, ascending.
+    pub(crate) fn tips_of(&self, parents: &[Origin]) -> Vec<SettingsIndex> {
+        let mut candidates = Vec::new();
+        for parent in parents {
+            match parent.settings {
+                Some(index) => candidates.push(index),
+                None => candidates.extend_from_slice(self.tips(parent.epoch)),
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        let origins: Vec<_> = candidates.iter().filter_map(|index| self.origin(*index)).collect();
+        let covered = |index| origins.iter().any(|epoch| self.holds(*epoch, index));
+        candidates.into_iter().filter(|index| !covered(*index)).collect()
+    }
+
+    /// Interns tips that no other of them reaches, ascending.
+    pub(crate) fn intern(&mut self, tips: Vec<SettingsIndex>) -> EpochId {
+        if let Some(epoch) = self.find(&tips) {
+            return epoch;
+        }
+        let mut past = Past::default();
+        for tip in &tips {
+            if let Some(epoch) = self.origin(*tip).and_then(|epoch| self.get(epoch)) {
+                past.union(&epoch.past);
+            }
+            past.insert(*tip);
+        }
+        let id = EpochId(self.epoch_count());
+        let tips: Arc<[SettingsIndex]> = tips.into();
+        self.interned.insert(Arc::clone(&tips), id);
+        self.epochs.push(Arc::new(Epoch { tips, past }));
+        id
+    }
+
+    /// Adds a settings entry whose own past is `epoch`.
+    pub(crate) fn add(&mut self, epoch: EpochId) -> SettingsIndex {
+        let index = SettingsIndex(self.settings_count());
+        self.origins.push(epoch);
+        index
+    }
+
+    fn get(&self, epoch: EpochId) -> Option<&Epoch> {
+        self.epochs.get(usize::try_from(epoch.0).ok()?).map(Arc::as_ref)
+    }
+
+    fn origin(&self, index: SettingsIndex) -> Option<EpochId> {
+        self.origins.get(usize::try_from(index.0).ok()?).copied()
+    }
+}
