@@ -187,13 +187,17 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Stages the rows of one entry.
+/// Stages the row that finds an entry by its id.
+pub fn index(rows: &mut Overlay, database: u32, id: &EntryId, number: Number) {
+    rows.put(row::ids(database), id.as_bytes().as_slice(), number.key());
+}
+
+/// Stages the rows of one entry, all but that of [`index`].
 pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, parcel: &Parcel) {
     for (section, payload) in parcel.payloads.iter().enumerate() {
         if let Some(payload) = payload.as_ref().filter(|bytes| bytes.len() > INLINE_PAYLOAD_MAX) {
             rows.put(row::payloads(database), row::payload_key(number, section), payload.clone());
         }
     }
-    rows.put(row::ids(database), parcel.entry.id().as_bytes(), number.key());
     rows.put(row::entries(database), number.key(), row::encode(number, local, parcel));
 }

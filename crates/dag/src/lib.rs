@@ -21,7 +21,7 @@ mod walk;
 pub mod conformance;
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
-pub use graph::{Graph, Stored, append};
+pub use graph::{Graph, Stored, append, index};
 pub use id::{DatabaseId, EntryId, ID_LEN, SHORT_ID_LEN, TextError};
 pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{Domain, KEY_LEN, KeyError, PublicKey, SIGNATURE_LEN, SecretKey, Signature};

@@ -85,6 +85,11 @@ impl Overlay {
         &self.batch
     }
 
+    /// Drops all staged rows.
+    pub fn clear(&mut self) {
+        self.batch = Batch::default();
+    }
+
     /// Ends the overlay with what was staged.
     pub fn into_batch(self) -> Batch {
         self.batch

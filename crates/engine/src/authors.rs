@@ -1,0 +1,77 @@
+//! The greatest sequence number of each author, to number one's own entries and notice a key that
+//! is used in two places.
+//!
+//! Invariant: rows are written when a stretch of entries is full, and what came after is read from
+//! the entries themselves; so a commit writes no row for this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use weald_dag::{Graph, KeyRange, Number, Order, Overlay, PublicKey, Snapshot, Space, StoreError};
+
+/// After how many entries the rows are written again.
+const STRETCH: u64 = 1024;
+
+const fn authors(database: u32) -> Space {
+    Space::new("authors", database)
+}
+
+/// The key of the row that says up to which number the others hold; no author is so short.
+const COVERED: &[u8] = b"";
+
+/// The greatest sequence number of each author of one database.
+#[derive(Debug, Default)]
+pub(crate) struct Authors {
+    last: BTreeMap<PublicKey, u64>,
+    changed: BTreeSet<PublicKey>,
+    covered: u64,
+}
+
+impl Authors {
+    /// Reads the rows, then the entries after those that they cover.
+    pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Self, StoreError> {
+        let mut loaded = Self::default();
+        rows.range(authors(database), KeyRange::all(), Order::Ascending, &mut |key, value| {
+            let value = value.try_into().map_or(0, u64::from_be_bytes);
+            if key == COVERED {
+                loaded.covered = value;
+            } else if let Some(author) = key.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok()) {
+                loaded.last.insert(author, value);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Graph::new(rows, database).each_from(Number(loaded.covered), &mut |stored| {
+            loaded.note(stored.parcel.entry.author(), stored.parcel.entry.seq());
+            ControlFlow::Continue(())
+        })?;
+        Ok(loaded)
+    }
+
+    /// Returns the sequence number of the author's next entry.
+    pub(crate) fn next(&self, author: &PublicKey) -> u64 {
+        self.last.get(author).map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Takes note of an entry, and returns whether its number was used before.
+    pub(crate) fn note(&mut self, author: PublicKey, seq: u64) -> bool {
+        let forked = self.last.get(&author).is_some_and(|last| seq <= *last);
+        if !forked {
+            self.last.insert(author, seq);
+            self.changed.insert(author);
+        }
+        forked
+    }
+
+    /// Stages the rows when a stretch before `next` is full.
+    pub(crate) fn save(&mut self, rows: &mut Overlay, database: u32, next: Number) {
+        if next.0 < self.covered + STRETCH {
+            return;
+        }
+        for author in std::mem::take(&mut self.changed) {
+            let last = self.last.get(&author).copied().unwrap_or(0);
+            rows.put(authors(database), author.as_bytes().as_slice(), last.to_be_bytes());
+        }
+        rows.put(authors(database), COVERED, next.0.to_be_bytes());
+        self.covered = next.0;
+    }
+}

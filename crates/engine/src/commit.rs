@@ -1,0 +1,247 @@
+//! Entries of one's own: their parents are the tips, so local commits never fork.
+//!
+//! Invariant: a commit that fails leaves nothing staged.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use weald_auth::{Claim, Operation, SETTINGS_STORE};
+use weald_dag::{
+    Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, SecretKey, Section,
+    Signature, Snapshot, StoreError,
+};
+use weald_dag::limits::PARENTS_MAX;
+
+use crate::fold::{Folded, StoreTypes, fold};
+use crate::replica::{Placed, Replica, Tip, local_of, visible};
+use crate::settings::SettingsPayload;
+use crate::view::{StorePlace, space_of};
+
+/// Signs the ids of entries, each by its key, in order. It may use several threads.
+pub type Sign<'a> = dyn Fn(&[(Arc<SecretKey>, EntryId)]) -> Vec<Signature> + 'a;
+
+/// A row that must be as it was when the transaction began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Required {
+    /// The store's name.
+    pub store: String,
+    /// The name of the store's type.
+    pub type_name: String,
+    /// The key of the row, relative to the store.
+    pub key: Vec<u8>,
+    /// What was there.
+    pub row: Option<Vec<u8>>,
+}
+
+/// One entry to be made.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Local number of the database.
+    pub database: u32,
+    /// Who signs it.
+    pub key: Arc<SecretKey>,
+    /// Store and payload of each section, ascending by store.
+    pub sections: Vec<(String, Vec<u8>)>,
+    /// Rows that must not have changed.
+    pub required: Vec<Required>,
+}
+
+/// Why a commit made no entry.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// A commit needs a database.
+    #[error("this store holds no such database; create it or join it first")]
+    UnknownDatabase,
+    /// The first sync of the database has not finished.
+    #[error("the database is still being fetched for the first time; commit when that is done")]
+    Incomplete,
+    /// The signing key may not do this.
+    #[error("the key may not do this: {reason}")]
+    NotPermitted {
+        /// What was needed and what the key holds.
+        reason: String,
+    },
+    /// A row that was to stay as it was has changed.
+    #[error("a row of store '{store}' changed since the transaction began; read it again and retry")]
+    Changed {
+        /// The store.
+        store: String,
+    },
+    /// The entry breaks a rule of the format.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// A section breaks a rule of its type.
+    #[error("the operations on store '{store}' cannot be applied: {reason}")]
+    Void {
+        /// The store.
+        store: String,
+        /// What rule they break.
+        reason: String,
+    },
+    /// No later time can be written.
+    #[error("the clock has reached the end of time; set it right")]
+    EndOfTime,
+    /// The rows could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An entry that has its place and waits for its signature.
+pub(crate) struct Unsigned {
+    pub(crate) key: Arc<SecretKey>,
+    pub(crate) folded: Folded,
+    entry: Entry,
+    known: Known,
+    parents: Vec<Known>,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl Unsigned {
+    /// Stages the row of the signed entry.
+    pub(crate) fn stage(
+        self,
+        replica: &mut Replica,
+        rows: &mut Overlay,
+        signature: Signature,
+    ) -> Folded {
+        let payloads = self.payloads.into_iter().map(Some).collect();
+        let parcel = Parcel { entry: self.entry, signature, payloads };
+        let local = local_of(&self.known, &self.parents);
+        replica.stage(rows, Placed { number: self.known.number, local, parcel });
+        self.folded
+    }
+}
+
+/// Makes and folds the entry of a commit on top of the tips.
+pub(crate) fn commit(
+    replica: &mut Replica,
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    commit: Commit,
+    wall_millis: u64,
+) -> Result<Unsigned, CommitError> {
+    if !replica.held.complete {
+        return Err(CommitError::Incomplete);
+    }
+    check_required(replica, rows, &commit.required)?;
+    check_sections(types, &commit.sections)?;
+    let tips = choose_parents(replica);
+    let mut parents: Vec<Known> = tips.iter().map(|tip| tip.known).collect();
+    parents.sort_unstable_by_key(|parent| parent.number);
+    let mut ids: Vec<EntryId> = tips.iter().map(|tip| tip.id).collect();
+    ids.sort_unstable();
+    let time = Clock::after(replica.clock()).tick(wall_millis, replica.clock());
+    let author = commit.key.public();
+    let sections = commit.sections.iter();
+    let fields = Fields {
+        parents: ids,
+        time: time.ok_or(CommitError::EndOfTime)?,
+        author,
+        seq: replica.authors.next(&author),
+        sections: sections.map(|(store, payload)| Section::of(store.as_str(), payload)).collect(),
+        nonce: None,
+    };
+    let entry = Entry::encode(fields)?;
+    enter(replica, rows, types, (commit.key, entry, commit.sections), parents)
+}
+
+/// Judges, numbers and folds an entry of one's own.
+pub(crate) fn enter(
+    replica: &mut Replica,
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    (key, entry, sections): (Arc<SecretKey>, Entry, Vec<(String, Vec<u8>)>),
+    parents: Vec<Known>,
+) -> Result<Unsigned, CommitError> {
+    let payloads: Vec<Vec<u8>> = sections.into_iter().map(|(_, payload)| payload).collect();
+    // Folding looks at payloads only, so the signature can come later.
+    let unsigned = Parcel {
+        entry,
+        signature: Signature::from_bytes([0; 64]),
+        payloads: payloads.iter().cloned().map(Some).collect(),
+    };
+    let entry = &unsigned.entry;
+    let operations = settings_of(&unsigned)?;
+    let generation = parents.iter().map(|parent| parent.generation + 1).max().unwrap_or(0);
+    let epoch = replica.epoch_of(&parents);
+    let claim = Claim {
+        id: entry.id(),
+        author: entry.author(),
+        generation,
+        time: entry.time(),
+        writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
+        operations: operations.as_deref(),
+    };
+    let refused = |refusal: weald_auth::AuthRefusal| refusal.to_string();
+    let judged = replica.judge(epoch, &claim).map_err(refused);
+    judged.map_err(|reason| CommitError::NotPermitted { reason })?;
+    let known = visible(replica.next(), generation, epoch, entry.time());
+    let (changes, voids) = fold(rows, replica.held.number, types, &unsigned)?;
+    let settings = operations.is_some().then_some(&claim);
+    let author = (entry.author(), entry.seq());
+    let author_forked = replica.place(rows, entry.id(), known, &parents, author, settings);
+    let folded = Folded {
+        database: replica.held.id,
+        id: entry.id(),
+        number: known.number,
+        author: entry.author(),
+        time: entry.time(),
+        changes,
+        voids,
+        settings: operations.is_some(),
+        author_forked,
+    };
+    Ok(Unsigned { key, folded, known, parents, payloads, entry: unsigned.entry })
+}
+
+fn settings_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, CommitError> {
+    let void = |reason| CommitError::Void { store: SETTINGS_STORE.into(), reason };
+    match SettingsPayload::of(parcel) {
+        SettingsPayload::None => Ok(None),
+        SettingsPayload::Operations(operations) => Ok(Some(operations)),
+        SettingsPayload::Absent => Err(void("the payload is missing".into())),
+        SettingsPayload::Undecodable(reason) => Err(void(reason)),
+    }
+}
+
+/// Checks every section before anything is staged, so that a failing commit stages nothing.
+fn check_sections(types: &StoreTypes, sections: &[(String, Vec<u8>)]) -> Result<(), CommitError> {
+    for (store, payload) in sections {
+        if store == SETTINGS_STORE {
+            continue;
+        }
+        let void = |reason| CommitError::Void { store: store.clone(), reason };
+        let name = weald_crdt::section_type(payload).map_err(|error| void(error.to_string()))?;
+        let unknown = || void(format!("this build has no type '{name}'"));
+        let store_type = types.get(&name).ok_or_else(unknown)?;
+        store_type.check(payload).map_err(|error| void(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn check_required(
+    replica: &Replica,
+    rows: &Overlay,
+    required: &[Required],
+) -> Result<(), CommitError> {
+    for Required { store, type_name, key, row } in required {
+        let place = StorePlace::new(replica.held.number, store, type_name);
+        let space = space_of(weald_crdt::Area::State, replica.held.number);
+        if rows.get(space, &place.key(key))? != *row {
+            return Err(CommitError::Changed { store: store.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Chooses the parents of a commit: the tips, and of too many first those that know all settings,
+/// then the newest.
+fn choose_parents(replica: &Replica) -> Vec<Tip> {
+    let mut tips: Vec<Tip> = replica.tips.values().rev().copied().collect();
+    if tips.len() > PARENTS_MAX {
+        tips.sort_by_key(|tip| !replica.knows_all_settings(&tip.known));
+        tips.truncate(PARENTS_MAX);
+    }
+    tips
+}

@@ -1,0 +1,227 @@
+//! The one door into the graph, for local and remote entries alike: it checks, numbers, folds.
+//!
+//! Invariant: everything it decides is staged on the overlay of one group; after the group was not
+//! applied, [`Engine::forget`] brings it back to what the store says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weald_auth::{Authority, Operation, SETTINGS_STORE, encode_operations};
+use weald_dag::{
+    Clock, DatabaseId, Entry, Fields, NONCE_LEN, Overlay, SecretKey, Section, Snapshot, StoreError,
+    Time, Verdict, Verified,
+};
+
+use crate::catalog::{self, Held};
+use crate::commit::{self, Commit, CommitError, Sign, Unsigned};
+use crate::fold::{Folded, StoreTypes};
+use crate::ingest::{self, Ingested};
+use crate::replica::Replica;
+
+/// A database to be made.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// Who signs the root.
+    pub key: Arc<SecretKey>,
+    /// Random bytes that make the root unlike any other.
+    pub nonce: [u8; NONCE_LEN],
+    /// The settings in the root: grants, name. They must leave an administrator.
+    pub operations: Vec<Operation>,
+    /// Whether it is the instance's own and never served.
+    pub system: bool,
+}
+
+/// The door of one store.
+pub struct Engine {
+    types: StoreTypes,
+    replicas: BTreeMap<u32, Replica>,
+}
+
+impl Engine {
+    /// Makes the door for stores of these types.
+    pub const fn new(types: StoreTypes) -> Self {
+        Self { types, replicas: BTreeMap::new() }
+    }
+
+    /// Returns the types of stores it folds.
+    pub const fn types(&self) -> &StoreTypes {
+        &self.types
+    }
+
+    /// Makes a database.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing is staged then, but for [`CommitError::Store`].
+    pub fn found(
+        &mut self,
+        rows: &mut Overlay,
+        founding: Founding,
+        wall_millis: u64,
+        sign: &Sign<'_>,
+    ) -> Result<(Held, Folded), CommitError> {
+        let void = |error: weald_auth::SettingsError| CommitError::Void {
+            store: SETTINGS_STORE.into(),
+            reason: error.to_string(),
+        };
+        let payload = encode_operations(&founding.operations).map_err(void)?;
+        let time = Clock::default().tick(wall_millis, Time::ZERO);
+        let entry = Entry::encode(Fields {
+            parents: Vec::new(),
+            time: time.ok_or(CommitError::EndOfTime)?,
+            author: founding.key.public(),
+            seq: 0,
+            sections: vec![Section::of(SETTINGS_STORE, &payload)],
+            nonce: Some(founding.nonce),
+        })?;
+        let held = catalog::register(rows, entry.id().into(), true, founding.system)?;
+        let mut replica = Replica::load(rows, held)?;
+        let made = (founding.key, entry, vec![(SETTINGS_STORE.to_owned(), payload)]);
+        let unsigned = commit::enter(&mut replica, rows, &self.types, made, Vec::new())?;
+        let signatures = sign(&[(Arc::clone(&unsigned.key), unsigned.folded.id)]);
+        let signature = signatures.first().copied().unwrap_or(weald_dag::Signature::from_bytes([0; 64]));
+        let folded = unsigned.stage(&mut replica, rows, signature);
+        self.replicas.insert(held.number, replica);
+        Ok((held, folded))
+    }
+
+    /// Makes one entry for each commit, in order. `sign` is called once for all of them.
+    ///
+    /// # Errors
+    /// The outer error is the store's: the whole group must be given up then. The inner ones each
+    /// fail one commit and leave nothing staged.
+    #[allow(clippy::type_complexity)]
+    pub fn commit(
+        &mut self,
+        rows: &mut Overlay,
+        commits: Vec<Commit>,
+        wall_millis: u64,
+        sign: &Sign<'_>,
+    ) -> Result<Vec<Result<Folded, CommitError>>, StoreError> {
+        let mut made: Vec<Result<(u32, Unsigned), CommitError>> = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let database = commit.database;
+            let Some((replica, types)) = self.replica(rows, database)? else {
+                made.push(Err(CommitError::UnknownDatabase));
+                continue;
+            };
+            match commit::commit(replica, rows, types, commit, wall_millis) {
+                Err(CommitError::Store(error)) => return Err(error),
+                other => made.push(other.map(|unsigned| (database, unsigned))),
+            }
+        }
+        let unsigned = made.iter().flatten();
+        let ids: Vec<_> = unsigned.map(|(_, one)| (Arc::clone(&one.key), one.folded.id)).collect();
+        let mut signatures = sign(&ids).into_iter();
+        let mut folded = Vec::with_capacity(made.len());
+        for made in made {
+            folded.push(match made {
+                Err(error) => Err(error),
+                Ok((database, unsigned)) => {
+                    let replica = self.replicas.get_mut(&database);
+                    let both = replica.zip(signatures.next());
+                    let (replica, signature) = both.ok_or(StoreError::Closed)?;
+                    Ok(unsigned.stage(replica, rows, signature))
+                }
+            });
+        }
+        Ok(folded)
+    }
+
+    /// Takes verified parcels of one database, parents first. The root of a database that is not
+    /// held makes it held, incomplete.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn ingest(
+        &mut self,
+        rows: &mut Overlay,
+        database: DatabaseId,
+        parcels: Vec<Verified>,
+        wall_millis: u64,
+    ) -> Result<Ingested, StoreError> {
+        let held = match catalog::held(rows, &database)? {
+            Some(held) => held,
+            None if parcels.iter().any(|parcel| parcel.entry().id() == database.root()) => {
+                catalog::register(rows, database, false, false)?
+            }
+            None => return Ok(homeless(&parcels)),
+        };
+        let Some((replica, types)) = self.replica_of(rows, held)? else {
+            return Ok(homeless(&parcels));
+        };
+        ingest::ingest(replica, rows, types, parcels, wall_millis)
+    }
+
+    /// Notes that a first sync has brought all of a database.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn complete(&mut self, rows: &mut Overlay, database: DatabaseId) -> Result<(), StoreError> {
+        let Some(mut held) = catalog::held(rows, &database)?.filter(|held| !held.complete) else {
+            return Ok(());
+        };
+        held.complete = true;
+        held.put(rows);
+        if let Some(replica) = self.replicas.get_mut(&held.number) {
+            replica.held = held;
+        }
+        Ok(())
+    }
+
+    /// Stages what is written once a group. Call it before the rows are applied.
+    pub fn finish(&mut self, rows: &mut Overlay) {
+        self.replicas.values_mut().for_each(|replica| replica.finish(rows));
+    }
+
+    /// Drops what is kept in memory, after rows were staged and not applied.
+    pub fn forget(&mut self) {
+        self.replicas.clear();
+    }
+
+    /// Returns the authority of a database over all its entries, staged ones included.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn authority(
+        &mut self,
+        rows: &dyn Snapshot,
+        database: u32,
+    ) -> Result<Option<Arc<Authority>>, StoreError> {
+        Ok(self.replica(rows, database)?.map(|(replica, _)| replica.authority()))
+    }
+
+    fn replica(
+        &mut self,
+        rows: &dyn Snapshot,
+        number: u32,
+    ) -> Result<Option<(&mut Replica, &StoreTypes)>, StoreError> {
+        if !self.replicas.contains_key(&number) {
+            let all = catalog::all_held(rows)?;
+            let Some(held) = all.into_iter().find(|held| held.number == number) else {
+                return Ok(None);
+            };
+            self.replicas.insert(number, Replica::load(rows, held)?);
+        }
+        Ok(self.replicas.get_mut(&number).map(|replica| (replica, &self.types)))
+    }
+
+    fn replica_of(
+        &mut self,
+        rows: &dyn Snapshot,
+        held: Held,
+    ) -> Result<Option<(&mut Replica, &StoreTypes)>, StoreError> {
+        if !self.replicas.contains_key(&held.number) {
+            self.replicas.insert(held.number, Replica::load(rows, held)?);
+        }
+        Ok(self.replicas.get_mut(&held.number).map(|replica| (replica, &self.types)))
+    }
+}
+
+/// The answer for entries whose database is not held and whose root did not come along.
+fn homeless(parcels: &[Verified]) -> Ingested {
+    let missing = |parcel: &Verified| {
+        let entry = parcel.entry();
+        (entry.id(), Verdict::Missing(entry.parents().to_vec()))
+    };
+    Ingested { verdicts: parcels.iter().map(missing).collect(), folded: Vec::new() }
+}

@@ -1,0 +1,128 @@
+//! Entries from elsewhere, through the same door as one's own.
+//!
+//! Invariant: a verdict other than `Missing`, `HeldBack` and `Fault` is the same on every replica.
+
+use weald_auth::{Claim, SETTINGS_STORE};
+use weald_dag::{
+    Admission, DatabaseId, EntryId, Overlay, Parcel, Place, Refusal, StoreError, Verdict, Verified,
+    admit,
+};
+
+use crate::fold::{Folded, StoreTypes, fold};
+use crate::replica::{Placed, Replica, local_of, operations_of, visible};
+
+/// What became of a batch of entries.
+#[derive(Debug, Default)]
+pub struct Ingested {
+    /// One verdict for each parcel, in order.
+    pub verdicts: Vec<(EntryId, Verdict)>,
+    /// The entries that were stored, in order.
+    pub folded: Vec<Folded>,
+}
+
+/// Takes verified parcels, parents first.
+pub(crate) fn ingest(
+    replica: &mut Replica,
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    parcels: Vec<Verified>,
+    wall_millis: u64,
+) -> Result<Ingested, StoreError> {
+    let mut ingested = Ingested::default();
+    for parcel in parcels {
+        let parcel = parcel.into_parcel();
+        let id = parcel.entry.id();
+        let verdict = match judge(replica, rows, &parcel, wall_millis)? {
+            Judged::Other(verdict) => verdict,
+            Judged::Place(place) => match enter(replica, rows, types, parcel, place)? {
+                Ok(folded) => {
+                    let verdict = Verdict::Stored(folded.number);
+                    ingested.folded.push(folded);
+                    verdict
+                }
+                Err(refusal) => Verdict::Refused(refusal),
+            },
+        };
+        if let Verdict::Refused(refusal) = &verdict {
+            replica.refuse(id, refusal.clone());
+        }
+        ingested.verdicts.push((id, verdict));
+    }
+    Ok(ingested)
+}
+
+enum Judged {
+    Place(Place),
+    Other(Verdict),
+}
+
+fn judge(
+    replica: &Replica,
+    rows: &Overlay,
+    parcel: &Parcel,
+    wall_millis: u64,
+) -> Result<Judged, StoreError> {
+    let entry = &parcel.entry;
+    if let Some(refusal) = replica.refused.get(&entry.id()) {
+        return Ok(Judged::Other(Verdict::Refused(refusal.clone())));
+    }
+    if let Some(ancestor) = entry.parents().iter().find(|id| replica.refused.contains_key(id)) {
+        let refusal = Refusal::Descends { ancestor: *ancestor };
+        return Ok(Judged::Other(Verdict::Refused(refusal)));
+    }
+    let database: DatabaseId = replica.held.id;
+    let mut known = |id: &EntryId| replica.known(rows, id);
+    Ok(match admit(&mut known, database, entry, wall_millis)? {
+        Admission::Admitted(place) => Judged::Place(place),
+        Admission::Duplicate(number) => Judged::Other(Verdict::Duplicate(number)),
+        Admission::MissingParents(missing) => Judged::Other(Verdict::Missing(missing)),
+        Admission::HeldBack { time } => Judged::Other(Verdict::HeldBack { time }),
+        Admission::Refused(refusal) => Judged::Other(Verdict::Refused(refusal.into())),
+    })
+}
+
+/// Judges by authority, then numbers, folds and stages.
+fn enter(
+    replica: &mut Replica,
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    parcel: Parcel,
+    place: Place,
+) -> Result<Result<Folded, Refusal>, StoreError> {
+    let entry = &parcel.entry;
+    let operations = match operations_of(&parcel) {
+        Ok(operations) => operations,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let epoch = replica.epoch_of(&place.parents);
+    let claim = Claim {
+        id: entry.id(),
+        author: entry.author(),
+        generation: place.generation,
+        time: entry.time(),
+        writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
+        operations: operations.as_deref(),
+    };
+    if let Err(refusal) = replica.judge(epoch, &claim) {
+        return Ok(Err(Refusal::Authority { reason: refusal.to_string() }));
+    }
+    let known = visible(replica.next(), place.generation, epoch, entry.time());
+    let (changes, voids) = fold(rows, replica.held.number, types, &parcel)?;
+    let author = (entry.author(), entry.seq());
+    let settings = operations.is_some().then_some(&claim);
+    let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);
+    let folded = Folded {
+        database: replica.held.id,
+        id: entry.id(),
+        number: known.number,
+        author: entry.author(),
+        time: entry.time(),
+        changes,
+        voids,
+        settings: operations.is_some(),
+        author_forked,
+    };
+    let local = local_of(&known, &place.parents);
+    replica.stage(rows, Placed { number: known.number, local, parcel });
+    Ok(Ok(folded))
+}

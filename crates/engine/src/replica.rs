@@ -1,0 +1,220 @@
+//! One database as the door keeps it in memory between groups of entries.
+//!
+//! Invariant: it says what the rows say plus what is staged, and nothing that could not be read
+//! back from them; so it may be dropped at any time between two groups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin, SettingsIndex};
+use weald_dag::{
+    EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal, Snapshot,
+    Standing, StoreError, Time, append, index,
+};
+
+use crate::authors::Authors;
+use crate::catalog::Held;
+use crate::settings::{self, Settings, SettingsPayload};
+
+/// How many recent entries are kept in memory, to find parents without reading rows.
+const RECENT_MAX: usize = 16_384;
+/// How many refused entries of one database are remembered.
+const REFUSED_MAX: usize = 4_096;
+
+/// A tip with what a commit on top of it needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tip {
+    pub(crate) id: EntryId,
+    pub(crate) known: Known,
+}
+
+/// An entry that has its place, but whose row is not staged yet.
+pub(crate) struct Placed {
+    pub(crate) number: Number,
+    pub(crate) local: Local,
+    pub(crate) parcel: Parcel,
+}
+
+pub(crate) struct Replica {
+    pub(crate) held: Held,
+    pub(crate) tips: BTreeMap<Number, Tip>,
+    pub(crate) authors: Authors,
+    pub(crate) refused: BTreeMap<EntryId, Refusal>,
+    settings: Settings,
+    published: Option<Arc<Authority>>,
+    recent: BTreeMap<EntryId, Known>,
+    next: Number,
+    clock: Time,
+    needed: u64,
+    /// The newest entry of the group: its row is staged last, with the head.
+    newest: Option<Placed>,
+}
+
+impl Replica {
+    pub(crate) fn load(rows: &dyn Snapshot, held: Held) -> Result<Self, StoreError> {
+        let graph = Graph::new(rows, held.number);
+        let (next, head) = match graph.head()? {
+            Some((newest, head)) => (Number(newest.0 + 1), head),
+            None => (Number(0), Head::default()),
+        };
+        let mut tips = BTreeMap::new();
+        for number in head.tips {
+            let id = graph.entry(number)?.id();
+            let known = graph.known(&id)?.ok_or_else(|| StoreError::Corrupt {
+                what: format!("the id of tip number {} of database {}", number.0, held.number),
+            })?;
+            tips.insert(number, Tip { id, known });
+        }
+        Ok(Self {
+            held,
+            tips,
+            authors: Authors::load(rows, held.number)?,
+            refused: BTreeMap::new(),
+            settings: settings::load(rows, held.number)?,
+            published: None,
+            recent: BTreeMap::new(),
+            next,
+            clock: head.clock,
+            needed: head.needed,
+            newest: None,
+        })
+    }
+
+    /// Returns the greatest time of any entry.
+    pub(crate) const fn clock(&self) -> Time {
+        self.clock
+    }
+
+    pub(crate) const fn next(&self) -> Number {
+        self.next
+    }
+
+    /// Looks an entry up, in memory first.
+    pub(crate) fn known(
+        &self,
+        rows: &dyn Snapshot,
+        id: &EntryId,
+    ) -> Result<Option<Known>, StoreError> {
+        match self.recent.get(id) {
+            Some(known) => Ok(Some(*known)),
+            None => Graph::new(rows, self.held.number).known(id),
+        }
+    }
+
+    /// Returns the authority epoch of an entry with these parents.
+    pub(crate) fn epoch_of(&mut self, parents: &[Known]) -> EpochId {
+        let index_of = &self.settings.index_of;
+        let origin = |parent: &Known| Origin {
+            epoch: EpochId(parent.epoch),
+            settings: index_of.get(&parent.number).copied(),
+        };
+        let origins: Vec<Origin> = parents.iter().map(origin).collect();
+        self.settings.authority.epoch_of(&origins)
+    }
+
+    /// Returns whether an entry on this parent alone would know all settings.
+    pub(crate) fn knows_all_settings(&self, parent: &Known) -> bool {
+        let newest = self.settings.authority.settings_count().checked_sub(1).map(SettingsIndex);
+        let Some(newest) = newest else { return true };
+        match self.settings.index_of.get(&parent.number) {
+            Some(own) => *own == newest,
+            None => self.settings.authority.epoch_tips(EpochId(parent.epoch)).contains(&newest),
+        }
+    }
+
+    /// Judges what an entry does by the authority of its past.
+    pub(crate) fn judge(&mut self, epoch: EpochId, claim: &Claim<'_>) -> Result<(), AuthRefusal> {
+        self.settings.authority.judge(epoch, claim).map(drop)
+    }
+
+    /// Gives a judged entry its place: number, tips, time, authority. Returns whether its author
+    /// has used its sequence number before.
+    pub(crate) fn place(
+        &mut self,
+        rows: &mut Overlay,
+        id: EntryId,
+        known: Known,
+        parents: &[Known],
+        author: (PublicKey, u64),
+        settings: Option<&Claim<'_>>,
+    ) -> bool {
+        let number = known.number;
+        self.next = Number(number.0 + 1);
+        self.clock = self.clock.max(known.time);
+        self.needed += 1;
+        for parent in parents {
+            self.tips.remove(&parent.number);
+        }
+        self.tips.insert(number, Tip { id, known });
+        self.recent.insert(id, known);
+        index(rows, self.held.number, &id, number);
+        if let Some(claim) = settings {
+            let index = self.settings.authority.insert(EpochId(known.epoch), claim);
+            self.settings.save_entry(rows, self.held.number, index, number);
+            self.published = None;
+        }
+        self.authors.note(author.0, author.1)
+    }
+
+    /// Stages the row of a placed entry. That of the newest waits, for it carries the head.
+    pub(crate) fn stage(&mut self, rows: &mut Overlay, placed: Placed) {
+        if let Some(before) = self.newest.replace(placed) {
+            append(rows, self.held.number, before.number, &before.local, &before.parcel);
+        }
+    }
+
+    /// Stages what a group leaves for its end: the newest row with the head, epochs, authors.
+    pub(crate) fn finish(&mut self, rows: &mut Overlay) {
+        let Some(mut newest) = self.newest.take() else { return };
+        let tips = self.tips.keys().copied().collect();
+        newest.local.head = Some(Head { tips, clock: self.clock, needed: self.needed });
+        append(rows, self.held.number, newest.number, &newest.local, &newest.parcel);
+        self.settings.save_epochs(rows, self.held.number);
+        self.authors.save(rows, self.held.number, self.next);
+        if self.recent.len() > RECENT_MAX {
+            self.recent.clear();
+        }
+    }
+
+    /// Returns the authority over all entries, for readers on other threads.
+    pub(crate) fn authority(&mut self) -> Arc<Authority> {
+        let authority = &self.settings.authority;
+        Arc::clone(self.published.get_or_insert_with(|| Arc::new(authority.clone())))
+    }
+
+    /// Remembers a refusal, so that descendants are refused without asking for it again.
+    pub(crate) fn refuse(&mut self, id: EntryId, refusal: Refusal) {
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.pop_first();
+        }
+        self.refused.insert(id, refusal);
+    }
+}
+
+/// What the door works out for a visible entry.
+pub(crate) fn local_of(known: &Known, parents: &[Known]) -> Local {
+    Local {
+        standing: known.standing,
+        generation: known.generation,
+        epoch: known.epoch,
+        parents: parents.iter().map(|parent| parent.number).collect(),
+        head: None,
+    }
+}
+
+/// What children need to know of a visible entry.
+pub(crate) const fn visible(number: Number, generation: u64, epoch: EpochId, time: Time) -> Known {
+    Known { number, generation, epoch: epoch.0, standing: Standing::Visible, time }
+}
+
+/// Returns the operations of a claim's settings section, or why it refuses the entry.
+pub(crate) fn operations_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, Refusal> {
+    match SettingsPayload::of(parcel) {
+        SettingsPayload::None => Ok(None),
+        SettingsPayload::Operations(operations) => Ok(Some(operations)),
+        SettingsPayload::Absent => {
+            Err(Refusal::Settings { reason: "the payload did not come along".into() })
+        }
+        SettingsPayload::Undecodable(reason) => Err(Refusal::Settings { reason }),
+    }
+}

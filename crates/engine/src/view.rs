@@ -1,0 +1,156 @@
+//! The rows of one store of a database, as the merging types see them.
+//!
+//! Invariant: a store's rows carry its name and type in front, so no two stores share a key.
+
+use std::ops::{Bound, ControlFlow};
+
+use weald_crdt::{Area, View, ViewError, ViewMut};
+use weald_dag::{EntryId, Graph, KeyRange, Order, Overlay, Snapshot, Space, Visit};
+
+/// The space that an area of a database's stores rests in.
+pub const fn space_of(area: Area, database: u32) -> Space {
+    match area {
+        Area::State => Space::new("state", database),
+        Area::Buried => Space::new("buried", database),
+        Area::Dangling => Space::new("dangling", database),
+    }
+}
+
+/// Names one store of one database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StorePlace {
+    database: u32,
+    prefix: Vec<u8>,
+}
+
+impl StorePlace {
+    /// Names the store `name` of the type `type_name` in the database with this local number.
+    pub fn new(database: u32, name: &str, type_name: &str) -> Self {
+        let mut prefix = Vec::with_capacity(name.len() + type_name.len() + 2);
+        for part in [name, type_name] {
+            // Names of stores and types are at most 128 bytes long.
+            prefix.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
+            prefix.extend_from_slice(part.as_bytes());
+        }
+        Self { database, prefix }
+    }
+
+    /// Returns the key that a row of the store has among the rows of the database.
+    pub fn key(&self, key: &[u8]) -> Vec<u8> {
+        [self.prefix.as_slice(), key].concat()
+    }
+
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> KeyRange {
+        let whole = KeyRange::prefix(&self.prefix);
+        let place = |bound, outside| match bound {
+            Bound::Included(key) => Bound::Included(self.key(key)),
+            Bound::Excluded(key) => Bound::Excluded(self.key(key)),
+            Bound::Unbounded => outside,
+        };
+        KeyRange { from: place(from, whole.from), to: place(to, whole.to) }
+    }
+}
+
+fn failed(error: weald_dag::StoreError) -> ViewError {
+    ViewError::new(error)
+}
+
+/// A store in a snapshot.
+pub struct StoreView<'a, S> {
+    rows: &'a S,
+    place: StorePlace,
+}
+
+impl<'a, S: Snapshot> StoreView<'a, S> {
+    /// Views the store at `place`.
+    pub const fn new(rows: &'a S, place: StorePlace) -> Self {
+        Self { rows, place }
+    }
+}
+
+impl<S: Snapshot> View for StoreView<'_, S> {
+    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
+        is_stored(self.rows, &self.place, entry)
+    }
+
+    fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        let space = space_of(area, self.place.database);
+        self.rows.get(space, &self.place.key(key)).map_err(failed)
+    }
+
+    fn range(
+        &self,
+        area: Area,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        reverse: bool,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ViewError> {
+        let space = space_of(area, self.place.database);
+        let order = if reverse { Order::Descending } else { Order::Ascending };
+        let prefix = self.place.prefix.len();
+        let mut inside = |key: &[u8], value: &[u8]| match key.get(prefix..) {
+            Some(key) => visit(key, value),
+            None => ControlFlow::Continue(()),
+        };
+        self.rows.range(space, self.place.range(from, to), order, &mut inside).map_err(failed)
+    }
+}
+
+fn is_stored(
+    rows: &dyn Snapshot,
+    place: &StorePlace,
+    entry: &[u8; 32],
+) -> Result<bool, ViewError> {
+    let number = Graph::new(rows, place.database).number(&EntryId::from_bytes(*entry));
+    number.map(|number| number.is_some()).map_err(failed)
+}
+
+/// A store in an overlay, whose rows can be staged.
+pub struct StoreViewMut<'a> {
+    rows: &'a mut Overlay,
+    place: StorePlace,
+}
+
+impl<'a> StoreViewMut<'a> {
+    /// Views the store at `place`.
+    pub const fn new(rows: &'a mut Overlay, place: StorePlace) -> Self {
+        Self { rows, place }
+    }
+
+    fn read(&self) -> StoreView<'_, Overlay> {
+        StoreView::new(self.rows, self.place.clone())
+    }
+}
+
+impl View for StoreViewMut<'_> {
+    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
+        is_stored(self.rows, &self.place, entry)
+    }
+
+    fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        let space = space_of(area, self.place.database);
+        self.rows.get(space, &self.place.key(key)).map_err(failed)
+    }
+
+    fn range(
+        &self,
+        area: Area,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        reverse: bool,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ViewError> {
+        self.read().range(area, from, to, reverse, visit)
+    }
+}
+
+impl ViewMut for StoreViewMut<'_> {
+    fn put(&mut self, area: Area, key: &[u8], value: Vec<u8>) {
+        self.rows.put(space_of(area, self.place.database), self.place.key(key), value);
+    }
+
+    fn remove(&mut self, area: Area, key: &[u8]) {
+        self.rows.remove(space_of(area, self.place.database), self.place.key(key));
+    }
+}
