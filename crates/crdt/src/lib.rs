@@ -1,1 +1,63 @@
 //! Values, operations and how the stores of a database merge.
+//!
+//! This crate is pure: it knows rows ([`View`]), sections of operations, and the stamps of entries;
+//! it knows nothing of keys, signatures, networks, clocks or disks. State is a function of the set of
+//! sections applied: their order never shows.
+//!
+//! ```
+//! use weald_crdt::{EntryStamp, Key, MemoryView, StoreType, TableDraft, TableType, Value, table};
+//!
+//! let mut overlay = MemoryView::new();
+//! let mut draft = TableDraft::new();
+//! draft.put(&mut overlay, &Key::from("apple"), &Value::from([("colour", "red")]))?;
+//!
+//! let mut state = MemoryView::new();
+//! let entry = EntryStamp { time: 1, entry: [1; 32], author: [2; 32] };
+//! TableType.apply(&draft.encode(), &entry, &mut state, &mut Vec::new())?;
+//! let row = table::get(&state, &Key::from("apple"))?.ok_or("no row")?;
+//! assert_eq!(row.value.get("colour"), Some(&Value::from("red")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cbor;
+pub mod doc;
+mod draft;
+mod key;
+mod limits;
+pub mod log;
+mod malformed;
+mod memory;
+mod names;
+mod ordered;
+mod pack;
+mod path;
+mod read;
+mod section;
+mod slot;
+mod stamp;
+mod store_type;
+pub mod table;
+mod ulid;
+mod value;
+mod view;
+mod waiting;
+
+pub use doc::{DocDraft, DocType, PathConflict};
+pub use draft::{DraftError, SectionDraft};
+pub use key::Key;
+pub use limits::{
+    MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING, MAX_NAMES, MAX_NESTING,
+    MAX_OPERATIONS, MAX_PAYLOAD_BYTES,
+};
+pub use log::{Item, LogDraft, LogType};
+pub use malformed::Malformed;
+pub use memory::MemoryView;
+pub use path::Path;
+pub use read::{ReadError, Version};
+pub use section::{Void, section_type};
+pub use stamp::{Dot, EntryStamp, Stamp};
+pub use store_type::{ApplyError, Change, ChangeKind, Conflict, StoreType, builtin};
+pub use table::{FieldConflict, Row, TableDraft, TableType};
+pub use ulid::{Ulid, UlidError};
+pub use value::{Decimal, Timestamp, Value, ValueError};
+pub use view::{Area, RowError, View, ViewError, ViewMut, VisitRow};

@@ -1,0 +1,57 @@
+//! A document: a nested map, kept as one row for each leaf. A leaf is a scalar, a list, or the
+//! marker of an empty map; each is a slot of its own, so that edits of different leaves merge.
+//!
+//! A leaf at `p` that is not a map shows iff its stamp is greater than that of every live leaf below
+//! `p`; otherwise the map shows and the leaf is a conflict.
+
+mod draft;
+mod fold;
+mod operation;
+mod read;
+mod tree;
+
+pub use draft::DocDraft;
+pub use read::{PathConflict, conflicts, get, to_value};
+
+use crate::section::Void;
+use crate::stamp::EntryStamp;
+use crate::store_type::{ApplyError, Change, StoreType};
+use crate::view::ViewMut;
+use crate::waiting;
+
+const VERSION: u64 = 1;
+
+/// Merges documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DocType;
+
+impl DocType {
+    /// The name that payloads begin with.
+    pub const NAME: &'static str = "doc";
+}
+
+impl StoreType for DocType {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, payload: &[u8]) -> Result<(), Void> {
+        operation::decode(payload, [0; 32]).map(drop)
+    }
+
+    fn apply(
+        &self,
+        payload: &[u8],
+        entry: &EntryStamp,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ApplyError> {
+        match operation::decode(payload, entry.entry) {
+            Ok(operations) => Ok(fold::apply(0, &operations, entry, view, changes)?),
+            Err(void) => {
+                waiting::settle_void(view, entry.entry)?;
+                Err(void.into())
+            }
+        }
+    }
+}

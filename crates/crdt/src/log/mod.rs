@@ -1,0 +1,84 @@
+//! A log: items in the order of their stamps, appended and never changed or removed.
+//!
+//! A section is a plain list of values. A row of state is the stamp (time, entry id, index, each
+//! big-endian) and the encoded value.
+
+mod draft;
+mod read;
+
+pub use draft::LogDraft;
+pub use read::{Item, after, before, get, tail};
+
+use crate::limits::MAX_NESTING;
+use crate::malformed::Malformed;
+use crate::section::{SectionReader, Void};
+use crate::stamp::{EntryStamp, Stamp};
+use crate::store_type::{ApplyError, Change, ChangeKind, StoreType};
+use crate::view::{Area, ViewMut};
+
+const VERSION: u64 = 1;
+const KEY_BYTES: usize = 44;
+
+/// Merges logs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogType;
+
+impl LogType {
+    /// The name that payloads begin with.
+    pub const NAME: &'static str = "log";
+}
+
+impl StoreType for LogType {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, payload: &[u8]) -> Result<(), Void> {
+        items(payload).map(drop)
+    }
+
+    fn apply(
+        &self,
+        payload: &[u8],
+        entry: &EntryStamp,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ApplyError> {
+        for (index, value) in (0..).zip(items(payload)?) {
+            let key = key(&entry.at(index));
+            view.put(Area::State, &key, value.to_vec());
+            changes.push(Change { key, kind: ChangeKind::Created, conflict: None });
+        }
+        Ok(())
+    }
+}
+
+fn items(payload: &[u8]) -> Result<Vec<&[u8]>, Void> {
+    let mut section = SectionReader::open(payload, LogType::NAME, VERSION, [0; 32])?;
+    let mut items = Vec::with_capacity(section.count());
+    for _ in 0..section.count() {
+        items.push(section.reader.raw_value(MAX_NESTING)?);
+    }
+    section.reader.finish()?;
+    Ok(items)
+}
+
+/// Returns the key of the item with a stamp, relative to its store.
+pub fn key(stamp: &Stamp) -> Vec<u8> {
+    let mut key = Vec::with_capacity(KEY_BYTES);
+    key.extend_from_slice(&stamp.time.to_be_bytes());
+    key.extend_from_slice(&stamp.entry);
+    key.extend_from_slice(&stamp.index.to_be_bytes());
+    key
+}
+
+/// Returns the stamp of the item at a key.
+///
+/// # Errors
+/// [`Malformed::BadKey`] if the key is not one of a log.
+pub fn stamp(key: &[u8]) -> Result<Stamp, Malformed> {
+    let (time, rest) = key.split_first_chunk::<8>().ok_or(Malformed::BadKey)?;
+    let (entry, rest) = rest.split_first_chunk::<32>().ok_or(Malformed::BadKey)?;
+    let index = rest.try_into().map_err(|_| Malformed::BadKey)?;
+    Ok(Stamp { time: u64::from_be_bytes(*time), entry: *entry, index: u32::from_be_bytes(index) })
+}

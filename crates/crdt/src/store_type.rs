@@ -1,0 +1,112 @@
+//! What a store type is: a name, the check of a payload without state, and the merge of a section
+//! into the rows, whole or not at all.
+
+use thiserror::Error;
+
+use crate::doc::DocType;
+use crate::log::LogType;
+use crate::section::Void;
+use crate::slot::Slot;
+use crate::stamp::{EntryStamp, Stamp};
+use crate::table::TableType;
+use crate::view::{ViewError, ViewMut};
+
+/// Merges the sections of the stores of one type; the door for an app's own types.
+///
+/// The rows in all areas must be a function of the set of sections applied, whatever their order.
+pub trait StoreType: Send + Sync {
+    /// Returns the name that payloads of this type begin with.
+    fn name(&self) -> &'static str;
+
+    /// Checks everything about a payload that can be checked without state.
+    ///
+    /// # Errors
+    /// [`Void`] if the section adds nothing, on any replica.
+    fn check(&self, payload: &[u8]) -> Result<(), Void>;
+
+    /// Applies a section, and adds a [`Change`] for each row whose visible content changed.
+    ///
+    /// The caller filters duplicates, and answers [`crate::View::is_applied`] with true for this
+    /// entry from the next section on, also if this one was void.
+    ///
+    /// # Errors
+    /// [`ApplyError::Void`] if the section adds nothing; names that waited for it are removed.
+    /// [`ApplyError::View`] if a row cannot be read; nothing was written.
+    fn apply(
+        &self,
+        payload: &[u8],
+        entry: &EntryStamp,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ApplyError>;
+}
+
+/// Returns the built-in store type with this name.
+pub fn builtin(name: &str) -> Option<&'static dyn StoreType> {
+    match name {
+        LogType::NAME => Some(&LogType),
+        TableType::NAME => Some(&TableType),
+        DocType::NAME => Some(&DocType),
+        _ => None,
+    }
+}
+
+/// Tells that the visible content of a row changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key of the row in [`crate::Area::State`]: a table row, a log item, a leaf of a document.
+    pub key: Vec<u8>,
+    /// What happened to the row.
+    pub kind: ChangeKind,
+    /// The versions that now stand side by side, if what changed is in conflict.
+    pub conflict: Option<Conflict>,
+}
+
+/// Tells what happened to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// The row was not visible before.
+    Created,
+    /// The row was visible with other versions before.
+    Updated,
+    /// The row is not visible any more.
+    Removed,
+}
+
+/// Names the versions of a conflict by their stamps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The version that reading gives; the latest of them if several fields of a row are in conflict.
+    pub winner: Stamp,
+    /// The versions that reading does not give, ascending.
+    pub losers: Vec<Stamp>,
+}
+
+impl Conflict {
+    /// Collects the winners and losers of the slots that have more than one live version.
+    pub(crate) fn of<'a>(slots: impl Iterator<Item = &'a Slot>) -> Option<Self> {
+        let mut winners = Vec::new();
+        let mut losers = Vec::new();
+        for slot in slots {
+            let mut live: Vec<Stamp> = slot.live().map(|(stamp, _)| stamp).collect();
+            if live.len() > 1 {
+                winners.extend(live.pop());
+                losers.extend(live);
+            }
+        }
+        losers.sort_unstable();
+        losers.dedup();
+        Some(Self { winner: winners.into_iter().max()?, losers })
+    }
+}
+
+/// Says why a section was not applied.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The section adds nothing, on any replica.
+    #[error("the section is void: {0}")]
+    Void(#[from] Void),
+    /// A row could not be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+}

@@ -1,0 +1,147 @@
+//! The operations of a transaction on one table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::operation::{FIELD_NESTING, Operation};
+use super::plan::{self, FieldPlan};
+use super::row::Slots;
+use super::{TableType, VERSION, fold};
+use crate::draft::DraftError;
+use crate::key::Key;
+use crate::limits::MAX_COMPONENT_BYTES;
+use crate::section::SectionWriter;
+use crate::stamp::EntryStamp;
+use crate::value::{Value, ValueError};
+use crate::view::ViewMut;
+
+/// Collects what a transaction does to the rows of a table.
+#[derive(Clone, Debug, Default)]
+pub struct TableDraft {
+    section: SectionWriter,
+}
+
+impl TableDraft {
+    /// Starts without operations.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes a whole row: existence and every field; fields that the row had and the value lacks
+    /// are removed.
+    ///
+    /// # Errors
+    /// [`DraftError::NotAMap`] unless the value is a map; other [`DraftError`]s for a key or value
+    /// that cannot be stored, or a section over its limits.
+    pub fn put(
+        &mut self,
+        view: &mut dyn ViewMut,
+        key: &Key,
+        value: &Value,
+    ) -> Result<(), DraftError> {
+        let Value::Map(fields) = value else {
+            return Err(DraftError::NotAMap { found: value.kind() });
+        };
+        let key = key.encode()?;
+        let values = encode_fields(fields.iter().map(|(field, value)| (field, Some(value))))?;
+        let slots = fold::load(&*view, &key)?;
+        let live = slots.fields.iter().filter(|(_, slot)| slot.is_live());
+        let gone = live
+            .filter(|(field, _)| !fields.contains_key(*field))
+            .map(|(field, _)| (field.as_str(), None));
+        let set = values.iter().map(|(field, value)| (*field, value.as_deref()));
+        let plans = set.chain(gone).map(|(field, value)| plan_field(&slots, field, value));
+        let operations =
+            plan::write(&key, slots.existence_dots(), plans, self.section.next_index());
+        self.stage(view, &operations)
+    }
+
+    /// Sets (`Some`) and removes (`None`) some fields of a row that exists.
+    ///
+    /// # Errors
+    /// [`DraftError::NoRow`] unless the row exists; other [`DraftError`]s as for [`TableDraft::put`].
+    pub fn edit(
+        &mut self,
+        view: &mut dyn ViewMut,
+        key: &Key,
+        fields: &BTreeMap<String, Option<Value>>,
+    ) -> Result<(), DraftError> {
+        let key = key.encode()?;
+        let values = encode_fields(fields.iter().map(|(field, value)| (field, value.as_ref())))?;
+        let slots = fold::load(&*view, &key)?;
+        if !slots.is_live() {
+            return Err(DraftError::NoRow);
+        }
+        let plans = values.iter().map(|(field, value)| plan_field(&slots, field, value.as_deref()));
+        let operations =
+            plan::write(&key, slots.existence_dots(), plans, self.section.next_index());
+        self.stage(view, &operations)
+    }
+
+    /// Deletes a row, and returns whether there was one; without one there is no operation.
+    ///
+    /// # Errors
+    /// [`DraftError`] for a key that cannot be used, or a section over its limits.
+    pub fn delete(&mut self, view: &mut dyn ViewMut, key: &Key) -> Result<bool, DraftError> {
+        let key = key.encode()?;
+        let slots = fold::load(&*view, &key)?;
+        if !slots.is_live() {
+            return Ok(false);
+        }
+        let operations = plan::delete(&key, slots.existence_dots(), self.section.next_index());
+        self.stage(view, &operations)?;
+        Ok(true)
+    }
+
+    /// Returns whether there is no operation.
+    pub fn is_empty(&self) -> bool {
+        self.section.count() == 0
+    }
+
+    /// Returns the payload of the section.
+    pub fn encode(&self) -> Vec<u8> {
+        self.section.encode(TableType::NAME, VERSION)
+    }
+
+    /// Records operations and applies them to the transaction's rows, or does neither.
+    fn stage(
+        &mut self,
+        view: &mut dyn ViewMut,
+        operations: &[Operation<'_>],
+    ) -> Result<(), DraftError> {
+        let mark = self.section.mark();
+        let first = self.section.next_index();
+        operations.iter().for_each(|operation| operation.encode(&mut self.section));
+        let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
+            Ok(fold::apply(first, operations, &EntryStamp::PROVISIONAL, view, &mut Vec::new())?)
+        });
+        if staged.is_err() {
+            self.section.reset(mark);
+        }
+        staged
+    }
+}
+
+type EncodedFields<'a> = Vec<(&'a str, Option<Vec<u8>>)>;
+
+fn encode_fields<'a>(
+    fields: impl Iterator<Item = (&'a String, Option<&'a Value>)>,
+) -> Result<EncodedFields<'a>, DraftError> {
+    let mut encoded = Vec::new();
+    for (field, value) in fields {
+        if field.len() > MAX_COMPONENT_BYTES {
+            return Err(ValueError::KeyTooLong { length: field.len() }.into());
+        }
+        let value = value.map(|value| {
+            let mut out = Vec::new();
+            value.encode_into(&mut out, FIELD_NESTING).map(|()| out)
+        });
+        encoded.push((field.as_str(), value.transpose()?));
+    }
+    Ok(encoded)
+}
+
+fn plan_field<'a>(slots: &Slots, field: &'a str, value: Option<&'a [u8]>) -> FieldPlan<'a> {
+    let heads: BTreeSet<_> =
+        slots.fields.get(field).map(|slot| slot.dots().collect()).unwrap_or_default();
+    FieldPlan { field, value, heads }
+}

@@ -1,0 +1,148 @@
+//! A row as it rests: existence and fields with their versions, in one value. While everything
+//! has one and the same version, it is written once.
+//!
+//! `0, stamp, fields…, each name and value` in that case; otherwise `1`, the stamps ascending, then for
+//! existence and for each field its heads as (place of the stamp × 2, plus 1 for a removal) with the
+//! value of each write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::pack::{self, Unpacker};
+use crate::slot::{Head, Slot};
+use crate::stamp::{Dot, Stamp};
+
+const UNIFORM: u8 = 0;
+const GENERAL: u8 = 1;
+
+/// The slots of a row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots {
+    pub(super) existence: Slot,
+    pub(super) fields: BTreeMap<String, Slot>,
+}
+
+impl Slots {
+    pub(super) fn is_live(&self) -> bool {
+        self.existence.is_live()
+    }
+
+    /// Returns whether nothing is left to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        self.existence.heads().is_empty()
+            && self.fields.values().all(|slot| slot.heads().is_empty())
+    }
+
+    /// Returns the names of every head of existence.
+    pub(super) fn existence_dots(&self) -> Vec<Dot> {
+        self.existence.dots().collect()
+    }
+
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self.uniform() {
+            Some(stamp) => self.pack_uniform(stamp, &mut out),
+            None => self.pack_general(&mut out),
+        }
+        out
+    }
+
+    /// Returns the one version of existence and all fields, if there is only one and it is live.
+    fn uniform(&self) -> Option<Stamp> {
+        let [Head { stamp, value: Some(_) }] = self.existence.heads() else { return None };
+        let same = |slot: &Slot| match slot.heads() {
+            [] => true,
+            [head] => head.stamp == *stamp && head.value.is_some(),
+            _ => false,
+        };
+        self.fields.values().all(same).then_some(*stamp)
+    }
+
+    fn pack_uniform(&self, stamp: Stamp, out: &mut Vec<u8>) {
+        out.push(UNIFORM);
+        pack::put_stamp(out, &stamp);
+        for (field, slot) in &self.fields {
+            for value in slot.heads().iter().filter_map(|head| head.value.as_ref()) {
+                pack::put_string(out, field.as_bytes());
+                pack::put_string(out, value);
+            }
+        }
+    }
+
+    fn pack_general(&self, out: &mut Vec<u8>) {
+        let slots = || std::iter::once(&self.existence).chain(self.fields.values());
+        let stamps: BTreeSet<Stamp> =
+            slots().flat_map(Slot::heads).map(|head| head.stamp).collect();
+        let places: BTreeMap<Stamp, u64> = stamps.iter().copied().zip(0..).collect();
+        out.push(GENERAL);
+        pack::put_number(out, stamps.len() as u64);
+        stamps.iter().for_each(|stamp| pack::put_stamp(out, stamp));
+        pack_heads(&self.existence, &places, false, out);
+        for (field, slot) in &self.fields {
+            if !slot.heads().is_empty() {
+                pack::put_string(out, field.as_bytes());
+                pack_heads(slot, &places, true, out);
+            }
+        }
+    }
+
+    pub(super) fn unpack(row: &[u8]) -> Option<Self> {
+        let (form, rest) = row.split_first()?;
+        let mut unpacker = Unpacker::new(rest);
+        match *form {
+            UNIFORM => unpack_uniform(&mut unpacker),
+            GENERAL => unpack_general(&mut unpacker),
+            _ => None,
+        }
+    }
+}
+
+fn pack_heads(slot: &Slot, places: &BTreeMap<Stamp, u64>, values: bool, out: &mut Vec<u8>) {
+    pack::put_number(out, slot.heads().len() as u64);
+    for head in slot.heads() {
+        let place = places.get(&head.stamp).copied().unwrap_or_default();
+        pack::put_number(out, place * 2 + u64::from(head.value.is_none()));
+        if let (true, Some(value)) = (values, &head.value) {
+            pack::put_string(out, value);
+        }
+    }
+}
+
+fn unpack_uniform(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
+    let stamp = unpacker.stamp()?;
+    let one = |value| Slot::from_heads(vec![Head { stamp, value: Some(value) }]);
+    let mut fields = BTreeMap::new();
+    while !unpacker.is_empty() {
+        let field = unpacker.text()?.to_owned();
+        fields.insert(field, one(unpacker.string()?.to_vec()));
+    }
+    Some(Slots { existence: one(Vec::new()), fields })
+}
+
+fn unpack_general(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
+    let mut stamps = Vec::new();
+    for _ in 0..unpacker.count()? {
+        stamps.push(unpacker.stamp()?);
+    }
+    let existence = unpack_heads(unpacker, &stamps, false)?;
+    let mut fields = BTreeMap::new();
+    while !unpacker.is_empty() {
+        let field = unpacker.text()?.to_owned();
+        fields.insert(field, unpack_heads(unpacker, &stamps, true)?);
+    }
+    Some(Slots { existence, fields })
+}
+
+fn unpack_heads(unpacker: &mut Unpacker<'_>, stamps: &[Stamp], values: bool) -> Option<Slot> {
+    let mut heads = Vec::new();
+    for _ in 0..unpacker.count()? {
+        let place = unpacker.number()?;
+        let stamp = *stamps.get(usize::try_from(place / 2).ok()?)?;
+        let value = match (place.is_multiple_of(2), values) {
+            (false, _) => None,
+            (true, false) => Some(Vec::new()),
+            (true, true) => Some(unpacker.string()?.to_vec()),
+        };
+        heads.push(Head { stamp, value });
+    }
+    Some(Slot::from_heads(heads))
+}

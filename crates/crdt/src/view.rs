@@ -1,0 +1,101 @@
+//! The rows of one store as a merge sees them: three ordered areas, and whether an entry was
+//! applied. Keys are relative to the store.
+
+use std::ops::{Bound, ControlFlow};
+
+use thiserror::Error;
+
+/// Names one of the ordered maps of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// Live rows, which readers see.
+    State,
+    /// Rows without live existence: dormant fields, and removals that nothing has named yet.
+    Buried,
+    /// Names whose entry has not been applied.
+    Dangling,
+}
+
+/// What a visitor of a range is called with: key and value; it breaks to stop.
+pub type VisitRow<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Reads the rows of one store.
+pub trait View {
+    /// Returns the row at a key.
+    ///
+    /// # Errors
+    /// [`ViewError`] of what the rows rest on.
+    fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
+
+    /// Calls `visit` for each row between the bounds in order of keys, or against it, until it breaks.
+    ///
+    /// # Errors
+    /// [`ViewError`] of what the rows rest on.
+    fn range(
+        &self,
+        area: Area,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        reverse: bool,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), ViewError>;
+
+    /// Returns whether the section of an entry on this store was applied before, also if it was void.
+    ///
+    /// Asked only for a name that is not found among the heads of its slot, so it may be slower
+    /// than a read. A name of an entry that was not applied waits in [`Area::Dangling`].
+    ///
+    /// # Errors
+    /// [`ViewError`] of what the rows rest on.
+    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError>;
+}
+
+/// Reads and writes the rows of one store.
+pub trait ViewMut: View {
+    /// Writes a row.
+    fn put(&mut self, area: Area, key: &[u8], value: Vec<u8>);
+
+    /// Removes a row, if there is one.
+    fn remove(&mut self, area: Area, key: &[u8]);
+}
+
+/// Wraps what went wrong with the rows, or with the decoding of one.
+#[derive(Debug, Error)]
+#[error("the rows of the store cannot be read: {source}")]
+pub struct ViewError {
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ViewError {
+    /// Wraps an error of what the rows rest on.
+    pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: source.into() }
+    }
+}
+
+/// Says that a row is not what a merge writes.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the row at key {key:02x?} is damaged; run a verification with rebuild")]
+pub struct RowError {
+    /// The key of the row, relative to its store.
+    pub key: Vec<u8>,
+}
+
+/// Visits the rows whose key starts with `prefix`, in order of keys.
+pub(crate) fn visit_prefix<V: View + ?Sized>(
+    view: &V,
+    area: Area,
+    prefix: &[u8],
+    visit: &mut VisitRow<'_>,
+) -> Result<(), ViewError> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    let to = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end.as_slice()) };
+    view.range(area, Bound::Included(prefix), to, false, visit)
+}
