@@ -35,7 +35,9 @@ impl Authors {
             let value = value.try_into().map_or(0, u64::from_be_bytes);
             if key == COVERED {
                 loaded.covered = value;
-            } else if let Some(author) = key.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok()) {
+            } else if let Some(author) =
+                key.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok())
+            {
                 loaded.last.insert(author, value);
             }
             ControlFlow::Continue(())

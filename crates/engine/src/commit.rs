@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use weald_auth::{Claim, Operation, SETTINGS_STORE};
+use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
     Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, SecretKey, Section,
     Signature, Snapshot, StoreError,
 };
-use weald_dag::limits::PARENTS_MAX;
 
 use crate::fold::{Folded, StoreTypes, fold};
 use crate::replica::{Placed, Replica, Tip, local_of, visible};
@@ -63,7 +63,9 @@ pub enum CommitError {
         reason: String,
     },
     /// A row that was to stay as it was has changed.
-    #[error("a row of store '{store}' changed since the transaction began; read it again and retry")]
+    #[error(
+        "a row of store '{store}' changed since the transaction began; read it again and retry"
+    )]
     Changed {
         /// The store.
         store: String,

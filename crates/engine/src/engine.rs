@@ -78,7 +78,8 @@ impl Engine {
         let made = (founding.key, entry, vec![(SETTINGS_STORE.to_owned(), payload)]);
         let unsigned = commit::enter(&mut replica, rows, &self.types, made, Vec::new())?;
         let signatures = sign(&[(Arc::clone(&unsigned.key), unsigned.folded.id)]);
-        let signature = signatures.first().copied().unwrap_or(weald_dag::Signature::from_bytes([0; 64]));
+        let signature =
+            signatures.first().copied().unwrap_or(weald_dag::Signature::from_bytes([0; 64]));
         let folded = unsigned.stage(&mut replica, rows, signature);
         self.replicas.insert(held.number, replica);
         Ok((held, folded))

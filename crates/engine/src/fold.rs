@@ -27,11 +27,7 @@ impl StoreTypes {
 
     /// Takes the types that come with Weald: `doc`, `log` and `table`.
     pub fn built_in() -> Self {
-        Self::new([
-            Arc::new(DocType) as Arc<dyn StoreType>,
-            Arc::new(LogType),
-            Arc::new(TableType),
-        ])
+        Self::new([Arc::new(DocType) as Arc<dyn StoreType>, Arc::new(LogType), Arc::new(TableType)])
     }
 
     /// Returns the type of this name.
@@ -130,7 +126,7 @@ fn fold_section(
         Ok(name) => name,
         Err(void) => return Ok(Err(void.to_string())),
     };
-    let Some(store_type) = types.get(&type_name) else {
+    let Some(store_type) = types.get(type_name) else {
         return Ok(Err(format!("this build has no type '{type_name}'")));
     };
     let mut view = StoreViewMut::new(rows, StorePlace::new(database, store, store_type.name()));
@@ -140,7 +136,8 @@ fn fold_section(
         Err(ApplyError::Void(void)) => return Ok(Err(void.to_string())),
         Err(ApplyError::View(error)) => return Err(store_error(&error)),
     }
-    let row = |change| RowChange { store: store.to_owned(), type_name: type_name.clone(), change };
+    let row =
+        |change| RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change };
     Ok(Ok(changes.into_iter().map(row).collect()))
 }
 

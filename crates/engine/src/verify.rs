@@ -122,7 +122,8 @@ impl Check<'_> {
         self.findings.entries += 1;
         let (number, id) = (stored.number, stored.parcel.entry.id());
         if number != expected {
-            self.findings.add(format!("entry number {} stands where {} should", number.0, expected.0));
+            self.findings
+                .add(format!("entry number {} stands where {} should", number.0, expected.0));
         }
         if self.graph.number(&id)? != Some(number) {
             self.findings.add(format!("entry {id:?} is not found under its id"));
@@ -146,7 +147,9 @@ impl Check<'_> {
         for (id, verdict) in &ingested.verdicts {
             match verdict {
                 Verdict::Stored(number) if expected.iter().any(|(at, _)| at == number) => {}
-                other => self.findings.add(format!("entry {id:?} would not be stored again: {other:?}")),
+                other => {
+                    self.findings.add(format!("entry {id:?} would not be stored again: {other:?}"))
+                }
             }
         }
         self.scratch.apply(overlay.into_batch(), Durability::Eventual)

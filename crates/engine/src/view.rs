@@ -97,11 +97,7 @@ impl<S: Snapshot> View for StoreView<'_, S> {
     }
 }
 
-fn is_stored(
-    rows: &dyn Snapshot,
-    place: &StorePlace,
-    entry: &[u8; 32],
-) -> Result<bool, ViewError> {
+fn is_stored(rows: &dyn Snapshot, place: &StorePlace, entry: &[u8; 32]) -> Result<bool, ViewError> {
     let number = Graph::new(rows, place.database).number(&EntryId::from_bytes(*entry));
     number.map(|number| number.is_some()).map_err(failed)
 }
