@@ -44,8 +44,8 @@ pub use memory::{MemoryNetwork, MemoryTransport};
 pub use pipe::{QUEUE_BYTES, QUEUE_FRAMES};
 #[cfg(feature = "testing")]
 pub use testing::{
-    Ends, IN_FLIGHT_MAX, LINKS_AT_ONCE, check_backpressure, check_cut, check_dial_to_nobody,
-    check_duplex, check_half_close, check_many_links, check_order_and_sizes, check_oversize,
-    check_reconnect, transport_conformance,
+    Ends, IN_FLIGHT_MAX, LINKS_AT_ONCE, check_backpressure, check_cancel_safety, check_cut,
+    check_dial_to_nobody, check_duplex, check_half_close, check_many_links, check_order_and_sizes,
+    check_oversize, check_reconnect, transport_conformance,
 };
 pub use transport::{DialError, ListenError, Transport};

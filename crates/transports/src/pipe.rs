@@ -286,3 +286,75 @@ impl State {
         chunk
     }
 }
+
+#[cfg(all(test, feature = "http"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    /// Polls a future once: whether it is ready now.
+    async fn ready<T>(future: impl Future<Output = T>) -> bool {
+        let mut future = pin!(future);
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
+    }
+
+    async fn filled(frames: &[&'static str]) -> Pipe {
+        let pipe = Pipe::default();
+        for frame in frames {
+            pipe.push(Bytes::from_static(frame.as_bytes())).await.unwrap();
+        }
+        pipe
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_bounded_by_frames_and_by_bytes() {
+        let pipe = Pipe::default();
+        for _ in 0..QUEUE_FRAMES {
+            assert!(ready(pipe.push(Bytes::new())).await);
+        }
+        assert!(!ready(pipe.push(Bytes::new())).await);
+        let pipe = Pipe::default();
+        let half = Bytes::from(vec![0; FRAME_MAX / 2]);
+        let mut held = 0;
+        while ready(pipe.push(half.clone())).await {
+            held += half.len();
+        }
+        assert!(held <= QUEUE_BYTES);
+        pipe.pop().await.unwrap().unwrap();
+        assert!(ready(pipe.push(half.clone())).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_acknowledged_is_read_again() {
+        let pipe = filled(&["a", "b", "c"]).await;
+        let frames = |chunk: Chunk| chunk.frames.concat();
+        assert_eq!(frames(pipe.read_after(0, 2, 9).await.unwrap()), b"ab");
+        assert_eq!(frames(pipe.read_after(0, 9, 1).await.unwrap()), b"a");
+        pipe.acknowledge(2).unwrap();
+        assert_eq!(frames(pipe.read_after(2, 9, 9).await.unwrap()), b"c");
+        assert_eq!(pipe.acknowledge(1), Err(NumberError::Gone));
+        assert_eq!(pipe.acknowledge(4), Err(NumberError::Beyond));
+        pipe.finish().unwrap();
+        assert!(pipe.read_after(2, 9, 9).await.unwrap().finished);
+        pipe.acknowledge(4).unwrap();
+        assert!(pipe.end_acknowledged());
+    }
+
+    #[tokio::test]
+    async fn a_cut_comes_after_what_arrived_and_an_end_stays_an_end() {
+        let pipe = filled(&["a"]).await;
+        pipe.cut(CutReason::Dropped);
+        assert_eq!(pipe.pop().await.unwrap().unwrap(), "a");
+        assert!(matches!(pipe.pop().await, Err(LinkError::Cut(_))));
+        assert!(matches!(pipe.push(Bytes::new()).await, Err(LinkError::Cut(_))));
+        let pipe = filled(&["a"]).await;
+        pipe.finish().unwrap();
+        pipe.cut(CutReason::Dropped);
+        assert_eq!(pipe.pop().await.unwrap().unwrap(), "a");
+        assert_eq!(pipe.pop().await.unwrap(), None);
+    }
+}

@@ -50,6 +50,7 @@ pub async fn transport_conformance(make: impl Fn() -> Ends) {
     check_order_and_sizes(make()).await;
     check_oversize(make()).await;
     check_duplex(make()).await;
+    check_cancel_safety(make()).await;
     check_half_close(make()).await;
     check_cut(make()).await;
     check_reconnect(make()).await;
@@ -166,6 +167,32 @@ pub async fn check_duplex(ends: Ends) {
         expect_frames(here_reads.as_mut(), 300, 64 << 10),
         expect_frames(there_reads.as_mut(), 300, 64 << 10),
     );
+}
+
+/// Checks that a `recv` given up before it finished has taken nothing.
+pub async fn check_cancel_safety(ends: Ends) {
+    const COUNT: usize = 500;
+    let mut listener = listen(&ends).await;
+    for dialled_sends in [true, false] {
+        let (here, there) = connect(&ends, &mut listener).await;
+        let (sending, reading) = if dialled_sends { (here, there) } else { (there, here) };
+        let (mut sender, _back) = sending.split();
+        let (_forth, mut receiver) = reading.split();
+        let given_up = async {
+            let mut number = 0;
+            while number < COUNT {
+                let received = tokio::select! {
+                    biased;
+                    () = tokio::task::yield_now() => continue,
+                    received = receiver.recv() => received,
+                };
+                let received = received.expect("the link is whole");
+                assert!(received == Some(frame(number, 100)), "frame {number} was lost");
+                number += 1;
+            }
+        };
+        tokio::join!(send_frames(sender.as_mut(), COUNT, 100), within("receiving", given_up));
+    }
 }
 
 /// Checks that closing one side delivers all that was sent, leaves the other side open, and survives dropping the link.

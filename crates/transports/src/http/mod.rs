@@ -30,7 +30,20 @@ use limits::{DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_MAX, SESSIONS_PATH};
 
 /// Dials and serves links over HTTP/1.1 without TLS.
 ///
-/// A cheap handle: clones share the connections and the address served.
+/// A cheap handle: clones share the connections and the address served. While it listens it answers:
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /api/v0/health` | `{"status": "ok"}` |
+/// | `GET /api/v0/capabilities` | JSON: version, limits |
+/// | `POST /api/v0/sessions` | 201 `{"session": ID}` |
+/// | `POST /api/v0/sessions/ID/frames?first=N` | the body's frames are numbers N, N+1, … (from 1); `{"next": N}` says which number comes next; known numbers are skipped, a gap is 409 |
+/// | `GET /api/v0/sessions/ID/frames?after=N` | the frames after number N, held up to 25 s until there is one; frames up to N are forgotten; a second poll ends the first with 409 |
+/// | `DELETE /api/v0/sessions/ID` | ends the session |
+///
+/// Frames in a body stand behind their length (u32, big endian); the length `0xffffffff` ends the direction and
+/// counts as one number. Errors are `{"error": {"code", "message"}}`: 404 `session_unknown`, 410 `link_dropped`
+/// or `listener_closed`, 413 for too large, 503 when full or stopping.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     http: reqwest::Client,

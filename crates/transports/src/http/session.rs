@@ -174,3 +174,41 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::link::LinkError;
+
+    #[tokio::test]
+    async fn a_silent_session_is_forgotten_and_its_link_told() {
+        let sessions = Sessions::new(2);
+        let (quiet, session) = sessions.open().unwrap();
+        let (busy, running) = sessions.open().unwrap();
+        assert_ne!(quiet, busy);
+        assert!(sessions.open().is_err(), "two are the most");
+        let visit = running.enter();
+        sessions.expire(Instant::now());
+        assert!(sessions.find(&quiet).is_ok());
+        sessions.expire(Instant::now() + SESSION_IDLE);
+        assert!(sessions.find(&quiet).is_err());
+        assert!(sessions.find(&busy).is_ok(), "a request of it runs");
+        let told = session.up.pop().await;
+        assert!(matches!(told, Err(LinkError::Cut(CutReason::Silent { .. }))));
+        // Its connection broke off: it has less time.
+        drop(visit);
+        sessions.expire(Instant::now() + SESSION_LOST);
+        assert!(sessions.find(&busy).is_err());
+    }
+
+    #[test]
+    fn closed_sessions_take_no_more() {
+        let sessions = Sessions::new(2);
+        let (id, session) = sessions.open().unwrap();
+        sessions.close();
+        assert!(sessions.find(&id).is_err());
+        assert!(sessions.open().is_err());
+        assert!(matches!(session.down.broken_now(), Some(CutReason::ListenerClosed)));
+    }
+}
