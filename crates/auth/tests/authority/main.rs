@@ -1,0 +1,8 @@
+//! The authority of a database against a naive oracle, its laws over random graphs, and scenarios.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::cast_possible_truncation)]
+mod graph;
+mod laws;
+mod oracle;
+mod replica;
+mod scenarios;
