@@ -1,5 +1,35 @@
 //! Entries, their canonical bytes, signatures and the graph they form.
+//!
+//! An [`Entry`] is a body that is hashed into its id; a [`Parcel`] is an entry on its way, with
+//! signature and payloads; [`verify`] makes it a [`Verified`] one; [`admit`] says where it goes; a
+//! [`Graph`] reads what is stored. All of it rests behind the storage seam ([`Store`], [`Snapshot`],
+//! [`Overlay`], [`Batch`]).
+//!
+//! This crate is pure: time and randomness are arguments. It knows nothing of what payloads mean
+//! (`weald-crdt`), of who may write (`weald-auth`) or of peers (`weald-sync`).
+//!
+//! ```
+//! use weald_dag::{Entry, Fields, SecretKey, Section, Time, Verified, verify};
+//!
+//! let key = SecretKey::from_seed(&[1; 32]);
+//! let payload = b"hello".to_vec();
+//! let fields = Fields {
+//!     parents: vec![],
+//!     time: Time::from_millis(1_800_000_000_000),
+//!     author: key.public(),
+//!     seq: 0,
+//!     sections: vec![Section::of("greetings", &payload)],
+//!     nonce: Some([7; 16]),
+//! };
+//! let parcel = Verified::sign(fields, vec![payload], &key)?.into_parcel();
+//! assert_eq!(Entry::decode(parcel.entry.body())?.id(), parcel.entry.id());
+//! assert!(verify(vec![parcel], [0; 32]).iter().all(Result::is_ok));
+//! # Ok::<(), weald_dag::EntryError>(())
+//! ```
+
 mod cbor;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod entry;
 mod graph;
 mod id;
@@ -17,8 +47,6 @@ mod time;
 mod varint;
 mod verdict;
 mod walk;
-#[cfg(feature = "testing")]
-pub mod conformance;
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
 pub use graph::{Graph, Stored, append, index};

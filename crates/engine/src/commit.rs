@@ -145,7 +145,14 @@ pub(crate) fn commit(
         nonce: None,
     };
     let entry = Entry::encode(fields)?;
-    enter(replica, rows, types, (commit.key, entry, commit.sections), parents)
+    enter(replica, rows, types, Made { key: commit.key, entry, sections: commit.sections }, parents)
+}
+
+/// An entry of one's own before it is judged.
+pub(crate) struct Made {
+    pub(crate) key: Arc<SecretKey>,
+    pub(crate) entry: Entry,
+    pub(crate) sections: Vec<(String, Vec<u8>)>,
 }
 
 /// Judges, numbers and folds an entry of one's own.
@@ -153,9 +160,10 @@ pub(crate) fn enter(
     replica: &mut Replica,
     rows: &mut Overlay,
     types: &StoreTypes,
-    (key, entry, sections): (Arc<SecretKey>, Entry, Vec<(String, Vec<u8>)>),
+    made: Made,
     parents: Vec<Known>,
 ) -> Result<Unsigned, CommitError> {
+    let Made { key, entry, sections } = made;
     let payloads: Vec<Vec<u8>> = sections.into_iter().map(|(_, payload)| payload).collect();
     // Folding looks at payloads only, so the signature can come later.
     let unsigned = Parcel {
@@ -216,7 +224,7 @@ fn check_sections(types: &StoreTypes, sections: &[(String, Vec<u8>)]) -> Result<
         let void = |reason| CommitError::Void { store: store.clone(), reason };
         let name = weald_crdt::section_type(payload).map_err(|error| void(error.to_string()))?;
         let unknown = || void(format!("this build has no type '{name}'"));
-        let store_type = types.get(&name).ok_or_else(unknown)?;
+        let store_type = types.get(name).ok_or_else(unknown)?;
         store_type.check(payload).map_err(|error| void(error.to_string()))?;
     }
     Ok(())

@@ -4,16 +4,17 @@
 //! applied, [`Engine::forget`] brings it back to what the store says.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use weald_auth::{Authority, Operation, SETTINGS_STORE, encode_operations};
 use weald_dag::{
-    Clock, DatabaseId, Entry, Fields, NONCE_LEN, Overlay, SecretKey, Section, Snapshot, StoreError,
-    Time, Verdict, Verified,
+    Clock, DatabaseId, Entry as Body, Fields, NONCE_LEN, Overlay, SecretKey, Section, Snapshot,
+    StoreError, Time, Verdict, Verified,
 };
 
 use crate::catalog::{self, Held};
-use crate::commit::{self, Commit, CommitError, Sign, Unsigned};
+use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
 use crate::fold::{Folded, StoreTypes};
 use crate::ingest::{self, Ingested};
 use crate::replica::Replica;
@@ -65,7 +66,7 @@ impl Engine {
         };
         let payload = encode_operations(&founding.operations).map_err(void)?;
         let time = Clock::default().tick(wall_millis, Time::ZERO);
-        let entry = Entry::encode(Fields {
+        let entry = Body::encode(Fields {
             parents: Vec::new(),
             time: time.ok_or(CommitError::EndOfTime)?,
             author: founding.key.public(),
@@ -75,7 +76,8 @@ impl Engine {
         })?;
         let held = catalog::register(rows, entry.id().into(), true, founding.system)?;
         let mut replica = Replica::load(rows, held)?;
-        let made = (founding.key, entry, vec![(SETTINGS_STORE.to_owned(), payload)]);
+        let sections = vec![(SETTINGS_STORE.to_owned(), payload)];
+        let made = Made { key: founding.key, entry, sections };
         let unsigned = commit::enter(&mut replica, rows, &self.types, made, Vec::new())?;
         let signatures = sign(&[(Arc::clone(&unsigned.key), unsigned.folded.id)]);
         let signature =
@@ -147,9 +149,7 @@ impl Engine {
             }
             None => return Ok(homeless(&parcels)),
         };
-        let Some((replica, types)) = self.replica_of(rows, held)? else {
-            return Ok(homeless(&parcels));
-        };
+        let (replica, types) = self.replica_of(rows, held)?;
         ingest::ingest(replica, rows, types, parcels, wall_millis)
     }
 
@@ -201,7 +201,7 @@ impl Engine {
             let Some(held) = all.into_iter().find(|held| held.number == number) else {
                 return Ok(None);
             };
-            self.replicas.insert(number, Replica::load(rows, held)?);
+            return self.replica_of(rows, held).map(Some);
         }
         Ok(self.replicas.get_mut(&number).map(|replica| (replica, &self.types)))
     }
@@ -210,11 +210,12 @@ impl Engine {
         &mut self,
         rows: &dyn Snapshot,
         held: Held,
-    ) -> Result<Option<(&mut Replica, &StoreTypes)>, StoreError> {
-        if !self.replicas.contains_key(&held.number) {
-            self.replicas.insert(held.number, Replica::load(rows, held)?);
-        }
-        Ok(self.replicas.get_mut(&held.number).map(|replica| (replica, &self.types)))
+    ) -> Result<(&mut Replica, &StoreTypes), StoreError> {
+        let replica = match self.replicas.entry(held.number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Replica::load(rows, held)?),
+        };
+        Ok((replica, &self.types))
     }
 }
 

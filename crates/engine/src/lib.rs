@@ -4,6 +4,29 @@
 //! `weald-auth`, merging of `weald-crdt`, all staged on one overlay that is applied at once. This
 //! crate is pure: it starts no thread, reads no clock and writes to no disk; who drives it (the
 //! writer thread of an instance, or the simulator) does. It knows nothing of peers.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use weald_auth::{Level, Operation, Subject};
+//! use weald_dag::{Domain, Durability, MemoryStore, Overlay, SecretKey, Store};
+//! use weald_engine::{Engine, Founding, Sign, StoreTypes, state_digest};
+//!
+//! let (store, key) = (MemoryStore::new(), Arc::new(SecretKey::from_seed(&[1; 32])));
+//! let sign: &Sign<'_> =
+//!     &|ids| ids.iter().map(|(key, id)| key.sign(Domain::Entry, id.as_bytes())).collect();
+//! let subject = Subject::Key(key.public());
+//! let operations =
+//!     vec![Operation::Grant { subject, level: Level::Admin(0), name: None, expires: None }];
+//! let mut engine = Engine::new(StoreTypes::built_in());
+//! let mut rows = Overlay::new(store.snapshot()?);
+//! let founding = Founding { key, nonce: [7; 16], operations, system: false };
+//! let (held, root) = engine.found(&mut rows, founding, 1_800_000_000_000, sign)?;
+//! engine.finish(&mut rows);
+//! store.apply(rows.into_batch(), Durability::Immediate)?;
+//! assert_eq!(held.id.root(), root.id);
+//! state_digest(&*store.snapshot()?, held.number)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 mod authors;
 mod catalog;
 mod commit;

@@ -1,0 +1,367 @@
+//! The door as a whole: equal entries give equal state, whatever the order, batches and restarts.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weald_auth::{Level, Operation, Subject};
+use weald_crdt::{Key, LogDraft, MemoryView, TableDraft, Value};
+use weald_dag::{
+    DatabaseId, Domain, Durability, EntryId, Fields, Graph, MemoryStore, Number, Overlay, Parcel,
+    Randomness, Refusal, SecretKey, Section, Signature, Store, Time, Verdict, Verified, verify,
+};
+use weald_engine::{
+    Commit, CommitError, Engine, Founding, Ingested, Required, StorePlace, StoreTypes, StoreView,
+    held, state_digest, verify as verify_database,
+};
+
+const NOW: u64 = 1_800_000_000_000;
+
+fn sign(ids: &[(Arc<SecretKey>, EntryId)]) -> Vec<Signature> {
+    ids.iter().map(|(key, id)| key.sign(Domain::Entry, id.as_bytes())).collect()
+}
+
+fn key(seed: u8) -> Arc<SecretKey> {
+    Arc::new(SecretKey::from_seed(&[seed; 32]))
+}
+
+struct Site {
+    store: Arc<dyn Store>,
+    engine: Engine,
+}
+
+impl Site {
+    fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        Self { store, engine: Engine::new(StoreTypes::built_in()) }
+    }
+
+    fn apply(&mut self, mut rows: Overlay) {
+        self.engine.finish(&mut rows);
+        self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
+    }
+
+    fn rows(&self) -> Overlay {
+        Overlay::new(self.store.snapshot().unwrap())
+    }
+
+    fn found(&mut self, operations: Vec<Operation>) -> DatabaseId {
+        let mut rows = self.rows();
+        let founding = Founding { key: key(1), nonce: [3; 16], operations, system: false };
+        let (held, folded) = self.engine.found(&mut rows, founding, NOW, &sign).unwrap();
+        self.apply(rows);
+        assert_eq!(held.id.root(), folded.id);
+        held.id
+    }
+
+    fn number(&self, id: DatabaseId) -> u32 {
+        held(&*self.store.snapshot().unwrap(), &id).unwrap().unwrap().number
+    }
+
+    fn commit(&mut self, commits: Vec<Commit>) -> Vec<Result<EntryId, CommitError>> {
+        let mut rows = self.rows();
+        let done = self.engine.commit(&mut rows, commits, NOW, &sign).unwrap();
+        self.apply(rows);
+        done.into_iter().map(|folded| folded.map(|folded| folded.id)).collect()
+    }
+
+    fn push(&mut self, id: DatabaseId, author: u8, text: &str) -> Result<EntryId, CommitError> {
+        let commit = message(self.number(id), author, text);
+        self.commit(vec![commit]).pop().unwrap()
+    }
+
+    fn ingest(&mut self, id: DatabaseId, parcels: Vec<Parcel>, wall: u64) -> Ingested {
+        let verified = verify(parcels, [9; 32]).into_iter().map(Result::unwrap).collect();
+        let mut rows = self.rows();
+        let ingested = self.engine.ingest(&mut rows, id, verified, wall).unwrap();
+        self.apply(rows);
+        ingested
+    }
+
+    fn all(&self, id: DatabaseId) -> Vec<Parcel> {
+        let snapshot = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*snapshot, self.number(id));
+        let newest = graph.head().unwrap().unwrap().0;
+        (0..=newest.0).map(|n| graph.stored(Number(n)).unwrap().parcel).collect()
+    }
+
+    fn digest(&self, id: DatabaseId) -> [u8; 32] {
+        state_digest(&*self.store.snapshot().unwrap(), self.number(id)).unwrap()
+    }
+
+    fn tips(&self, id: DatabaseId) -> BTreeSet<EntryId> {
+        let snapshot = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*snapshot, self.number(id));
+        let (_, head) = graph.head().unwrap().unwrap();
+        graph.ids(&head.tips).unwrap().into_iter().collect()
+    }
+
+    fn assert_sound(&self, id: DatabaseId) {
+        let snapshot = self.store.snapshot().unwrap();
+        let held = held(&*snapshot, &id).unwrap().unwrap();
+        let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let types = StoreTypes::built_in();
+        let findings = verify_database(&*snapshot, held, &types, &scratch, [1; 32]).unwrap();
+        assert!(findings.is_sound(), "{:?}", findings.listed);
+    }
+}
+
+fn message(database: u32, author: u8, text: &str) -> Commit {
+    let mut draft = LogDraft::new();
+    draft.append(&mut MemoryView::new(), &Value::from(text)).unwrap();
+    let sections = vec![("chat".to_owned(), draft.encode())];
+    Commit { database, key: key(author), sections, required: Vec::new() }
+}
+
+fn creator() -> Operation {
+    let subject = Subject::Key(key(1).public());
+    Operation::Grant { subject, level: Level::Admin(0), name: None, expires: None }
+}
+
+fn anyone(level: Level) -> Operation {
+    Operation::Grant { subject: Subject::Anyone, level, name: None, expires: None }
+}
+
+/// Two sites that write apart and exchange all they have now and then.
+fn forked_history(rounds: usize) -> (Site, Site, DatabaseId) {
+    let (mut a, mut b) = (Site::new(), Site::new());
+    let id = a.found(vec![creator(), anyone(Level::Write(10))]);
+    b.ingest(id, a.all(id), NOW);
+    let mut rows = b.rows();
+    b.engine.complete(&mut rows, id).unwrap();
+    b.apply(rows);
+    for round in 0..rounds {
+        for (site, author) in [(&mut a, 1), (&mut b, 2)] {
+            for n in 0..=round % 3 {
+                edit_row(site, id, author, &format!("{round}.{n}"));
+                site.push(id, author, &format!("{author} says {round}.{n}")).unwrap();
+            }
+        }
+        if round % 2 == 1 {
+            let (from_a, from_b) = (a.all(id), b.all(id));
+            a.ingest(id, from_b, NOW);
+            b.ingest(id, from_a, NOW);
+        }
+    }
+    let (from_a, from_b) = (a.all(id), b.all(id));
+    a.ingest(id, from_b, NOW);
+    b.ingest(id, from_a, NOW);
+    (a, b, id)
+}
+
+/// Both sites edit the same few rows, so that versions meet.
+fn edit_row(site: &mut Site, id: DatabaseId, author: u8, text: &str) {
+    let number = site.number(id);
+    let mut rows = site.rows();
+    let place = StorePlace::new(number, "table", "table");
+    let mut draft = TableDraft::new();
+    let row = Key::from(if text.ends_with('0') { "even" } else { "odd" });
+    {
+        let mut view = weald_engine::StoreViewMut::new(&mut rows, place);
+        let value = Value::from([("text", text), ("by", if author == 1 { "a" } else { "b" })]);
+        if text.ends_with('2') {
+            draft.delete(&mut view, &row).unwrap();
+        } else {
+            draft.put(&mut view, &row, &value).unwrap();
+        }
+    }
+    if draft.is_empty() {
+        return;
+    }
+    let sections = vec![("table".to_owned(), draft.encode())];
+    let commit = Commit { database: number, key: key(author), sections, required: Vec::new() };
+    site.commit(vec![commit]).pop().unwrap().unwrap();
+}
+
+#[test]
+fn replicas_that_hold_the_same_entries_have_the_same_state_and_tips() {
+    let (a, b, id) = forked_history(9);
+    assert_eq!(a.all(id).len(), b.all(id).len());
+    assert_eq!(a.tips(id), b.tips(id));
+    assert_eq!(a.digest(id), b.digest(id));
+    a.assert_sound(id);
+    b.assert_sound(id);
+}
+
+#[test]
+fn order_batches_and_restarts_do_not_show() {
+    let (a, _, id) = forked_history(9);
+    let parcels = a.all(id);
+    for seed in 0..20 {
+        let mut random = Randomness::from_seed([seed; 32]);
+        let mut site = Site::new();
+        let mut waiting: Vec<Parcel> = parcels.clone();
+        while !waiting.is_empty() {
+            // A random batch of what is left; what misses a parent stays.
+            let pick = |random: &mut Randomness| u32::from_le_bytes(random.bytes()) as usize;
+            let size = 1 + pick(&mut random) % 8;
+            let mut batch = Vec::new();
+            for _ in 0..size.min(waiting.len()) {
+                let place = pick(&mut random) % waiting.len();
+                batch.push(waiting.swap_remove(place));
+            }
+            let ingested = site.ingest(id, batch.clone(), NOW);
+            for (parcel, (_, verdict)) in batch.into_iter().zip(ingested.verdicts) {
+                match verdict {
+                    Verdict::Stored(_) => {}
+                    Verdict::Missing(_) => waiting.push(parcel),
+                    other => panic!("{other:?}"),
+                }
+            }
+            if size % 3 == 0 {
+                site.engine.forget();
+            }
+        }
+        assert_eq!(site.tips(id), a.tips(id), "seed {seed}");
+        assert_eq!(site.digest(id), a.digest(id), "seed {seed}");
+        site.assert_sound(id);
+    }
+}
+
+#[test]
+fn a_stranger_is_refused_and_so_is_what_descends_from_it() {
+    let (mut a, mut b) = (Site::new(), Site::new());
+    let id = a.found(vec![creator(), anyone(Level::Read)]);
+    let refused = a.push(id, 7, "no");
+    assert!(matches!(refused, Err(CommitError::NotPermitted { .. })), "{refused:?}");
+    b.ingest(id, a.all(id), NOW);
+    let fields = |parent: EntryId, time: u64, payload: &[u8]| Fields {
+        parents: vec![parent],
+        time: Time::from_millis(time),
+        author: key(7).public(),
+        seq: 0,
+        sections: vec![Section::of("chat", payload)],
+        nonce: None,
+    };
+    let one =
+        Verified::sign(fields(id.root(), NOW + 5, b"x"), vec![b"x".to_vec()], &key(7)).unwrap();
+    let two = Verified::sign(fields(one.entry().id(), NOW + 6, b"y"), vec![b"y".to_vec()], &key(1))
+        .unwrap();
+    let verdicts = b.ingest(id, vec![one.into_parcel(), two.into_parcel()], NOW).verdicts;
+    assert!(matches!(verdicts[0].1, Verdict::Refused(Refusal::Authority { .. })));
+    assert!(matches!(verdicts[1].1, Verdict::Refused(Refusal::Descends { .. })));
+    assert_eq!(b.all(id).len(), 1);
+}
+
+#[test]
+fn a_void_section_adds_nothing_and_is_reported() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator()]);
+    let payload = b"not a section".to_vec();
+    let fields = Fields {
+        parents: vec![id.root()],
+        time: Time::from_millis(NOW + 5),
+        author: key(1).public(),
+        seq: 1,
+        sections: vec![Section::of("chat", &payload)],
+        nonce: None,
+    };
+    let before = a.digest(id);
+    let parcel = Verified::sign(fields, vec![payload], &key(1)).unwrap().into_parcel();
+    let ingested = a.ingest(id, vec![parcel], NOW);
+    assert_eq!(ingested.folded[0].voids[0].store, "chat");
+    assert_eq!(a.digest(id), before);
+    a.assert_sound(id);
+}
+
+#[test]
+fn an_entry_from_the_future_waits_and_a_key_in_two_places_is_noticed() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator()]);
+    let fields = |time, seq| Fields {
+        parents: vec![id.root()],
+        time: Time::from_millis(time),
+        author: key(1).public(),
+        seq,
+        sections: Vec::new(),
+        nonce: None,
+    };
+    let late =
+        Verified::sign(fields(NOW + 3_600_000, 1), Vec::new(), &key(1)).unwrap().into_parcel();
+    let held_back = a.ingest(id, vec![late.clone()], NOW);
+    assert!(matches!(held_back.verdicts[0].1, Verdict::HeldBack { .. }));
+    let stored = a.ingest(id, vec![late], NOW + 3_600_000);
+    assert!(matches!(stored.verdicts[0].1, Verdict::Stored(_)));
+    assert!(!stored.folded[0].author_forked);
+    let again = Verified::sign(fields(NOW + 1, 1), Vec::new(), &key(1)).unwrap().into_parcel();
+    assert!(a.ingest(id, vec![again], NOW + 3_600_000).folded[0].author_forked);
+}
+
+#[test]
+fn a_row_that_was_required_to_stay_fails_the_commit_when_it_changed() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator()]);
+    edit_row(&mut a, id, 1, "0.0");
+    let number = a.number(id);
+    let key_bytes = {
+        let snapshot = a.rows();
+        let view = StoreView::new(&snapshot, StorePlace::new(number, "table", "table"));
+        let mut found = None;
+        let all = std::ops::Bound::Unbounded;
+        weald_crdt::View::range(
+            &view,
+            weald_crdt::Area::State,
+            all,
+            all,
+            false,
+            &mut |key, row| {
+                found = Some((key.to_vec(), row.to_vec()));
+                std::ops::ControlFlow::Break(())
+            },
+        )
+        .unwrap();
+        found.unwrap()
+    };
+    let require = |row: Option<Vec<u8>>| Required {
+        store: "table".into(),
+        type_name: "table".into(),
+        key: key_bytes.0.clone(),
+        row,
+    };
+    let mut commit = message(number, 1, "first");
+    commit.required = vec![require(Some(key_bytes.1.clone()))];
+    assert!(a.commit(vec![commit.clone()])[0].is_ok());
+    commit.required = vec![require(None)];
+    assert!(matches!(a.commit(vec![commit])[0], Err(CommitError::Changed { .. })));
+}
+
+#[test]
+fn local_commits_form_a_chain_also_within_a_group() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator()]);
+    let number = a.number(id);
+    let group = (0..50).map(|n| message(number, 1, &n.to_string())).collect();
+    let made: Vec<EntryId> = a.commit(group).into_iter().map(Result::unwrap).collect();
+    assert_eq!(a.tips(id), BTreeSet::from([made[49]]));
+    let all = a.all(id);
+    assert!(all[1..].windows(2).all(|pair| pair[1].entry.parents() == [pair[0].entry.id()]));
+    assert!(all.iter().enumerate().all(|(n, parcel)| parcel.entry.seq() == n as u64));
+    a.assert_sound(id);
+}
+
+#[test]
+fn damage_is_found() {
+    let (a, _, id) = forked_history(4);
+    let number = a.number(id);
+    let snapshot = a.store.snapshot().unwrap();
+    let space = weald_dag::Space::new("state", number);
+    let mut row = None;
+    let all = weald_dag::KeyRange::all();
+    snapshot
+        .range(space, all, weald_dag::Order::Ascending, &mut |key, value| {
+            row = Some((key.to_vec(), value.to_vec()));
+            std::ops::ControlFlow::Break(())
+        })
+        .unwrap();
+    let (row_key, mut value) = row.unwrap();
+    *value.last_mut().unwrap() ^= 1;
+    let mut batch = weald_dag::Batch::default();
+    batch.put(space, row_key, value);
+    a.store.apply(batch, Durability::Immediate).unwrap();
+    let snapshot = a.store.snapshot().unwrap();
+    let held = held(&*snapshot, &id).unwrap().unwrap();
+    let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let findings =
+        verify_database(&*snapshot, held, &StoreTypes::built_in(), &scratch, [1; 32]).unwrap();
+    assert!(findings.listed.iter().any(|problem| problem.contains("state")), "{findings:?}");
+}
