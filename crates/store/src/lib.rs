@@ -23,6 +23,7 @@ mod format;
 mod open;
 mod owner;
 mod queue;
+mod rows;
 mod settle;
 mod snapshot;
 mod store;

@@ -8,17 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{
-    CommitError, CompactionError, Database, ReadableDatabase, TableDefinition, WriteTransaction,
-};
+use redb::{CommitError, CompactionError, Database, ReadableDatabase, WriteTransaction};
 use thiserror::Error;
 use weald_dag::{Batch, Durability, Snapshot, Space, Store, StoreError};
 
 use crate::fault;
 use crate::open::{self, DATA_FILE, OpenError, Opened, Opener, Options};
 use crate::owner::Owner;
+use crate::rows::{WriteFailure, write};
 use crate::settle::Settle;
-use crate::snapshot::{RedbSnapshot, table_name};
+use crate::snapshot::RedbSnapshot;
 
 /// From how many rows on a batch leaves the file ready for a quick opening after a crash. At this
 /// size that costs nothing to speak of.
@@ -61,13 +60,6 @@ pub enum CompactError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What a failed write leaves behind.
-struct WriteFailure {
-    error: StoreError,
-    /// Whether the file must be opened again before it is used.
-    reopen: bool,
 }
 
 impl RedbStore {
@@ -236,33 +228,6 @@ fn guarded(run: impl FnOnce() -> Result<(), WriteFailure>) -> Result<(), WriteFa
         let reason = fault::panic_text(&*payload);
         Err(WriteFailure { error: StoreError::OutcomeUnknown { reason }, reopen: true })
     })
-}
-
-/// Writes the rows of a batch; nothing is applied before the commit.
-fn write(
-    transaction: &WriteTransaction,
-    batch: &Batch,
-    names: &mut BTreeMap<Space, String>,
-) -> Result<(), WriteFailure> {
-    let failed = |error| WriteFailure {
-        reopen: !matches!(error, redb::StorageError::ValueTooLarge(_)),
-        error: fault::storage("write rows", error),
-    };
-    for (space, rows) in batch.spaces() {
-        let name = names.entry(space).or_insert_with(|| table_name(space));
-        let definition = TableDefinition::<&[u8], &[u8]>::new(name);
-        let mut table = transaction.open_table(definition).map_err(|error| WriteFailure {
-            error: fault::table("write rows", error),
-            reopen: true,
-        })?;
-        for (key, value) in rows {
-            match value {
-                Some(value) => drop(table.insert(key, value).map_err(failed)?),
-                None => drop(table.remove(key).map_err(failed)?),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Commits; a failure that is not a rollback leaves the outcome unknown.

@@ -62,6 +62,36 @@ fn rows_and_format_survive_a_reopening() {
     }
 }
 
+/// Large batches take a way of their own into a table: around its last key nothing may differ.
+#[test]
+fn large_batches_meet_rows_that_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let mut model = BTreeMap::new();
+    for round in 0..6_u32 {
+        let mut batch = Batch::default();
+        for key in (round * 60)..(round * 60 + 100) {
+            let key = key.to_be_bytes().to_vec();
+            if key.ends_with(&[99]) || key.ends_with(&[u8::try_from(round).unwrap() * 7]) {
+                batch.remove(ROWS, key.clone());
+                model.remove(&key);
+            } else {
+                batch.put(ROWS, key.clone(), round.to_be_bytes());
+                model.insert(key, round.to_be_bytes().to_vec());
+            }
+        }
+        store.apply(batch, Durability::Immediate).unwrap();
+        let mut found = BTreeMap::new();
+        let now = store.snapshot().unwrap();
+        now.range(ROWS, KeyRange::all(), Order::Ascending, &mut |key, value| {
+            found.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(found, model);
+    }
+}
+
 #[test]
 fn a_directory_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();
