@@ -55,3 +55,6 @@ impl StoreType for DocType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

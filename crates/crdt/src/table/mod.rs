@@ -54,3 +54,6 @@ impl StoreType for TableType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

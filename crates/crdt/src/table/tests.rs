@@ -1,0 +1,263 @@
+//! The rows of a table are a function of the set of sections applied: any order, honest and forged
+//! and dangling names, void sections among them, compared with the definition itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::operation::{Action, Operation};
+use super::row::Slots;
+use super::{TableType, VERSION, fold};
+use crate::key::Key;
+use crate::section::SectionWriter;
+use crate::slot::Slot;
+use crate::stamp::{Dot, EntryStamp, Stamp};
+use crate::store_type::{ApplyError, Change, ChangeKind, StoreType};
+use crate::view::Area;
+use crate::{MemoryView, pack, table};
+
+const FIELDS: [&str; 3] = ["x", "y", "z"];
+const ENTRIES: u8 = 6;
+
+/// An operation as the generator draws it.
+#[derive(Clone, Debug)]
+struct Drawn {
+    key: bool,
+    names: BTreeSet<(u8, u32)>,
+    delete: bool,
+    /// For each field: 0 untouched, 1 removed, more is a value.
+    fields: [u8; 3],
+}
+
+#[derive(Clone, Debug)]
+struct DrawnEntry {
+    id: u8,
+    time: u64,
+    void: bool,
+    place: u32,
+    operations: Vec<Drawn>,
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    // Entries up to ENTRIES are drawn; the one after them never comes.
+    let names = proptest::collection::btree_set((0..=ENTRIES, 0..4_u32), 0..5);
+    (any::<bool>(), names, prop::bool::weighted(0.25), proptest::array::uniform3(0..4_u8))
+        .prop_map(|(key, names, delete, fields)| Drawn { key, names, delete, fields })
+}
+
+fn entries() -> impl Strategy<Value = Vec<DrawnEntry>> {
+    let entry = (
+        0..4_u64,
+        prop::bool::weighted(0.1),
+        any::<u32>(),
+        proptest::collection::vec(drawn(), 1..4),
+    );
+    proptest::collection::vec(entry, 1..usize::from(ENTRIES)).prop_map(|entries| {
+        let numbered = (0..).zip(entries);
+        numbered
+            .map(|(id, (time, void, place, operations))| DrawnEntry {
+                id,
+                time,
+                void,
+                place,
+                operations,
+            })
+            .collect()
+    })
+}
+
+fn key(drawn: &Drawn) -> Vec<u8> {
+    Key::from(if drawn.key { "a" } else { "b" }).encode().unwrap()
+}
+
+/// Returns the slots that an operation touches, with what it writes there: existence is the empty name.
+fn touched(drawn: &Drawn) -> BTreeMap<&'static str, Option<Vec<u8>>> {
+    if drawn.delete {
+        return BTreeMap::from([("", None)]);
+    }
+    let fields = FIELDS.iter().zip(drawn.fields).filter(|(_, drawn)| *drawn > 0);
+    let fields = fields.map(|(field, drawn)| (*field, (drawn > 1).then(|| vec![drawn])));
+    std::iter::once(("", Some(Vec::new()))).chain(fields).collect()
+}
+
+fn stamp(entry: &DrawnEntry) -> EntryStamp {
+    EntryStamp { time: entry.time, entry: [entry.id; 32], author: [9; 32] }
+}
+
+fn payload(entry: &DrawnEntry) -> Vec<u8> {
+    let mut section = SectionWriter::default();
+    for drawn in &entry.operations {
+        let name = |(id, index): &(u8, u32)| {
+            let entry = if *id == entry.id { [0xff; 32] } else { [*id; 32] };
+            Dot { entry, index: *index }
+        };
+        let names = drawn.names.iter().map(name).collect();
+        let slots = touched(drawn);
+        let fields = slots.iter().filter(|(slot, _)| !slot.is_empty());
+        let action = if drawn.delete {
+            Action::Delete
+        } else {
+            Action::Write {
+                fields: fields
+                    .clone()
+                    .filter_map(|(field, value)| Some((*field, value.as_deref()?)))
+                    .collect(),
+                removed: fields
+                    .filter(|(_, value)| value.is_none())
+                    .map(|(field, _)| *field)
+                    .collect(),
+            }
+        };
+        Operation { key: &key(drawn), names, action }.encode(&mut section);
+    }
+    let mut payload = section.encode(TableType::NAME, VERSION);
+    if entry.void {
+        payload.push(0);
+    }
+    payload
+}
+
+fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
+    let mut view = MemoryView::new();
+    for entry in entries {
+        let mut changes = Vec::new();
+        let before = view.clone();
+        match TableType.apply(&payload(entry), &stamp(entry), &mut view, &mut changes) {
+            Ok(()) => check_changes(&before, &view, &changes),
+            Err(ApplyError::Void(_)) => assert!(entry.void && changes.is_empty()),
+            Err(ApplyError::View(error)) => panic!("{error}"),
+        }
+        view.mark_applied([entry.id; 32]);
+    }
+    view
+}
+
+type Live = BTreeMap<String, Vec<Stamp>>;
+
+/// Returns the live versions of the fields of a row that exists.
+fn live(view: &MemoryView, key: &[u8]) -> Option<Live> {
+    let slots = fold::load(view, key).unwrap();
+    let fields = |slots: Slots| {
+        let fields = slots.fields.into_iter().filter(|(_, slot)| slot.is_live());
+        fields.map(|(field, slot)| (field, slot.live().map(|(stamp, _)| stamp).collect())).collect()
+    };
+    slots.is_live().then(|| fields(slots))
+}
+
+fn check_changes(before: &MemoryView, after: &MemoryView, changes: &[Change]) {
+    for name in ["a", "b"] {
+        let key = Key::from(name).encode().unwrap();
+        let expected = match (live(before, &key), live(after, &key)) {
+            (None, Some(_)) => Some(ChangeKind::Created),
+            (Some(_), None) => Some(ChangeKind::Removed),
+            (Some(old), Some(new)) if old != new => Some(ChangeKind::Updated),
+            _ => None,
+        };
+        let change = changes.iter().find(|change| change.key == key);
+        assert_eq!(change.map(|change| change.kind), expected);
+        if let Some(conflict) = change.and_then(|change| change.conflict.as_ref()) {
+            assert!(conflict.losers.iter().all(|loser| *loser < conflict.winner));
+            assert!(!table::read(after, &key).unwrap().unwrap().conflicts.is_empty());
+        }
+    }
+}
+
+/// The definition: the heads of every slot are the operations there that no valid name reaches.
+type Heads = BTreeMap<(Vec<u8>, &'static str), Vec<(Stamp, Option<Vec<u8>>)>>;
+type Dangling = BTreeMap<(Dot, Vec<u8>), BTreeSet<Vec<u8>>>;
+
+fn model(entries: &[DrawnEntry]) -> (Heads, Dangling) {
+    let mut operations = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.void) {
+        for (index, drawn) in (0..).zip(&entry.operations) {
+            operations.push((stamp(entry).at(index), drawn));
+        }
+    }
+    let (mut heads, mut dangling) = (Heads::new(), Dangling::new());
+    for (stamp, drawn) in &operations {
+        for (slot, value) in touched(drawn) {
+            let reaches = |(other, namer): &(Stamp, &Drawn)| {
+                let valid = other.entry != stamp.entry || stamp.index < other.index;
+                let same = namer.key == drawn.key && touched(namer).contains_key(slot);
+                valid && same && namer.names.contains(&(stamp.entry[0], stamp.index))
+            };
+            if !operations.iter().any(reaches) {
+                heads.entry((key(drawn), slot)).or_default().push((*stamp, value));
+            }
+            for (id, index) in &drawn.names {
+                if !entries.iter().any(|entry| entry.id == *id) {
+                    let dot = Dot { entry: [*id; 32], index: *index };
+                    let id =
+                        if slot.is_empty() { vec![0] } else { [&[1], slot.as_bytes()].concat() };
+                    dangling.entry((dot, key(drawn))).or_default().insert(id);
+                }
+            }
+        }
+    }
+    heads.values_mut().for_each(|heads| heads.sort());
+    (heads, dangling)
+}
+
+fn check_against_model(view: &MemoryView, entries: &[DrawnEntry]) {
+    let (expected, dangling) = model(entries);
+    let mut found = Heads::new();
+    for (area, key, row) in view.rows().filter(|row| row.0 != Area::Dangling) {
+        let slots = Slots::unpack(row).unwrap();
+        assert_eq!(area == Area::State, slots.is_live());
+        assert_eq!(slots.pack(), row);
+        let mut add = |name: &'static str, slot: &Slot| {
+            let heads: Vec<_> =
+                slot.heads().iter().map(|head| (head.stamp, head.value.clone())).collect();
+            if !heads.is_empty() {
+                found.insert((key.to_vec(), name), heads);
+            }
+        };
+        add("", &slots.existence);
+        for field in FIELDS {
+            slots.fields.get(field).into_iter().for_each(|slot| add(field, slot));
+        }
+    }
+    assert_eq!(found, expected);
+    let rows: BTreeMap<Vec<u8>, Vec<u8>> =
+        view.area(Area::Dangling).map(|(key, row)| (key.to_vec(), row.to_vec())).collect();
+    let expected = dangling.into_iter().map(|((dot, row), slots)| {
+        let mut packed = Vec::new();
+        slots.iter().for_each(|slot| pack::put_string(&mut packed, slot));
+        ([dot.entry.as_slice(), &dot.index.to_be_bytes(), &row].concat(), packed)
+    });
+    assert_eq!(rows, expected.collect());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_are_the_definition_in_any_order(entries in entries()) {
+        let straight = apply_all(&entries);
+        check_against_model(&straight, &entries);
+        let mut shuffled = entries.clone();
+        shuffled.sort_by_key(|entry| entry.place);
+        prop_assert_eq!(&apply_all(&shuffled), &straight);
+        shuffled.reverse();
+        prop_assert_eq!(&apply_all(&shuffled), &straight);
+        for count in 0..entries.len() {
+            check_against_model(&apply_all(&entries[..count]), &entries[..count]);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_applied_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), entry in entries(), at in any::<usize>()) {
+        let mut view = MemoryView::new();
+        let stamp = EntryStamp { time: 1, entry: [1; 32], author: [1; 32] };
+        prop_assert!(TableType.check(&bytes).is_err());
+        // A real section with a few bytes changed.
+        let real = payload(&entry[0]);
+        let at = at % real.len();
+        bytes.truncate(2);
+        let broken = [&real[..at], &bytes, real.get(at + bytes.len()..).unwrap_or(&[])].concat();
+        let checked = TableType.check(&broken).is_ok();
+        let applied = TableType.apply(&broken, &stamp, &mut view, &mut Vec::new()).is_ok();
+        prop_assert_eq!(checked, applied);
+        prop_assert!(applied || view == MemoryView::new());
+    }
+}
