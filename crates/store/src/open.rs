@@ -269,3 +269,23 @@ fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, OpenError>) -> Result
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|payload| Err(OpenError::corrupt(path, panic_text(&*payload))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_device_says_is_told_apart() {
+        let open = |kind: io::ErrorKind| {
+            OpenError::device("create the store", Path::new("somewhere"), kind.into())
+        };
+        let full = open(io::ErrorKind::StorageFull);
+        assert!(matches!(&full, OpenError::DiskFull { .. }), "{full}");
+        assert!(full.to_string().contains("somewhere: the disk is full; free some space"));
+        let locked = open(io::ErrorKind::ReadOnlyFilesystem);
+        assert!(matches!(&locked, OpenError::NotWritable { .. }), "{locked}");
+        assert!(matches!(open(io::ErrorKind::PermissionDenied), OpenError::NotWritable { .. }));
+        assert!(matches!(open(io::ErrorKind::UnexpectedEof), OpenError::Corrupt { .. }));
+        assert!(matches!(open(io::ErrorKind::NotADirectory), OpenError::Io { .. }));
+    }
+}

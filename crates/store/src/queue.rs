@@ -87,6 +87,13 @@ impl<J> Queue<J> {
         self.emptied.notify_all();
     }
 
+    /// Drops what is queued.
+    pub(crate) fn clear(&self) {
+        let jobs = std::mem::take(&mut self.state().jobs);
+        // Not under the lock: jobs run code of their own when they are dropped.
+        drop(jobs);
+    }
+
     /// Takes the next group. Waits `patience` for the first job, without end if `None`, and then
     /// at most `linger` until `expected` of them wait.
     pub(crate) fn next(

@@ -4,6 +4,7 @@
 //! failed write nothing more is done with the file until it was opened and checked again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,11 @@ pub const REOPEN_ATTEMPTS: u32 = 16;
 ///
 /// Dropping it makes eventual batches durable, leaves the file ready for a quick opening and
 /// gives up the directory. Snapshots that outlive it give errors.
+///
+/// After a failed write it closes the file, opens it again and goes on with what is durable: the
+/// failed batch is there whole or not at all, eventual batches that were not settled may be gone,
+/// and snapshots from before may give errors. While the file cannot be opened every call tries
+/// once more, up to [`REOPEN_ATTEMPTS`] times, and returns an error that says what to do.
 pub struct RedbStore {
     current: Mutex<Current>,
     /// Orders the writers, and keeps the names of the tables they write.
@@ -38,6 +44,12 @@ pub struct RedbStore {
     path: Option<PathBuf>,
     /// Last, so that it is given up after the file was closed.
     _owner: Option<Owner>,
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// What readers share.

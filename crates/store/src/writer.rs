@@ -3,14 +3,14 @@
 //! Invariant: jobs are processed in the order of their submission, and nobody is told that rows
 //! are there before the store made them durable.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
+use std::{fmt, io};
 
 use thiserror::Error;
-use weald_dag::{Durability, KeyRange, Order, Overlay, Snapshot, Space, StoreError, Visit};
+use weald_dag::{Batch, Durability, KeyRange, Order, Overlay, Snapshot, Space, StoreError, Visit};
 
 use crate::fault::panic_text;
 use crate::queue::{Next, Queue};
@@ -28,8 +28,6 @@ pub const SETTLE_AFTER: Duration = Duration::from_millis(200);
 pub struct WriterOptions {
     /// The name of the thread; `weald-writer` by default.
     pub thread_name: String,
-    /// When a group counts as applied; [`Durability::Immediate`] by default.
-    pub durability: Durability,
     /// How long to wait for a group to become as large as the last one; [`LINGER`] by default.
     pub linger: Duration,
     /// How long nothing is written before the store settles; [`SETTLE_AFTER`] by default.
@@ -38,12 +36,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self {
-            thread_name: "weald-writer".to_owned(),
-            durability: Durability::default(),
-            linger: LINGER,
-            settle_after: SETTLE_AFTER,
-        }
+        Self { thread_name: "weald-writer".to_owned(), linger: LINGER, settle_after: SETTLE_AFTER }
     }
 }
 
@@ -63,6 +56,12 @@ pub struct Writer<J> {
 impl<J> Clone for Writer<J> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<J> fmt::Debug for Writer<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
@@ -142,12 +141,13 @@ struct Writing<W: Work> {
     queue: Arc<Queue<W::Job>>,
 }
 
-/// Closes the queue when the thread ends, however it ends, so that nobody waits for it.
+/// Closes and empties the queue when the thread ends, however it ends: nobody waits for it then.
 struct CloseOnExit<J>(Arc<Queue<J>>);
 
 impl<J> Drop for CloseOnExit<J> {
     fn drop(&mut self) {
         self.0.close();
+        self.0.clear();
     }
 }
 
@@ -180,7 +180,7 @@ impl<W: Work> Writing<W> {
 
     /// Runs one group to its end; returns whether something was written.
     fn group(&mut self, jobs: Vec<W::Job>) -> bool {
-        let (base, unreadable) = match self.store.snapshot() {
+        let (base, unreadable) = match self.snapshot() {
             Ok(snapshot) => (snapshot, None),
             Err(error) => {
                 let base: Arc<dyn Snapshot> = Arc::new(Unreadable(error.clone()));
@@ -196,7 +196,7 @@ impl<W: Work> Writing<W> {
         let outcome = match unreadable {
             Some(error) => Err(error),
             None if batch.is_empty() => Ok(()),
-            None => self.store.apply(batch, self.options.durability),
+            None => self.apply(batch),
         };
         match outcome {
             Ok(()) => drop(self.step(Step::Committed, |work| work.committed(done))),
@@ -220,8 +220,24 @@ impl<W: Work> Writing<W> {
         }
     }
 
+    // A store that panics must not end the thread that everybody waits for.
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        catch_unwind(AssertUnwindSafe(|| self.store.snapshot()))
+            .unwrap_or_else(|payload| Err(StoreError::Corrupt { what: panic_text(&*payload) }))
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let apply = || self.store.apply(batch, Durability::Immediate);
+        catch_unwind(AssertUnwindSafe(apply)).unwrap_or_else(|payload| {
+            Err(StoreError::OutcomeUnknown { reason: panic_text(&*payload) })
+        })
+    }
+
     fn settle(&self) {
-        if let Err(error) = self.store.settle() {
+        let settled = catch_unwind(AssertUnwindSafe(|| self.store.settle()))
+            .unwrap_or_else(|payload| Err(StoreError::Corrupt { what: panic_text(&*payload) }));
+        if let Err(error) = settled {
             tracing::warn!(%error, "the store could not settle; its next opening may take longer");
         }
     }

@@ -400,3 +400,40 @@ fn work_may_submit_more() -> io::Result<()> {
     writer.close();
     Ok(())
 }
+
+/// A store that panics where others give errors.
+#[derive(Default)]
+struct Panicking(MemoryStore, AtomicUsize);
+
+impl Store for Panicking {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        assert!(self.1.load(Ordering::SeqCst) != 1, "cannot read");
+        self.0.snapshot()
+    }
+
+    fn apply(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        assert!(self.1.load(Ordering::SeqCst) != 2, "cannot write");
+        self.0.apply(batch, durability)
+    }
+}
+
+impl Settle for Panicking {
+    fn settle(&self) -> Result<(), StoreError> {
+        panic!("cannot settle");
+    }
+}
+
+#[test]
+fn a_store_that_panics_does_not_end_the_writer() {
+    let store = Arc::new(Panicking::default());
+    let work = Appending::default();
+    let shared: Arc<dyn Settle> = Arc::<Panicking>::clone(&store);
+    let writer = Writer::spawn(shared, work, WriterOptions::default()).unwrap();
+    store.1.store(1, Ordering::SeqCst);
+    assert!(answered(&append(&writer)).unwrap_err().contains("cannot read"));
+    store.1.store(2, Ordering::SeqCst);
+    assert!(answered(&append(&writer)).unwrap_err().contains("cannot write"));
+    store.1.store(0, Ordering::SeqCst);
+    assert_eq!(answered(&append(&writer)), Ok(0));
+    writer.close();
+}
