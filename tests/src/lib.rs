@@ -1,1 +1,1 @@
-//! Scenarios across crates and processes.
+//! Scenarios across crates and processes: everything is in `tests/`.
