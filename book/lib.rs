@@ -1,0 +1,17 @@
+//! The guide's Rust blocks, compiled and run: each chapter is the documentation of a module.
+
+macro_rules! chapter {
+    ($name:ident, $file:literal) => {
+        #[doc = include_str!(concat!("src/", $file))]
+        pub mod $name {}
+    };
+}
+
+chapter!(introduction, "introduction.md");
+chapter!(getting_started, "getting-started.md");
+chapter!(concepts, "concepts.md");
+chapter!(entry_format, "entry-format.md");
+
+/// The README's example.
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -1,1 +1,0 @@
-//! The guide's Rust blocks, compiled and run.
