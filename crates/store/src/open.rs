@@ -167,8 +167,18 @@ pub(crate) struct Opened {
     pub(crate) repaired: bool,
 }
 
-/// How the file is opened: the first time, and again after a failed write.
-pub(crate) type Opener = Box<dyn Fn() -> Result<Opened, DatabaseError> + Send + Sync>;
+/// When a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// After it was closed, or for the first time.
+    Closed,
+    /// After a write failed, or its last owner was killed and nobody knows: what the system has in
+    /// memory of the file may never have reached the disk, and never will, so it must not be read.
+    AfterFailure,
+}
+
+/// How the file is opened.
+pub(crate) type Opener = Box<dyn Fn(When) -> Result<Opened, DatabaseError> + Send + Sync>;
 
 /// Takes the directory, makes what is missing, checks what is there and opens the file.
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Owner, Opener, Opened), OpenError> {
@@ -180,26 +190,30 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Owner, Opener, Open
     let exists = data
         .try_exists()
         .map_err(|source| OpenError::device("look for the store", &data, source))?;
-    if exists {
-        check(&data)?;
+    let when = if exists {
+        check(&data)?
     } else {
         create(dir, &data)?;
-    }
+        When::Closed
+    };
     if !has_side_file {
         format::write_side_file(&side)?;
     }
     let cache_bytes = options.cache_bytes;
     let path = data.clone();
-    let opener: Opener = Box::new(move || open_file(&path, cache_bytes));
+    let opener: Opener = Box::new(move |when| open_file(&path, cache_bytes, when));
     let opened = guarded(&data, || {
-        opener().map_err(|error| OpenError::database("open the store", &data, error))
+        opener(when).map_err(|error| OpenError::database("open the store", &data, error))
     })?;
     format::check_table(&data, &opened.database)?;
     Ok((owner, opener, opened))
 }
 
 /// Opens a file that has its name, repairing it when its last owner was killed.
-fn open_file(path: &Path, cache_bytes: usize) -> Result<Opened, DatabaseError> {
+fn open_file(path: &Path, cache_bytes: usize, when: When) -> Result<Opened, DatabaseError> {
+    if when == When::AfterFailure {
+        forget_pages(path)?;
+    }
     let repaired = Rc::new(Cell::new(false));
     let seen = Rc::clone(&repaired);
     let database = redb::Builder::new()
@@ -209,15 +223,27 @@ fn open_file(path: &Path, cache_bytes: usize) -> Result<Opened, DatabaseError> {
     Ok(Opened { database, repaired: repaired.get() })
 }
 
-/// Looks at an existing file without writing to it.
-fn check(path: &Path) -> Result<(), OpenError> {
+/// Lets the system forget the pages of a file that are not waiting to be written.
+///
+/// When syncing fails, Linux counts the pages it could not write as written. Read from memory they
+/// would look durable, and whatever is built on them would be lost with the power.
+fn forget_pages(path: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rustix::fs::fadvise(fs::File::open(path)?, 0, None, rustix::fs::Advice::DontNeed)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = path;
+    Ok(())
+}
+
+/// Looks at an existing file without writing to it, and says how it was left.
+fn check(path: &Path) -> Result<When, OpenError> {
     guarded(path, || {
         let mut builder = redb::Builder::new();
         builder.set_cache_size(0);
         match builder.open_read_only(path) {
-            Ok(file) => format::check_table(path, &file),
+            Ok(file) => format::check_table(path, &file).map(|()| When::Closed),
             // Its last owner was killed; only an opening for writing can tell more.
-            Err(DatabaseError::RepairAborted) => Ok(()),
+            Err(DatabaseError::RepairAborted) => Ok(When::AfterFailure),
             Err(DatabaseError::Storage(StorageError::Io(error)))
                 if error.kind() == io::ErrorKind::InvalidData =>
             {

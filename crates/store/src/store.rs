@@ -14,7 +14,7 @@ use thiserror::Error;
 use weald_dag::{Batch, Durability, Snapshot, Space, Store, StoreError};
 
 use crate::fault;
-use crate::open::{self, DATA_FILE, OpenError, Opened, Opener, Options};
+use crate::open::{self, DATA_FILE, OpenError, Opened, Opener, Options, When};
 use crate::owner::Owner;
 use crate::rows::{WriteFailure, write};
 use crate::settle::Settle;
@@ -88,7 +88,7 @@ impl RedbStore {
     /// Opens a store over any device, for tests of what happens when it fails.
     #[cfg(test)]
     pub(crate) fn with_backend(opener: Opener) -> Result<Self, redb::DatabaseError> {
-        let opened = opener()?;
+        let opened = opener(When::Closed)?;
         Ok(Self::new(opener, opened, None, None))
     }
 
@@ -228,7 +228,7 @@ impl Current {
 /// Opens the file again; what makes redb panic over damaged bytes becomes an error.
 fn open_again(opener: &Opener) -> Result<Opened, StoreError> {
     const ACTION: &str = "open its file again after a failed write";
-    match catch_unwind(AssertUnwindSafe(opener)) {
+    match catch_unwind(AssertUnwindSafe(|| opener(When::AfterFailure))) {
         Ok(opened) => opened.map_err(|error| fault::database(ACTION, error)),
         Err(payload) => Err(StoreError::Corrupt { what: fault::panic_text(&*payload) }),
     }
