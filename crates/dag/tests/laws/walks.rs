@@ -1,0 +1,109 @@
+//! Walks against plain sets over random graphs.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+use weald_dag::{Graph, Local, MemoryStore, Number, Overlay, Parcel, Standing, Store, append};
+
+use crate::make::{root, signed};
+
+const DATABASE: u32 = 3;
+
+/// Walks read numbers only, so one parcel does for every row.
+static PARCEL: LazyLock<Parcel> = LazyLock::new(|| signed(root(), Vec::new()).into_parcel());
+
+/// The parents of each entry, by number.
+type Parents = Vec<BTreeSet<u64>>;
+
+fn parents() -> impl Strategy<Value = Parents> {
+    let near = prop::collection::vec(0..6_usize, 1..4);
+    let far = prop::collection::vec(any::<prop::sample::Index>(), 1..3);
+    let picks = prop_oneof![3 => near.prop_map(Ok), 1 => far.prop_map(Err)];
+    prop::collection::vec(picks, 0..40).prop_map(|all| {
+        let mut parents = vec![BTreeSet::new()];
+        for picks in all {
+            let count = parents.len();
+            parents.push(match picks {
+                Ok(near) => near.iter().map(|back| (count - 1 - back % count) as u64).collect(),
+                Err(far) => far.iter().map(|index| index.index(count) as u64).collect(),
+            });
+        }
+        parents
+    })
+}
+
+fn stored(parents: &Parents) -> Overlay {
+    let mut rows = Overlay::new(MemoryStore::new().snapshot().unwrap());
+    for (number, parents) in (0..).zip(parents) {
+        let local = Local {
+            standing: Standing::Visible,
+            generation: 0,
+            epoch: 0,
+            parents: parents.iter().copied().map(Number).collect(),
+            head: None,
+        };
+        append(&mut rows, DATABASE, Number(number), &local, &PARCEL);
+    }
+    rows
+}
+
+/// What `from` reach, themselves included.
+fn reached(parents: &Parents, from: &[Number]) -> BTreeSet<Number> {
+    let mut found = BTreeSet::new();
+    let mut open = from.to_vec();
+    while let Some(number) = open.pop() {
+        if found.insert(number) {
+            open.extend(parents[number.0 as usize].iter().copied().map(Number));
+        }
+    }
+    found
+}
+
+fn numbers(picks: &[prop::sample::Index], parents: &Parents) -> Vec<Number> {
+    picks.iter().map(|index| Number(index.index(parents.len()) as u64)).collect()
+}
+
+fn picks() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+    prop::collection::vec(any::<prop::sample::Index>(), 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn walks_find_what_plain_sets_find(parents in parents(), ours in picks(), theirs in picks()) {
+        let rows = stored(&parents);
+        let graph = Graph::new(&rows, DATABASE);
+        let (ours, theirs) = (numbers(&ours, &parents), numbers(&theirs, &parents));
+        let (reach_ours, reach_theirs) = (reached(&parents, &ours), reached(&parents, &theirs));
+
+        let ascending = |set: BTreeSet<Number>| set.into_iter().collect::<Vec<_>>();
+        let expected = ascending(&reach_ours - &reach_theirs);
+        prop_assert_eq!(graph.difference(&ours, &theirs).unwrap(), expected);
+        prop_assert_eq!(graph.ancestors(&ours).unwrap(), ascending(reach_ours));
+
+        for from in &ours {
+            for to in &theirs {
+                let expected = reached(&parents, &[*from]).contains(to);
+                prop_assert_eq!(graph.reaches(*from, *to).unwrap(), expected);
+            }
+        }
+        let below = |number: &Number| {
+            ours.iter().any(|other| other != number && reached(&parents, &[*other]).contains(number))
+        };
+        let expected = ours.iter().copied().filter(|number| !below(number)).collect();
+        prop_assert_eq!(graph.maximal(&ours).unwrap(), ascending(expected));
+    }
+}
+
+#[test]
+fn a_missing_row_is_damage_and_not_the_end() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let rows = store.snapshot().unwrap();
+    let graph = Graph::new(&*rows, DATABASE);
+    assert!(graph.difference(&[Number(1)], &[]).is_err());
+    assert!(graph.reaches(Number(1), Number(0)).is_err());
+    assert!(graph.maximal(&[Number(0), Number(1)]).is_err());
+    assert_eq!(graph.difference(&[], &[]).unwrap(), []);
+}
