@@ -158,6 +158,16 @@ impl Authority {
         self.tables.epochs.tips(epoch)
     }
 
+    /// Returns the settings entries that no other settings entry descends from, ascending.
+    pub fn settings_tips(&self) -> &[SettingsIndex] {
+        self.tables.epochs.newest()
+    }
+
+    /// Returns whether an entry is this settings entry or descends from it.
+    pub fn knows(&self, entry: Origin, settings: SettingsIndex) -> bool {
+        entry.settings == Some(settings) || self.tables.epochs.holds(entry.epoch, settings)
+    }
+
     /// Judges an entry whose past has this epoch, and returns the strongest rank under which it
     /// counts. The root counts by itself; an unknown epoch grants nothing.
     ///

@@ -43,12 +43,18 @@ pub(crate) struct Epochs {
     epochs: Vec<Arc<Epoch>>,
     interned: BTreeMap<Arc<[SettingsIndex]>, EpochId>,
     origins: Vec<EpochId>,
+    /// The settings entries that no other reaches, ascending.
+    newest: Vec<SettingsIndex>,
 }
 
 impl Epochs {
     pub(crate) fn new() -> Self {
-        let mut epochs =
-            Self { epochs: Vec::new(), interned: BTreeMap::new(), origins: Vec::new() };
+        let mut epochs = Self {
+            epochs: Vec::new(),
+            interned: BTreeMap::new(),
+            origins: Vec::new(),
+            newest: Vec::new(),
+        };
         epochs.intern(Vec::new());
         epochs
     }
@@ -113,8 +119,16 @@ impl Epochs {
     /// Adds a settings entry whose own past is `epoch`.
     pub(crate) fn add(&mut self, epoch: EpochId) -> SettingsIndex {
         let index = SettingsIndex(self.settings_count());
+        // What is newest of all and before the entry is newest in its past too.
+        let covered = self.get(epoch).map(|epoch| Arc::clone(&epoch.tips)).unwrap_or_default();
+        self.newest.retain(|tip| !covered.contains(tip));
+        self.newest.push(index);
         self.origins.push(epoch);
         index
+    }
+
+    pub(crate) fn newest(&self) -> &[SettingsIndex] {
+        &self.newest
     }
 
     fn get(&self, epoch: EpochId) -> Option<&Epoch> {

@@ -148,7 +148,19 @@ proptest! {
             .filter_map(|(place, origin)| Some((origin.settings?, id_of(&graph, *place))))
             .collect();
         let mut named: BTreeMap<BTreeSet<EntryId>, EpochId> = BTreeMap::new();
+        let stored: BTreeSet<usize> = replica.origins.keys().copied().collect();
+        let named_tips: Vec<EntryId> =
+            replica.authority.settings_tips().iter().map(|tip| ids[tip]).collect();
+        let newest = oracle::newest_settings(&graph, &stored);
+        prop_assert_eq!(named_tips.len(), newest.len());
+        prop_assert!(newest.iter().all(|place| named_tips.contains(&id_of(&graph, *place))));
         for (place, origin) in &replica.origins {
+            for (settings, id) in &ids {
+                let mut known = graph.ancestors(*place);
+                known.push(*place);
+                let expected = known.iter().any(|place| id_of(&graph, *place) == *id);
+                prop_assert_eq!(replica.authority.knows(*origin, *settings), expected);
+            }
             let tips: BTreeSet<EntryId> =
                 replica.authority.epoch_tips(origin.epoch).iter().map(|tip| ids[tip]).collect();
             let expected = oracle::settings_tips(&graph, *place);

@@ -1,6 +1,8 @@
 //! The rules of authority, as plainly as they can be said: everything is worked out again from the
 //! whole graph for every question. Only grants; a model to compare with.
 
+use std::collections::BTreeSet;
+
 use weald_auth::{Level, Operation, Rank, Subject};
 
 use crate::graph::{Graph, Proposed};
@@ -70,8 +72,13 @@ fn permits(entry: &Proposed, level: Level, held: Rank) -> bool {
 
 /// Returns the tips among the settings entries before an entry.
 pub(crate) fn settings_tips(graph: &Graph, place: usize) -> Vec<usize> {
+    newest_settings(graph, &graph.ancestors(place).into_iter().collect())
+}
+
+/// Returns those settings entries of some that no other of them descends from.
+pub(crate) fn newest_settings(graph: &Graph, of: &BTreeSet<usize>) -> Vec<usize> {
     let settings = |place: &usize| graph.entries[*place].operations.is_some();
-    let before: Vec<usize> = graph.ancestors(place).into_iter().filter(settings).collect();
-    let covered = |tip: &usize| before.iter().any(|other| graph.ancestors(*other).contains(tip));
-    before.iter().copied().filter(|tip| !covered(tip)).collect()
+    let all: Vec<usize> = of.iter().copied().filter(settings).collect();
+    let covered = |tip: &usize| all.iter().any(|other| graph.ancestors(*other).contains(tip));
+    all.iter().copied().filter(|tip| !covered(tip)).collect()
 }
