@@ -245,12 +245,12 @@ fn check_required(
     Ok(())
 }
 
-/// Chooses the parents of a commit: the tips, and of too many first those that know all settings,
-/// then the newest.
+/// Chooses the parents of a commit: the tips, and of too many first those that are, or descend from,
+/// the newest settings, then the newest of the rest.
 fn choose_parents(replica: &Replica) -> Vec<Tip> {
     let mut tips: Vec<Tip> = replica.tips.values().rev().copied().collect();
     if tips.len() > PARENTS_MAX {
-        tips.sort_by_key(|tip| !replica.knows_all_settings(&tip.known));
+        tips.sort_by_key(|tip| !replica.knows_newest_settings(&tip.known));
         tips.truncate(PARENTS_MAX);
     }
     tips

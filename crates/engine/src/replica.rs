@@ -112,14 +112,12 @@ impl Replica {
         self.settings.authority.epoch_of(&origins)
     }
 
-    /// Returns whether an entry on this parent alone would know all settings.
-    pub(crate) fn knows_all_settings(&self, parent: &Known) -> bool {
-        let newest = self.settings.authority.settings_count().checked_sub(1).map(SettingsIndex);
-        let Some(newest) = newest else { return true };
-        match self.settings.index_of.get(&parent.number) {
-            Some(own) => *own == newest,
-            None => self.settings.authority.epoch_tips(EpochId(parent.epoch)).contains(&newest),
-        }
+    /// Returns whether an entry is, or descends from, one of the newest settings entries.
+    pub(crate) fn knows_newest_settings(&self, entry: &Known) -> bool {
+        let Settings { authority, index_of, .. } = &self.settings;
+        let settings = index_of.get(&entry.number).copied();
+        let origin = Origin { epoch: EpochId(entry.epoch), settings };
+        authority.settings_tips().iter().any(|tip| authority.knows(origin, *tip))
     }
 
     /// Judges what an entry does by the authority of its past.
