@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["weald-dag", "weald-crdt", "weald-auth", "weald-engine", "weald-store", "weald-sync"],
     ),
     ("weald-chat", &["weald"]),
-    ("weald-bench", &["weald"]),
+    ("weald-bench", &["weald", "weald-dag", "weald-crdt"]),
     ("weald-book", &["weald"]),
     ("weald-tests", &[]),
 ];
