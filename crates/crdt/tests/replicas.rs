@@ -183,6 +183,28 @@ fn a_scalar_set_while_the_map_is_edited_gives_way_to_later_leaves() {
 }
 
 #[test]
+fn leaves_below_a_later_scalar_are_conflicts() {
+    let (a, ab) = (Path::from(["a"]), Path::from(["a", "b"]));
+    let mut replicas = vec![Replica::new(&DocType, 1), Replica::new(&DocType, 2)];
+    doc_write(&mut replicas[0], |draft, view| draft.set(view, &ab, &Value::from(1)).unwrap());
+    doc_write(&mut replicas[1], |draft, view| {
+        draft.set(view, &Path::from(["z"]), &Value::from(1)).unwrap()
+    });
+    doc_write(&mut replicas[1], |draft, view| draft.set(view, &a, &Value::from("flat")).unwrap());
+    converge(&mut replicas);
+    assert_eq!(doc::get(&replicas[0].view, &a).unwrap(), Some(Value::from("flat")));
+    assert_eq!(doc::get(&replicas[0].view, &ab).unwrap(), None);
+    for from in [Path::root(), a.clone(), ab.clone()] {
+        let conflicts = doc::conflicts(&replicas[0].view, &from).unwrap();
+        assert_eq!(conflicts.len(), 1);
+        assert_eq!((&conflicts[0].path, &conflicts[0].losers[0].value), (&ab, &Value::from(1)));
+    }
+    let (mut draft, mut overlay) = (DocDraft::new(), replicas[0].view.clone());
+    let refused = draft.set(&mut overlay, &ab, &Value::from(2));
+    assert!(matches!(refused, Err(DraftError::ThroughScalar { .. })) && draft.is_empty());
+}
+
+#[test]
 fn a_log_reads_from_both_ends_in_order() {
     let mut replicas = vec![Replica::new(&LogType, 1), Replica::new(&LogType, 2)];
     for number in 0..10_u64 {

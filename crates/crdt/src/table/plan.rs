@@ -77,3 +77,52 @@ pub(super) fn delete(key: &[u8], existence: Vec<Dot>, first: u32) -> Vec<Operati
     let chunks = chunks(existence, first).into_iter();
     chunks.map(|names| Operation { key, names, action: Action::Delete }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn heads(from: u8, count: u32) -> BTreeSet<Dot> {
+        (0..count).map(|index| Dot { entry: [from; 32], index }).collect()
+    }
+
+    /// Returns the operations on a slot that no later one of them names, and the names they give there.
+    fn left(operations: &[(Dot, &Operation<'_>)]) -> (usize, BTreeSet<Dot>) {
+        let named: BTreeSet<Dot> =
+            operations.iter().flat_map(|(_, operation)| operation.names.clone()).collect();
+        (operations.iter().filter(|(own, _)| !named.contains(own)).count(), named)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_head_is_named_and_one_version_is_left(existence in 0..200_u32, first in 0..9_u32, fields in proptest::collection::vec((0..200_u32, 0..4_u8, any::<bool>()), 0..6)) {
+            let names = ["a", "b", "c", "d", "e", "f"];
+            let plan = || names.iter().zip(&fields).map(|(field, (count, from, removed))| FieldPlan {
+                field,
+                value: (!removed).then_some(&[1][..]),
+                heads: heads(*from, *count),
+            });
+            let operations = write(b"key", heads(0, existence).into_iter().collect(), plan(), first);
+            let all: Vec<(Dot, &Operation<'_>)> = (first..).zip(&operations)
+                .map(|(index, operation)| (Dot { entry: [0xff; 32], index }, operation)).collect();
+            prop_assert!(operations.iter().all(|operation| operation.names.len() <= MAX_NAMES));
+            let (last, named) = left(&all);
+            prop_assert_eq!(last, 1);
+            prop_assert!(named.is_superset(&heads(0, existence)));
+            for plan in plan() {
+                let touches = |operation: &Operation<'_>| match &operation.action {
+                    Action::Write { fields, removed } => fields.contains(&(plan.field, &[1])) || removed.contains(&plan.field),
+                    Action::Delete => false,
+                };
+                let here: Vec<_> = all.iter().filter(|(_, operation)| touches(operation)).copied().collect();
+                let (last, named) = left(&here);
+                prop_assert_eq!(last, 1);
+                prop_assert!(named.is_superset(&plan.heads));
+            }
+        }
+    }
+}
