@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin, SettingsIndex};
+use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin};
 use weald_dag::{
     EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal, Snapshot,
     Standing, StoreError, Time, append, index,
