@@ -1,41 +1,42 @@
 //! The versions of one slot: its heads are the operations, writes and removals, that no operation
 //! applied here names. The live ones are the heads that write; they stand in order of stamps.
 
+use std::collections::BTreeMap;
+
 use crate::pack::{self, Unpacker};
 use crate::stamp::{Dot, Stamp};
 
-/// One operation on a slot that nothing names yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) stamp: Stamp,
-    /// The encoded value, or `None` for a removal.
-    pub(crate) value: Option<Vec<u8>>,
-}
+/// With more heads than this, a name is looked up in an index instead of one head after the other.
+const INDEXED: usize = 16;
 
-/// The heads of a slot, in order of stamps, and what was live before the section.
+/// The operations on a slot that nothing names: the encoded value, or `None` for a removal.
+pub(crate) type Heads = BTreeMap<Stamp, Option<Vec<u8>>>;
+
+/// The heads of a slot, and what was live before the section.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slot {
-    heads: Vec<Head>,
+    heads: Heads,
     before: Option<Vec<Stamp>>,
+    times: Option<BTreeMap<Dot, u64>>,
 }
 
 impl Slot {
-    pub(crate) fn from_heads(heads: Vec<Head>) -> Self {
-        Self { heads, before: None }
+    pub(crate) fn from_heads(heads: Heads) -> Self {
+        Self { heads, before: None, times: None }
     }
 
-    pub(crate) fn heads(&self) -> &[Head] {
+    pub(crate) fn heads(&self) -> &Heads {
         &self.heads
     }
 
     /// Returns the names that an operation which saw this slot gives.
     pub(crate) fn dots(&self) -> impl Iterator<Item = Dot> {
-        self.heads.iter().map(|head| head.stamp.dot())
+        self.heads.keys().map(Stamp::dot)
     }
 
     /// Returns the live versions, the winner last.
     pub(crate) fn live(&self) -> impl DoubleEndedIterator<Item = (Stamp, &[u8])> {
-        self.heads.iter().filter_map(|head| Some((head.stamp, head.value.as_deref()?)))
+        self.heads.iter().filter_map(|(stamp, value)| Some((*stamp, value.as_deref()?)))
     }
 
     pub(crate) fn winner(&self) -> Option<(Stamp, &[u8])> {
@@ -62,24 +63,29 @@ impl Slot {
 
     /// Drops the head with this name, and returns whether there was one.
     pub(crate) fn drop_head(&mut self, dot: &Dot) -> bool {
-        let place = self.heads.iter().position(|head| head.stamp.dot() == *dot);
-        if let Some(place) = place {
-            self.heads.remove(place);
+        if self.times.is_none() && self.heads.len() > INDEXED {
+            self.times = Some(self.heads.keys().map(|stamp| (stamp.dot(), stamp.time)).collect());
         }
-        place.is_some()
+        let stamp = match &mut self.times {
+            Some(times) => times.remove(dot).map(|time| dot.at(time)),
+            None => self.heads.keys().find(|stamp| stamp.dot() == *dot).copied(),
+        };
+        stamp.is_some_and(|stamp| self.heads.remove(&stamp).is_some())
     }
 
-    pub(crate) fn push(&mut self, head: Head) {
-        let place = self.heads.partition_point(|other| other.stamp < head.stamp);
-        self.heads.insert(place, head);
+    pub(crate) fn push(&mut self, stamp: Stamp, value: Option<Vec<u8>>) {
+        if let Some(times) = &mut self.times {
+            times.insert(stamp.dot(), stamp.time);
+        }
+        self.heads.insert(stamp, value);
     }
 
     /// Appends the heads as a row: their number, then for each its stamp and either 0, or 1 and the value.
     pub(crate) fn pack(&self, out: &mut Vec<u8>) {
         pack::put_number(out, self.heads.len() as u64);
-        for head in &self.heads {
-            pack::put_stamp(out, &head.stamp);
-            match &head.value {
+        for (stamp, value) in &self.heads {
+            pack::put_stamp(out, stamp);
+            match value {
                 None => out.push(0),
                 Some(value) => {
                     out.push(1);
@@ -92,7 +98,7 @@ impl Slot {
     /// Takes what [`Slot::pack`] gives.
     pub(crate) fn unpack(row: &[u8]) -> Option<Self> {
         let mut unpacker = Unpacker::new(row);
-        let mut heads = Vec::new();
+        let mut heads = Heads::new();
         for _ in 0..unpacker.count()? {
             let stamp = unpacker.stamp()?;
             let value = match unpacker.number()? {
@@ -100,7 +106,7 @@ impl Slot {
                 1 => Some(unpacker.string()?.to_vec()),
                 _ => return None,
             };
-            heads.push(Head { stamp, value });
+            heads.insert(stamp, value);
         }
         unpacker.finish()?;
         Some(Self::from_heads(heads))

@@ -10,6 +10,13 @@ pub struct Dot {
     pub index: u32,
 }
 
+impl Dot {
+    /// Returns the stamp of the operation, whose entry has this time.
+    pub(crate) fn at(&self, time: u64) -> Stamp {
+        Stamp { time, entry: self.entry, index: self.index }
+    }
+}
+
 /// Orders operations: by time, then entry, then index; the greatest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {

@@ -43,7 +43,10 @@ pub trait View {
     /// Returns whether the section of an entry on this store was applied before, also if it was void.
     ///
     /// Asked only for a name that is not found among the heads of its slot, so it may be slower
-    /// than a read. A name of an entry that was not applied waits in [`Area::Dangling`].
+    /// than a read. A name of an entry for which this is false waits in [`Area::Dangling`] until
+    /// [`crate::StoreType::apply`] is called for that entry on this store. So the answer must be
+    /// true exactly when that was done: an entry that is stored but has no section on this store
+    /// was not applied here, or the rows would depend on which of the two entries came first.
     ///
     /// # Errors
     /// [`ViewError`] of what the rows rest on.

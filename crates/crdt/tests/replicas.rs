@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use weald_crdt::{
     Area, ChangeKind, DocDraft, DocType, DraftError, Key, LogDraft, LogType, MAX_NAMES,
     MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MemoryView, Path, SectionDraft, StoreType, TableDraft,
-    TableType, Value, Void, builtin, doc, log, section_type, table,
+    TableType, Value, View, ViewMut, Void, builtin, doc, log, section_type, table,
 };
 
 fn tables(count: u8) -> Vec<Replica> {
@@ -329,6 +329,40 @@ fn sections_know_their_type() {
     }
     assert!(SectionDraft::new("counter").is_none() && builtin("counter").is_none());
     assert!(section_type(b"nonsense").is_err());
+}
+
+#[test]
+fn damaged_rows_are_errors_and_nothing_is_written() {
+    let key = Key::from("row");
+    let at = Path::from(["a"]);
+    let (mut rows, mut leaves) = (Replica::new(&TableType, 1), Replica::new(&DocType, 1));
+    put(&mut rows, &key, &Value::from([("a", 1)]));
+    edit(&mut rows, &key, "b", 1);
+    doc_write(&mut leaves, |draft, view| draft.set(view, &at, &Value::from("text")).unwrap());
+    let row_key = key.encode().unwrap();
+    let row = rows.view.get(Area::State, &row_key).unwrap().unwrap();
+    let leaf_key = at.encode().unwrap();
+    let leaf = leaves.view.get(Area::State, &leaf_key).unwrap().unwrap();
+    for cut in 0..row.len() {
+        rows.view.put(Area::State, &row_key, row[..cut].to_vec());
+        if table::get(&rows.view, &key).is_err() {
+            let (mut draft, mut view) = (TableDraft::new(), rows.view.clone());
+            assert!(matches!(
+                draft.put(&mut view, &key, &Value::from([("a", 1)])),
+                Ok(()) | Err(DraftError::View(_))
+            ));
+            assert!(!draft.is_empty() || view == rows.view);
+        }
+    }
+    for cut in 0..leaf.len() {
+        leaves.view.put(Area::State, &leaf_key, leaf[..cut].to_vec());
+        assert!(doc::get(&leaves.view, &at).is_err() && doc::to_value(&leaves.view).is_err());
+        let (mut draft, mut view) = (DocDraft::new(), leaves.view.clone());
+        assert!(matches!(draft.set(&mut view, &at, &Value::Null), Err(DraftError::View(_))));
+        assert!(draft.is_empty() && view == leaves.view);
+    }
+    leaves.view.put(Area::State, b"no log key", Vec::new());
+    assert!(log::tail(&leaves.view, 1).is_err());
 }
 
 /// One step of a device: (device, key, kind, field, value, then pull from this device).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::operation::Operation;
-use crate::slot::{Head, Slot};
+use crate::slot::Slot;
 use crate::stamp::EntryStamp;
 use crate::store_type::{Change, ChangeKind, Conflict};
 use crate::view::{Area, RowError, View, ViewError, ViewMut};
@@ -61,7 +61,7 @@ pub(super) fn apply(
         }
         if !waiting.is_named(index, operation.path, LEAF) {
             let value = operation.value.map(<[u8]>::to_vec);
-            cell.slot.push(Head { stamp: entry.at(index), value });
+            cell.slot.push(entry.at(index), value);
         }
     }
     waiting.merge(view)?;

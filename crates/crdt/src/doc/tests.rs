@@ -161,7 +161,7 @@ proptest! {
         for (area, key, row) in straight.rows().filter(|row| row.0 != Area::Dangling) {
             let slot = Slot::unpack(row).unwrap();
             prop_assert_eq!(area == Area::State, slot.is_live());
-            found.insert(key.to_vec(), slot.heads().iter().map(|head| (head.stamp, head.value.clone())).collect());
+            found.insert(key.to_vec(), slot.heads().iter().map(|(stamp, value)| (*stamp, value.clone())).collect());
         }
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(Some(to_value(&straight).unwrap()), shown(&expected, &Path::root()));

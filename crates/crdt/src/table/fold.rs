@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::operation::{Action, Operation};
 use super::row::Slots;
-use crate::slot::{Head, Slot};
+use crate::slot::Slot;
 use crate::stamp::{EntryStamp, Stamp};
 use crate::store_type::{Change, ChangeKind, Conflict};
 use crate::view::{Area, RowError, View, ViewError, ViewMut};
@@ -83,7 +83,7 @@ fn fold(
             }
         }
         if !waiting.is_named(stamp.index, operation.key, id) {
-            slot.push(Head { stamp, value: value.map(<[u8]>::to_vec) });
+            slot.push(stamp, value.map(<[u8]>::to_vec));
         }
         Ok(())
     };

@@ -67,8 +67,6 @@ pub fn range(
     visit: &mut VisitTableRow<'_>,
 ) -> Result<(), ReadError> {
     let (from, to) = (encode_bound(from)?, encode_bound(to)?);
-    let bytes = |bound: &Bound<Vec<u8>>| bound.as_ref().map(Vec::clone);
-    let (from, to) = (bytes(&from), bytes(&to));
     let mut damaged = None;
     view.range(
         Area::State,

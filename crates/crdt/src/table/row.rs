@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pack::{self, Unpacker};
-use crate::slot::{Head, Slot};
+use crate::slot::{Heads, Slot};
 use crate::stamp::{Dot, Stamp};
 
 const UNIFORM: u8 = 0;
@@ -48,20 +48,18 @@ impl Slots {
 
     /// Returns the one version of existence and all fields, if there is only one and it is live.
     fn uniform(&self) -> Option<Stamp> {
-        let [Head { stamp, value: Some(_) }] = self.existence.heads() else { return None };
-        let same = |slot: &Slot| match slot.heads() {
-            [] => true,
-            [head] => head.stamp == *stamp && head.value.is_some(),
-            _ => false,
+        let (stamp, _) = self.existence.winner()?;
+        let same = |slot: &Slot| {
+            slot.heads().iter().all(|(head, value)| *head == stamp && value.is_some())
         };
-        self.fields.values().all(same).then_some(*stamp)
+        (same(&self.existence) && self.fields.values().all(same)).then_some(stamp)
     }
 
     fn pack_uniform(&self, stamp: Stamp, out: &mut Vec<u8>) {
         out.push(UNIFORM);
         pack::put_stamp(out, &stamp);
         for (field, slot) in &self.fields {
-            for value in slot.heads().iter().filter_map(|head| head.value.as_ref()) {
+            for value in slot.heads().values().flatten() {
                 pack::put_string(out, field.as_bytes());
                 pack::put_string(out, value);
             }
@@ -71,7 +69,7 @@ impl Slots {
     fn pack_general(&self, out: &mut Vec<u8>) {
         let slots = || std::iter::once(&self.existence).chain(self.fields.values());
         let stamps: BTreeSet<Stamp> =
-            slots().flat_map(Slot::heads).map(|head| head.stamp).collect();
+            slots().flat_map(|slot| slot.heads().keys().copied()).collect();
         let places: BTreeMap<Stamp, u64> = stamps.iter().copied().zip(0..).collect();
         out.push(GENERAL);
         pack::put_number(out, stamps.len() as u64);
@@ -98,10 +96,10 @@ impl Slots {
 
 fn pack_heads(slot: &Slot, places: &BTreeMap<Stamp, u64>, values: bool, out: &mut Vec<u8>) {
     pack::put_number(out, slot.heads().len() as u64);
-    for head in slot.heads() {
-        let place = places.get(&head.stamp).copied().unwrap_or_default();
-        pack::put_number(out, place * 2 + u64::from(head.value.is_none()));
-        if let (true, Some(value)) = (values, &head.value) {
+    for (stamp, value) in slot.heads() {
+        let place = places.get(stamp).copied().unwrap_or_default();
+        pack::put_number(out, place * 2 + u64::from(value.is_none()));
+        if let (true, Some(value)) = (values, value) {
             pack::put_string(out, value);
         }
     }
@@ -109,7 +107,7 @@ fn pack_heads(slot: &Slot, places: &BTreeMap<Stamp, u64>, values: bool, out: &mu
 
 fn unpack_uniform(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
     let stamp = unpacker.stamp()?;
-    let one = |value| Slot::from_heads(vec![Head { stamp, value: Some(value) }]);
+    let one = |value| Slot::from_heads(Heads::from([(stamp, Some(value))]));
     let mut fields = BTreeMap::new();
     while !unpacker.is_empty() {
         let field = unpacker.text()?.to_owned();
@@ -133,7 +131,7 @@ fn unpack_general(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
 }
 
 fn unpack_heads(unpacker: &mut Unpacker<'_>, stamps: &[Stamp], values: bool) -> Option<Slot> {
-    let mut heads = Vec::new();
+    let mut heads = Heads::new();
     for _ in 0..unpacker.count()? {
         let place = unpacker.number()?;
         let stamp = *stamps.get(usize::try_from(place / 2).ok()?)?;
@@ -142,7 +140,7 @@ fn unpack_heads(unpacker: &mut Unpacker<'_>, stamps: &[Stamp], values: bool) -> 
             (true, false) => Some(Vec::new()),
             (true, true) => Some(unpacker.string()?.to_vec()),
         };
-        heads.push(Head { stamp, value });
+        heads.insert(stamp, value);
     }
     Some(Slot::from_heads(heads))
 }

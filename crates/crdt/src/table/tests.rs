@@ -207,7 +207,7 @@ fn check_against_model(view: &MemoryView, entries: &[DrawnEntry]) {
         assert_eq!(slots.pack(), row);
         let mut add = |name: &'static str, slot: &Slot| {
             let heads: Vec<_> =
-                slot.heads().iter().map(|head| (head.stamp, head.value.clone())).collect();
+                slot.heads().iter().map(|(stamp, value)| (*stamp, value.clone())).collect();
             if !heads.is_empty() {
                 found.insert((key.to_vec(), name), heads);
             }
