@@ -1,1 +1,112 @@
-fn main() {}
+//! `weald-bench`: what Weald costs, beside raw redb in the same run.
+//!
+//! Every figure is one line: case, peer, n, value, unit. Nothing here asserts a time; a person or a
+//! bar compares. Raw rates depend on the disk, so compare ratios of one run.
+
+mod commit;
+mod history;
+mod joining;
+mod process;
+mod raw;
+mod reads;
+mod replay;
+mod report;
+mod sample;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Report;
+
+/// Measures Weald, one JSON object or line for each figure.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    case: Case,
+}
+
+/// What the cases share.
+#[derive(Args)]
+struct Common {
+    /// Only this size; without it the case runs its whole range.
+    #[arg(long)]
+    n: Option<u64>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Case {
+    /// Durable commits on one thread, one 100-byte message each; beside raw redb.
+    Commit(Common),
+    /// The same from 64 threads that share flushes.
+    CommitParallel(Common),
+    /// One row by key, warm; beside raw redb.
+    Get(Common),
+    /// The last 50 items of a log, warm.
+    Tail(Common),
+    /// Opening from disk, then one read.
+    Open(Common),
+    /// All entries to an empty instance in another process over loopback HTTP.
+    Bootstrap(Common),
+    /// A real history as entries of many authors, then synced to another process.
+    Replay {
+        /// A commit graph: one JSON array a line (see the guide); generated when left out.
+        #[arg(long)]
+        dag: Option<PathBuf>,
+        /// Prints how many entries are reachable from line A and not from line B.
+        #[arg(long, num_args = 2, value_names = ["A", "B"])]
+        difference: Option<Vec<usize>>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Joins a database and reports what came; started by `bootstrap` and `replay`.
+    #[command(hide = true)]
+    Joiner {
+        #[arg(long)]
+        ticket: String,
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().case {
+        Case::Commit(common) => {
+            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "commit", commit::commit)
+        }
+        Case::CommitParallel(common) => {
+            sizes(&common, &[10_000, 100_000], "commit-parallel", commit::parallel)
+        }
+        Case::Get(common) => sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "get", reads::get),
+        Case::Tail(common) => sizes(&common, &[1_000, 100_000, 1_000_000], "tail", reads::tail),
+        Case::Open(common) => {
+            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "open", reads::open)
+        }
+        Case::Bootstrap(common) => {
+            sizes(&common, &[10_000, 100_000, 1_000_000], "bootstrap", joining::bootstrap)
+        }
+        Case::Replay { dag, difference, common } => {
+            let report = Report::new("replay", common.json);
+            replay::replay(&report, dag.as_deref(), difference.as_deref(), common.n)
+        }
+        Case::Joiner { ticket, data } => joining::join(&ticket, &data),
+    }
+}
+
+fn sizes(
+    common: &Common,
+    range: &[u64],
+    case: &'static str,
+    run: fn(&Report, u64) -> Result<()>,
+) -> Result<()> {
+    let report = Report::new(case, common.json);
+    match common.n {
+        Some(n) => run(&report, n),
+        None => range.iter().try_for_each(|n| run(&report, *n)),
+    }
+}

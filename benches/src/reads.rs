@@ -1,0 +1,88 @@
+//! Reads: one row by key, the end of a log, and opening.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use weald::Instance;
+
+use crate::raw::{Raw, scattered};
+use crate::report::{Report, percentile};
+use crate::sample::{self, Message};
+
+const READS: u64 = 100_000;
+const TAILS: usize = 1_000;
+const OPENS: usize = 9;
+
+/// Reads rows by key, warm, and as many of raw redb.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn get(report: &Report, n: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (instance, database) = sample::database(&folder.path().join("weald"))?;
+    let keys = sample::fill_table(&database, n)?;
+    let table = database.table::<Message>("messages")?;
+    let mut raw = Raw::create(folder.path())?;
+    raw.fill(n)?;
+    let mut seconds = 0.0;
+    for round in 0..2 {
+        let started = Instant::now();
+        for i in 0..READS {
+            let key = keys.get(usize::try_from(scattered(i, n))?).context("a key is missing")?;
+            black_box(table.get(key)?);
+        }
+        // The first round warms the cache.
+        seconds = started.elapsed().as_secs_f64();
+        if round == 0 {
+            raw.get(READS)?;
+        }
+    }
+    report.figure("weald", n, seconds / READS as f64 * 1e6, "µs");
+    report.figure("redb", n, raw.get(READS)? / READS as f64 * 1e6, "µs");
+    instance.close();
+    Ok(())
+}
+
+/// Reads the last 50 items of a log, warm.
+pub(crate) fn tail(report: &Report, n: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (instance, database) = sample::database(&folder.path().join("weald"))?;
+    sample::fill_log(&database, n)?;
+    let log = database.log::<Message>("chat")?;
+    let mut times = Vec::with_capacity(TAILS);
+    for _ in 0..TAILS {
+        let started = Instant::now();
+        black_box(log.tail(50)?);
+        times.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    report.figure("weald", n, percentile(&times, 0.5), "µs");
+    instance.close();
+    Ok(())
+}
+
+/// Opens after a clean close, and reads one row.
+pub(crate) fn open(report: &Report, n: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("weald");
+    let (instance, database) = sample::database(&path)?;
+    sample::fill_entries(&database, n)?;
+    let last = database.write(|tx| tx.table::<Message>("messages")?.insert(&Message::new(n)))?.value;
+    let id = database.id();
+    drop(database);
+    instance.close();
+    drop(instance);
+    let mut times = Vec::with_capacity(OPENS);
+    for _ in 0..OPENS {
+        let started = Instant::now();
+        let instance = Instance::open(&path)?;
+        let user = instance.login_user("bench", None)?;
+        let database = user.open_database(&id)?;
+        black_box(database.table::<Message>("messages")?.get(&last)?).context("the row is gone")?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        drop(database);
+        instance.close();
+    }
+    times.sort_by(f64::total_cmp);
+    report.figure("weald", n, percentile(&times, 0.5), "ms");
+    Ok(())
+}
