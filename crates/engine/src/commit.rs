@@ -8,8 +8,8 @@ use thiserror::Error;
 use weald_auth::{Claim, Operation, SETTINGS_STORE};
 use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
-    Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, SecretKey, Section,
-    Signature, Snapshot, StoreError,
+    Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, SIGNATURE_LEN, SecretKey,
+    Section, Signature, Snapshot, StoreError,
 };
 
 use crate::fold::{Folded, StoreTypes, fold};
@@ -93,24 +93,19 @@ pub enum CommitError {
 pub(crate) struct Unsigned {
     pub(crate) key: Arc<SecretKey>,
     pub(crate) folded: Folded,
-    entry: Entry,
-    known: Known,
-    parents: Vec<Known>,
-    payloads: Vec<Vec<u8>>,
+    placed: Placed,
 }
 
 impl Unsigned {
-    /// Stages the row of the signed entry.
+    /// Stages the row again, signed.
     pub(crate) fn stage(
-        self,
+        mut self,
         replica: &mut Replica,
         rows: &mut Overlay,
         signature: Signature,
     ) -> Folded {
-        let payloads = self.payloads.into_iter().map(Some).collect();
-        let parcel = Parcel { entry: self.entry, signature, payloads };
-        let local = local_of(&self.known, &self.parents);
-        replica.stage(rows, Placed { number: self.known.number, local, parcel });
+        self.placed.parcel.signature = signature;
+        replica.stage(rows, self.placed);
         self.folded
     }
 }
@@ -164,12 +159,12 @@ pub(crate) fn enter(
     parents: Vec<Known>,
 ) -> Result<Unsigned, CommitError> {
     let Made { key, entry, sections } = made;
-    let payloads: Vec<Vec<u8>> = sections.into_iter().map(|(_, payload)| payload).collect();
-    // Folding looks at payloads only, so the signature can come later.
+    // Nothing looks at the signature before the group is applied, so it can come later: all of a
+    // group are signed at once.
     let unsigned = Parcel {
         entry,
-        signature: Signature::from_bytes([0; 64]),
-        payloads: payloads.iter().cloned().map(Some).collect(),
+        signature: Signature::from_bytes([0; SIGNATURE_LEN]),
+        payloads: sections.into_iter().map(|(_, payload)| Some(payload)).collect(),
     };
     let entry = &unsigned.entry;
     let operations = settings_of(&unsigned)?;
@@ -202,7 +197,16 @@ pub(crate) fn enter(
         settings: operations.is_some(),
         author_forked,
     };
-    Ok(Unsigned { key, folded, known, parents, payloads, entry: unsigned.entry })
+    let local = local_of(&known, &parents);
+    let placed = Placed { number: known.number, local, parcel: unsigned };
+    append_unsigned(replica, rows, &placed);
+    Ok(Unsigned { key, folded, placed })
+}
+
+/// Stages the row for those of the same group that look the entry up.
+fn append_unsigned(replica: &Replica, rows: &mut Overlay, placed: &Placed) {
+    let database = replica.held.number;
+    weald_dag::append(rows, database, placed.number, &placed.local, &placed.parcel);
 }
 
 fn settings_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, CommitError> {

@@ -28,7 +28,7 @@ pub(crate) struct Tip {
     pub(crate) known: Known,
 }
 
-/// An entry that has its place, but whose row is not staged yet.
+/// An entry that has its place.
 pub(crate) struct Placed {
     pub(crate) number: Number,
     pub(crate) local: Local,
@@ -46,7 +46,7 @@ pub(crate) struct Replica {
     next: Number,
     clock: Time,
     needed: u64,
-    /// The newest entry of the group: its row is staged last, with the head.
+    /// The newest entry of the group: its row gets the head when the group is finished.
     newest: Option<Placed>,
 }
 
@@ -154,11 +154,10 @@ impl Replica {
         self.authors.note(author.0, author.1)
     }
 
-    /// Stages the row of a placed entry. That of the newest waits, for it carries the head.
+    /// Stages the row of a placed entry. That of the newest is staged again with the head.
     pub(crate) fn stage(&mut self, rows: &mut Overlay, placed: Placed) {
-        if let Some(before) = self.newest.replace(placed) {
-            append(rows, self.held.number, before.number, &before.local, &before.parcel);
-        }
+        append(rows, self.held.number, placed.number, &placed.local, &placed.parcel);
+        self.newest = Some(placed);
     }
 
     /// Stages what a group leaves for its end: the newest row with the head, epochs, authors.

@@ -4,8 +4,8 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use weald_crdt::{Area, View, ViewError, ViewMut};
-use weald_dag::{EntryId, Graph, KeyRange, Order, Overlay, Snapshot, Space, Visit};
+use weald_crdt::{Area, View, ViewError, ViewMut, section_type};
+use weald_dag::{EntryId, Graph, KeyRange, Order, Overlay, Parcel, Snapshot, Space, Visit};
 
 /// The space that an area of a database's stores rests in.
 pub const fn space_of(area: Area, database: u32) -> Space {
@@ -70,7 +70,7 @@ impl<'a, S: Snapshot> StoreView<'a, S> {
 
 impl<S: Snapshot> View for StoreView<'_, S> {
     fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
-        is_stored(self.rows, &self.place, entry)
+        is_applied(self.rows, &self.place, entry)
     }
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
@@ -97,9 +97,23 @@ impl<S: Snapshot> View for StoreView<'_, S> {
     }
 }
 
-fn is_stored(rows: &dyn Snapshot, place: &StorePlace, entry: &[u8; 32]) -> Result<bool, ViewError> {
-    let number = Graph::new(rows, place.database).number(&EntryId::from_bytes(*entry));
-    number.map(|number| number.is_some()).map_err(failed)
+/// Returns whether a section of the entry was given to this very store: the entry is stored, and
+/// its section of that name has a payload of that type, void or not.
+fn is_applied(
+    rows: &dyn Snapshot,
+    place: &StorePlace,
+    entry: &[u8; 32],
+) -> Result<bool, ViewError> {
+    let graph = Graph::new(rows, place.database);
+    let number = graph.number(&EntryId::from_bytes(*entry)).map_err(failed)?;
+    let Some(number) = number else { return Ok(false) };
+    let Parcel { entry, payloads, .. } = graph.stored(number).map_err(failed)?.parcel;
+    let mut held = entry.sections().iter().zip(payloads);
+    Ok(held.any(|(section, payload)| {
+        let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
+        type_name
+            .is_some_and(|name| StorePlace::new(place.database, &section.store, name) == *place)
+    }))
 }
 
 /// A store in an overlay, whose rows can be staged.
@@ -121,7 +135,7 @@ impl<'a> StoreViewMut<'a> {
 
 impl View for StoreViewMut<'_> {
     fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
-        is_stored(self.rows, &self.place, entry)
+        is_applied(self.rows, &self.place, entry)
     }
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {

@@ -365,3 +365,38 @@ fn damage_is_found() {
         verify_database(&*snapshot, held, &StoreTypes::built_in(), &scratch, [1; 32]).unwrap();
     assert!(findings.listed.iter().any(|problem| problem.contains("state")), "{findings:?}");
 }
+
+/// An operation that names an entry which wrote to another store only: the name is void for ever,
+/// whether the entry came before or after it.
+#[test]
+fn a_name_of_an_entry_that_never_wrote_to_the_store_leaves_the_same_rows_in_any_order() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator(), anyone(Level::Write(10))]);
+    let other = a.push(id, 1, "in another store").unwrap();
+    // A provisional view in which the row's head is that entry.
+    let mut view = MemoryView::new();
+    let mut first = TableDraft::new();
+    first.put(&mut view, &Key::from("row"), &Value::from([("text", "one")])).unwrap();
+    let mut state = MemoryView::new();
+    let stamp = weald_crdt::EntryStamp { time: 1, entry: *other.as_bytes(), author: [0; 32] };
+    let apply = weald_crdt::StoreType::apply;
+    apply(&weald_crdt::TableType, &first.encode(), &stamp, &mut state, &mut Vec::new()).unwrap();
+    let mut forged = TableDraft::new();
+    forged.put(&mut state, &Key::from("row"), &Value::from([("text", "two")])).unwrap();
+    let payload = forged.encode();
+    let fields = Fields {
+        parents: vec![id.root()],
+        time: Time::from_millis(NOW + 5),
+        author: key(2).public(),
+        seq: 0,
+        sections: vec![Section::of("table", &payload)],
+        nonce: None,
+    };
+    let forged = Verified::sign(fields, vec![payload], &key(2)).unwrap().into_parcel();
+    let all = a.all(id);
+    let (mut before, mut after) = (Site::new(), Site::new());
+    before.ingest(id, vec![all[0].clone(), forged.clone(), all[1].clone()], NOW);
+    after.ingest(id, vec![all[0].clone(), all[1].clone(), forged], NOW);
+    assert_eq!(before.digest(id), after.digest(id));
+    before.assert_sound(id);
+}
