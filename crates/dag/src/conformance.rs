@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use crate::overlay::{Batch, Overlay};
-use crate::seam::{Durability, KeyRange, Order, Snapshot, Space, Store};
+use crate::batch::Batch;
+use crate::overlay::Overlay;
+use crate::seam::{Durability, Snapshot, Store};
+use crate::space::{KeyRange, Order, Space};
 
 const ROWS: Space = Space::new("rows", 1);
 const OTHER_NAME: Space = Space::new("row", 1);

@@ -11,7 +11,8 @@ use crate::ingest::Known;
 use crate::overlay::Overlay;
 use crate::parcel::Parcel;
 use crate::row::{self, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
-use crate::seam::{KeyRange, Order, Snapshot, StoreError};
+use crate::seam::{Snapshot, StoreError};
+use crate::space::{KeyRange, Order};
 
 /// A view of one database's graph in a snapshot.
 #[derive(Clone, Copy)]

@@ -3,46 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE32_NOPAD;
-use thiserror::Error;
-
-/// Length of an id in bytes.
-pub const ID_LEN: usize = 32;
-/// Length of an id's short text form in characters.
-pub const SHORT_ID_LEN: usize = 10;
-
-/// Writes lower-case base32 (RFC 4648 alphabet) without padding: the text form of ids and keys.
-pub(crate) fn text_of(bytes: &[u8; ID_LEN]) -> String {
-    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
-}
-
-/// Why a text is not an id or a key.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TextError {
-    /// The text has another length than 32 bytes take in base32.
-    #[error("expected 52 characters of base32, found {0}; copy the whole text")]
-    Length(usize),
-    /// A character is not of the alphabet.
-    #[error("character {0} is not one of a-z and 2-7; copy the text again")]
-    Symbol(usize),
-    /// The bytes are not a usable key.
-    #[error("the text is not a usable public key: {0}")]
-    Key(#[from] crate::key::KeyError),
-}
-
-pub(crate) fn bytes_from_text(text: &str) -> Result<[u8; ID_LEN], TextError> {
-    let length = TextError::Length(text.chars().count());
-    if text.len() != BASE32_NOPAD.encode_len(ID_LEN) {
-        return Err(length);
-    }
-    let foreign = |c: &u8| !matches!(c, b'a'..=b'z' | b'2'..=b'7');
-    if let Some(position) = text.as_bytes().iter().position(foreign) {
-        return Err(TextError::Symbol(position));
-    }
-    let decoded = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes());
-    let bytes = decoded.map_err(|error| TextError::Symbol(error.position))?;
-    bytes.try_into().map_err(|_| length)
-}
+use crate::text::{ID_LEN, SHORT_ID_LEN, TextError, bytes_from_text, text_of};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

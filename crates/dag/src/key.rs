@@ -9,7 +9,7 @@ use std::str::FromStr;
 use ed25519_dalek::Signer;
 use thiserror::Error;
 
-use crate::id::{SHORT_ID_LEN, TextError, bytes_from_text, text_of};
+use crate::text::{SHORT_ID_LEN, TextError, bytes_from_text, text_of};
 
 /// Length of a public key, and of a secret key's seed, in bytes.
 pub const KEY_LEN: usize = 32;
@@ -141,10 +141,21 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-impl FromStr for PublicKey {
-    type Err = TextError;
+/// Why a text is not a public key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyTextError {
+    /// The text is not 32 bytes in base32.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The bytes are not a usable key.
+    #[error("the text is not a usable public key: {0}")]
+    Key(#[from] KeyError),
+}
 
-    fn from_str(text: &str) -> Result<Self, TextError> {
+impl FromStr for PublicKey {
+    type Err = KeyTextError;
+
+    fn from_str(text: &str) -> Result<Self, KeyTextError> {
         Ok(Self::from_bytes(bytes_from_text(text)?)?)
     }
 }

@@ -27,6 +27,7 @@
 //! # Ok::<(), weald_dag::EntryError>(())
 //! ```
 
+mod batch;
 mod cbor;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -43,22 +44,30 @@ mod pending;
 mod random;
 mod row;
 mod seam;
+mod space;
+mod text;
 mod time;
 mod varint;
 mod verdict;
 mod walk;
+
+pub use batch::Batch;
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
 pub use graph::{Graph, Stored, append, index};
-pub use id::{DatabaseId, EntryId, ID_LEN, SHORT_ID_LEN, TextError};
+pub use id::{DatabaseId, EntryId};
 pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
-pub use key::{Domain, KEY_LEN, KeyError, PublicKey, SIGNATURE_LEN, SecretKey, Signature};
+pub use key::{
+    Domain, KEY_LEN, KeyError, KeyTextError, PublicKey, SIGNATURE_LEN, SecretKey, Signature,
+};
 pub use memory::MemoryStore;
-pub use overlay::{Batch, Overlay};
+pub use overlay::Overlay;
 pub use parcel::{Fault, Parcel, ParcelError, VERIFY_BATCH, Verified, verify};
 pub use pending::{PENDING_MAX_BYTES, Pending, PendingOverflow};
 pub use random::Randomness;
 pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_MAX};
-pub use seam::{Durability, KeyRange, Order, Snapshot, Space, Store, StoreError, Visit};
+pub use seam::{Durability, Snapshot, Store, StoreError, Visit};
+pub use space::{KeyRange, Order, Space};
+pub use text::{ID_LEN, SHORT_ID_LEN, TextError};
 pub use time::{Clock, Time};
 pub use verdict::{Refusal, Verdict};

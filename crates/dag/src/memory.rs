@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::overlay::{Batch, as_slice};
-use crate::seam::{Durability, KeyRange, Order, Snapshot, Space, Store, StoreError, Visit};
+use crate::batch::Batch;
+use crate::seam::{Durability, Snapshot, Store, StoreError, Visit};
+use crate::space::{KeyRange, Order, Space, as_slice};
 
 type Rows = BTreeMap<Vec<u8>, Arc<[u8]>>;
 type Spaces = BTreeMap<Space, Arc<Rows>>;

@@ -2,61 +2,12 @@
 //!
 //! Invariant: reading an overlay gives what reading the store would give after its batch.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::seam::{KeyRange, Order, Snapshot, Space, StoreError, Visit};
-
-type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// Rows to put and keys to remove, in spaces and in key order.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    spaces: BTreeMap<Space, Rows>,
-}
-
-impl Batch {
-    /// Puts a row.
-    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.spaces.entry(space).or_default().insert(key.into(), Some(value.into()));
-    }
-
-    /// Removes a row, if it is there.
-    pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.spaces.entry(space).or_default().insert(key.into(), None);
-    }
-
-    /// Returns whether nothing is to be done.
-    pub fn is_empty(&self) -> bool {
-        self.spaces.values().all(BTreeMap::is_empty)
-    }
-
-    /// Returns how many rows are put or removed.
-    pub fn len(&self) -> usize {
-        self.spaces.values().map(BTreeMap::len).sum()
-    }
-
-    /// Returns the sum of the lengths of all keys and values, in bytes.
-    pub fn bytes(&self) -> usize {
-        let row = |(k, v): (&Vec<u8>, &Option<Vec<u8>>)| k.len() + v.as_ref().map_or(0, Vec::len);
-        self.spaces.values().flatten().map(row).sum()
-    }
-
-    /// Iterates over the spaces, each with its rows in key order; `None` removes.
-    #[allow(clippy::type_complexity)]
-    pub fn spaces(
-        &self,
-    ) -> impl Iterator<Item = (Space, impl Iterator<Item = (&[u8], Option<&[u8]>)>)> {
-        self.spaces.iter().map(|(space, rows)| {
-            (*space, rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref())))
-        })
-    }
-
-    fn staged(&self, space: Space, key: &[u8]) -> Option<&Option<Vec<u8>>> {
-        self.spaces.get(&space)?.get(key)
-    }
-}
+use crate::batch::Batch;
+use crate::seam::{Snapshot, StoreError, Visit};
+use crate::space::{KeyRange, Order, Space, as_slice};
 
 /// A snapshot with a batch on top that grows.
 pub struct Overlay {
@@ -114,7 +65,7 @@ impl Snapshot for Overlay {
         if range.is_empty() {
             return Ok(());
         }
-        let Some(rows) = self.batch.spaces.get(&space).filter(|rows| !rows.is_empty()) else {
+        let Some(rows) = self.batch.rows(space) else {
             return self.base.range(space, range, order, visit);
         };
         let bounds = (as_slice(&range.from), as_slice(&range.to));
@@ -176,13 +127,5 @@ impl Merge<'_, '_> {
                 return;
             }
         }
-    }
-}
-
-pub(crate) fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    match bound {
-        Bound::Included(key) => Bound::Included(key.as_slice()),
-        Bound::Excluded(key) => Bound::Excluded(key.as_slice()),
-        Bound::Unbounded => Bound::Unbounded,
     }
 }

@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::key::Signature;
 use crate::limits::{BODY_MAX, PARENTS_MAX, PAYLOAD_MAX};
 use crate::parcel::{Parcel, ParcelError};
-use crate::seam::Space;
+use crate::space::Space;
 use crate::time::Time;
 use crate::varint;
 
