@@ -10,11 +10,13 @@ use thiserror::Error;
 use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::current::Current;
-use crate::epoch::{EpochId, Epochs, Origin, SettingsIndex};
+use crate::epoch::{EpochId, Epochs, Origin};
 use crate::holding::{Holding, Holdings};
 use crate::judge::{self, AuthRefusal, Claim};
 use crate::operation::Operation;
 use crate::rank::Rank;
+use crate::settings_index::SettingsIndex;
+use crate::tables::{Stamp, Tables};
 
 /// An accepted settings entry as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +53,6 @@ pub enum RestoreError {
         /// The epoch it names.
         epoch: u64,
     },
-}
-
-/// Decides of two writes to one setting: the greater one stands.
-type Stamp = (Time, EntryId, usize);
-
-#[derive(Clone, Debug)]
-pub(crate) struct Tables {
-    pub(crate) epochs: Epochs,
-    pub(crate) holdings: Holdings,
-    pub(crate) settings: BTreeMap<String, (Stamp, Arc<str>)>,
 }
 
 /// Who may do what in one database, at any point of its graph.

@@ -3,11 +3,11 @@
 
 use weald_dag::{PublicKey, Time};
 
-use crate::authority::Tables;
 use crate::holding::Holding;
 use crate::level::{Action, Level};
 use crate::operation::Subject;
 use crate::rank::Rank;
+use crate::tables::Tables;
 
 /// A subject with the strongest of what it was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::past::Past;
+use crate::settings_index::SettingsIndex;
 
 /// Names an interned set of settings tips. Numbers are local to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +17,6 @@ impl EpochId {
     /// The empty set: the past of the root.
     pub const EMPTY: Self = Self(0);
 }
-
-/// The place of a settings entry among those accepted, in causal order; the root is 0. Numbers are
-/// local to a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SettingsIndex(pub u64);
 
 /// What authority needs to know of one parent of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use weald_dag::{PublicKey, Time};
 
-use crate::epoch::SettingsIndex;
 use crate::level::Level;
 use crate::operation::Subject;
 use crate::rank::Rank;
+use crate::settings_index::SettingsIndex;
 
 /// A grant that counts.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ mod level;
 mod operation;
 mod past;
 mod rank;
+mod settings_index;
+mod tables;
 
 pub use authority::{Authority, RestoreError, RestoredEntry};
 pub use coding::{
@@ -40,8 +42,9 @@ pub use coding::{
     decode_operations, encode_operations,
 };
 pub use current::{Current, Member};
-pub use epoch::{EpochId, Origin, SettingsIndex};
+pub use epoch::{EpochId, Origin};
 pub use judge::{AuthRefusal, Claim};
 pub use level::{Action, Level};
 pub use operation::{Operation, SETTINGS_STORE, Subject};
 pub use rank::Rank;
+pub use settings_index::SettingsIndex;

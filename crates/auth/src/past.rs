@@ -3,7 +3,7 @@
 //! Invariant: numbers are a topological order, so such a set is nearly always "all before n"; full
 //! words at the front are counted, not kept, and a set costs what it lacks, not what it holds.
 
-use crate::epoch::SettingsIndex;
+use crate::settings_index::SettingsIndex;
 
 const WORD_BITS: u64 = u64::BITS as u64;
 

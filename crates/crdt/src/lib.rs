@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod builtin;
 mod cbor;
 pub mod doc;
 mod draft;
@@ -42,6 +43,7 @@ mod value;
 mod view;
 mod waiting;
 
+pub use builtin::builtin;
 pub use doc::{DocDraft, DocType, PathConflict};
 pub use draft::{DraftError, SectionDraft};
 pub use key::Key;
@@ -56,7 +58,7 @@ pub use path::Path;
 pub use read::{ReadError, Version};
 pub use section::{Void, section_type};
 pub use stamp::{Dot, EntryStamp, Stamp};
-pub use store_type::{ApplyError, Change, ChangeKind, Conflict, StoreType, builtin};
+pub use store_type::{ApplyError, Change, ChangeKind, Conflict, StoreType};
 pub use table::{FieldConflict, Row, TableDraft, TableType};
 pub use ulid::{Ulid, UlidError};
 pub use value::{Decimal, Timestamp, Value, ValueError};

@@ -3,12 +3,9 @@
 
 use thiserror::Error;
 
-use crate::doc::DocType;
-use crate::log::LogType;
 use crate::section::Void;
 use crate::slot::Slot;
 use crate::stamp::{EntryStamp, Stamp};
-use crate::table::TableType;
 use crate::view::{ViewError, ViewMut};
 
 /// Merges the sections of the stores of one type; the door for an app's own types.
@@ -39,16 +36,6 @@ pub trait StoreType: Send + Sync {
         view: &mut dyn ViewMut,
         changes: &mut Vec<Change>,
     ) -> Result<(), ApplyError>;
-}
-
-/// Returns the built-in store type with this name.
-pub fn builtin(name: &str) -> Option<&'static dyn StoreType> {
-    match name {
-        LogType::NAME => Some(&LogType),
-        TableType::NAME => Some(&TableType),
-        DocType::NAME => Some(&DocType),
-        _ => None,
-    }
 }
 
 /// Tells that the visible content of a row changed.

@@ -11,7 +11,8 @@ mod read;
 mod tree;
 
 pub use draft::DocDraft;
-pub use read::{PathConflict, conflicts, get, to_value};
+pub use read::{conflicts, get, to_value};
+pub use tree::PathConflict;
 
 use crate::section::Void;
 use crate::stamp::EntryStamp;

@@ -1,21 +1,12 @@
 //! Reading a document at a path, at the cost of the leaves there.
 
 use super::fold;
-use super::tree::Node;
+use super::tree::{Node, PathConflict};
 use crate::cbor::EMPTY_MAP;
 use crate::path::Path;
-use crate::read::{ReadError, Version};
+use crate::read::ReadError;
 use crate::value::Value;
 use crate::view::{RowError, View};
-
-/// Holds the versions of a leaf that reading the document does not give.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathConflict {
-    /// Where the leaf is.
-    pub path: Path,
-    /// The versions, the latest first.
-    pub losers: Vec<Version>,
-}
 
 /// Returns the value at a path, or `None` if nothing is there; at the root always a map.
 ///

@@ -12,7 +12,14 @@ use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::view::{Area, RowError, View, visit_prefix};
 
-use super::read::PathConflict;
+/// Holds the versions of a leaf that reading the document does not give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathConflict {
+    /// Where the leaf is.
+    pub path: Path,
+    /// The versions, the latest first.
+    pub losers: Vec<Version>,
+}
 
 /// A place in a document: the leaf there, and what is below.
 #[derive(Default)]
