@@ -1,1 +1,94 @@
 //! An embeddable, replicated database for local-first and peer-to-peer apps.
+//!
+//! This crate is what an app uses: an [`Instance`] in a directory, [`User`]s with their keys,
+//! [`Database`]s of typed stores, [`Transaction`]s that are durable when they return, watches, and
+//! tickets. Every commit is a signed entry of a graph that peers exchange and merge; what is
+//! merged is kept as rows, so that reading and opening cost the same however long the history is.
+//! The local API is synchronous. It is not a server, and it decides nothing that peers must agree
+//! on: that is done by the crates below, which know no disk, clock or network.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use weald::{DatabaseSettings, Instance, Level};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Message {
+//!     text: String,
+//! }
+//!
+//! # fn main() -> Result<(), weald::Error> {
+//! let instance = Instance::in_memory()?; // or Instance::open("some/directory")
+//! let alice = instance.create_user("alice", None)?;
+//! let settings = DatabaseSettings::named("Demo").grant_anyone(Level::Write(10));
+//! let room = alice.create_database(settings)?;
+//! room.write(|tx| {
+//!     tx.log("messages")?.push(&Message { text: "hello".into() })?;
+//!     Ok(())
+//! })?;
+//! for message in room.log::<Message>("messages")?.tail(50)? {
+//!     assert_eq!(message.author, alice.default_key());
+//!     assert_eq!(message.value.text, "hello");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+mod clock;
+mod conflict;
+mod core;
+mod database;
+mod desk;
+mod device;
+mod doc;
+mod entropy;
+mod error;
+mod exchange;
+mod feed;
+mod instance;
+mod key;
+mod log;
+mod open;
+mod relaxed;
+mod reply;
+mod rows;
+mod seal;
+mod settings;
+mod sign;
+mod store_ref;
+mod system;
+mod table;
+mod table_mut;
+mod ticket;
+mod transaction;
+mod user;
+mod watch;
+
+pub use conflict::{Conflict, RowKey};
+pub use database::{Database, DatabaseError};
+pub use device::DeviceError;
+pub use doc::{Doc, DocMut};
+pub use error::{Error, ReadError, WriteError};
+pub use feed::CommitFeed;
+pub use instance::{Instance, Verification};
+pub use key::IntoKey;
+pub use log::{Cursor, Log, LogItem, LogMut};
+pub use open::{InstanceBuilder, OpenError};
+pub use settings::{DatabaseSettings, Settings};
+pub use store_ref::StoreNameError;
+pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
+pub use table_mut::TableMut;
+pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};
+pub use transaction::{Committed, Transaction};
+pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
+pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};
+pub use weald_auth::{Action, Level, Member, Subject};
+pub use weald_crdt::{
+    Decimal, DraftError, FieldConflict, Key, Path, PathConflict, Timestamp, Ulid, Value, ValueError,
+};
+pub use weald_dag::{
+    DatabaseId, Durability, EntryId, Number, Parcel, PublicKey, Refusal, Signature, StoreError,
+    Time, Verdict,
+};
+pub use weald_engine::{CommitError, Findings};
+pub use weald_transports::{Address, AddressError};

@@ -1,0 +1,155 @@
+//! What all handles of one open instance share.
+//!
+//! Invariant: rows are written by the writer thread alone; when the last handle is dropped the
+//! queue is emptied, the store settles and the directory is given up, in this order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use weald_auth::Authority;
+use weald_crdt::Ulid;
+use weald_dag::{DatabaseId, EntryId, Graph, PublicKey, SecretKey, StoreError};
+use weald_engine::{Engine, Held, StoreTypes, held};
+use weald_store::{Settle, Writer, WriterOptions};
+
+use crate::access::Access;
+use crate::clock::wall_millis;
+use crate::desk::{Desk, Job};
+use crate::entropy;
+use crate::feed::Feeds;
+use crate::rows::Rows;
+use crate::seal::Sealer;
+use crate::system::SystemDatabases;
+use crate::watch::Watchers;
+
+/// How many authors of recently read entries are remembered.
+const AUTHORS_MAX: usize = 4_096;
+
+/// An open instance.
+pub(crate) struct Core {
+    pub(crate) access: Arc<Access>,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) device: Arc<SecretKey>,
+    pub(crate) sealer: Sealer,
+    pub(crate) types: StoreTypes,
+    pub(crate) system: SystemDatabases,
+    last_ulid: Mutex<Ulid>,
+    authors: RwLock<BTreeMap<(u32, EntryId), PublicKey>>,
+    /// `None` once the instance was closed.
+    store: RwLock<Option<Arc<dyn Settle>>>,
+    /// Last: dropping it waits for the writer thread, which owns the store, too.
+    writer: Writer<Job>,
+}
+
+impl Core {
+    pub(crate) fn start(
+        store: Arc<dyn Settle>,
+        device: SecretKey,
+        sealer: Sealer,
+    ) -> std::io::Result<Self> {
+        let types = StoreTypes::built_in();
+        let access = Arc::<Access>::default();
+        let watchers = Arc::<Watchers>::default();
+        let feeds = Arc::<Feeds>::default();
+        let desk = Desk::new(
+            Engine::new(types.clone()),
+            Arc::clone(&access),
+            Arc::clone(&watchers),
+            Arc::clone(&feeds),
+        );
+        let writer = Writer::spawn(Arc::clone(&store), desk, WriterOptions::default())?;
+        Ok(Self {
+            access,
+            watchers,
+            feeds,
+            device: Arc::new(device),
+            sealer,
+            types,
+            system: SystemDatabases::default(),
+            last_ulid: Mutex::new(Ulid::from_bytes([0; 16])),
+            authors: RwLock::default(),
+            store: RwLock::new(Some(store)),
+            writer,
+        })
+    }
+
+    /// Returns all rows as they are now.
+    pub(crate) fn rows(&self) -> Result<Rows, StoreError> {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        store.as_ref().ok_or(StoreError::Closed)?.snapshot().map(Rows)
+    }
+
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.writer.submit(job).map_err(|_| StoreError::Closed)
+    }
+
+    /// Ends all writing and gives up the store; what is done on any handle afterwards is an error.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+        self.feeds.clear();
+        self.watchers.close();
+        let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(store);
+    }
+
+    /// Returns what the catalog says of a database.
+    pub(crate) fn held(&self, id: &DatabaseId) -> Result<Option<Held>, StoreError> {
+        held(&self.rows()?, id)
+    }
+
+    /// Returns who may do what in a database.
+    pub(crate) fn authority(&self, held: &Held) -> Result<Arc<Authority>, StoreError> {
+        match self.access.get(&held.id) {
+            Some(known) => Ok(known),
+            None => self.access.of(held, &self.rows()?),
+        }
+    }
+
+    /// Returns a new key that is greater than those before and rises with the wall clock.
+    pub(crate) fn new_ulid(&self) -> Result<Ulid, StoreError> {
+        let now = wall_millis();
+        let mut last = self.last_ulid.lock().unwrap_or_else(PoisonError::into_inner);
+        *last =
+            if now > last.milliseconds() { Ulid::new(now, entropy::bytes()?) } else { last.next() };
+        Ok(*last)
+    }
+
+    /// Returns who signed an entry that is stored.
+    pub(crate) fn author(
+        &self,
+        rows: &Rows,
+        database: u32,
+        entry: &EntryId,
+    ) -> Result<PublicKey, StoreError> {
+        let place = (database, *entry);
+        let known = self.authors.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(author) = known.get(&place) {
+            return Ok(*author);
+        }
+        drop(known);
+        let graph = Graph::new(rows, database);
+        let number = graph.number(entry)?.ok_or_else(|| StoreError::Corrupt {
+            what: format!("a row of state names entry {entry:?}, which is not stored"),
+        })?;
+        let author = graph.entry(number)?.author();
+        let mut known = self.authors.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= AUTHORS_MAX {
+            known.clear();
+        }
+        known.insert(place, author);
+        Ok(author)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // What is queued is still written, and told, before the watches end.
+        self.close();
+    }
+}
+
+/// The error of a caller that the writer thread did not answer.
+pub(crate) fn lost() -> StoreError {
+    StoreError::OutcomeUnknown { reason: "the writer stopped before it answered".into() }
+}

@@ -1,0 +1,230 @@
+//! One database, as one key of a user sees it.
+//!
+//! Invariant: reading goes to rows by key or range; nothing is replayed and no lock is held while
+//! code of the app runs.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use thiserror::Error;
+use weald_auth::SettingsError;
+use weald_crdt::{DocType, LogType, TableType};
+use weald_dag::{DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, StoreError};
+use weald_engine::Held;
+
+use crate::core::Core;
+use crate::doc::Doc;
+use crate::error::{Error, ReadError};
+use crate::log::Log;
+use crate::settings::{NAME, Settings};
+use crate::store_ref::StoreRef;
+use crate::table::Table;
+use crate::transaction::{Committed, Transaction};
+use crate::watch::{self, Event, Filter, Watch, WriteCallback};
+
+/// Why a database cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The database is not on this device.
+    #[error("database {} is not here yet; sync it with a peer that has it, then open it again", id.short())]
+    NotHere {
+        /// The database.
+        id: DatabaseId,
+    },
+    /// The user has no such key.
+    #[error("the user has no private key {}; use one of its own", key.short())]
+    NoKey {
+        /// The key.
+        key: PublicKey,
+    },
+    /// The settings break a rule.
+    #[error("the settings cannot be written: {0}")]
+    Settings(#[from] SettingsError),
+    /// The rows at rest.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One database. Cloning is cheap; every clone keeps the instance open.
+#[derive(Clone)]
+pub struct Database {
+    core: Arc<Core>,
+    id: DatabaseId,
+    number: u32,
+    key: Arc<SecretKey>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("id", &self.id)
+            .field("key", &self.key.public())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    pub(crate) fn new(core: &Arc<Core>, held: &Held, key: Arc<SecretKey>) -> Self {
+        Self { core: Arc::clone(core), id: held.id, number: held.number, key }
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) const fn secret(&self) -> &Arc<SecretKey> {
+        &self.key
+    }
+
+    /// Returns the id.
+    pub const fn id(&self) -> DatabaseId {
+        self.id
+    }
+
+    /// Returns the public half of the key that signs what is written through this handle.
+    pub fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Returns the name that its settings give it; `None` also when they cannot be read.
+    pub fn name(&self) -> Option<String> {
+        match self.settings().get(NAME) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::warn!(%error, "the name of a database could not be read");
+                None
+            }
+        }
+    }
+
+    /// Returns the entries that no other one descends from.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn tips(&self) -> Result<Vec<EntryId>, StoreError> {
+        let rows = self.core.rows()?;
+        let graph = Graph::new(&rows, self.number);
+        let head = graph.head()?;
+        let mut tips = head.map_or(Ok(Vec::new()), |(_, head)| graph.ids(&head.tips))?;
+        tips.sort_unstable();
+        Ok(tips)
+    }
+
+    /// Returns how many entries are here and count.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn entry_count(&self) -> Result<u64, StoreError> {
+        let rows = self.core.rows()?;
+        let head = Graph::new(&rows, self.number).head()?;
+        Ok(head.map_or(0, |(_, head)| head.needed))
+    }
+
+    /// Returns a hash over all state, equal on every replica that holds the same entries.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn state_digest(&self) -> Result<[u8; 32], StoreError> {
+        weald_engine::state_digest(&self.core.rows()?, self.number)
+    }
+
+    /// Returns whether a first sync has brought all of it. Until then it can be read, not written.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn is_complete(&self) -> Result<bool, StoreError> {
+        Ok(self.core.held(&self.id)?.is_some_and(|held| held.complete))
+    }
+
+    /// Returns entries in the order in which they came here, parents first, from a place on: what
+    /// [`crate::Instance::ingest`] takes on another device. Sync does this by itself.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn parcels(&self, from: u64, count: usize) -> Result<Vec<Parcel>, StoreError> {
+        let mut parcels = Vec::new();
+        if count == 0 {
+            return Ok(parcels);
+        }
+        let rows = self.core.rows()?;
+        Graph::new(&rows, self.number).each_from(Number(from), &mut |stored| {
+            parcels.push(stored.parcel);
+            if parcels.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(parcels)
+    }
+
+    /// Opens a table of `T` for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn table<T>(&self, name: &str) -> Result<Table<T>, ReadError> {
+        StoreRef::open(&self.core, self.number, name, TableType::NAME).map(Table::new)
+    }
+
+    /// Opens a log of `T` for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn log<T>(&self, name: &str) -> Result<Log<T>, ReadError> {
+        StoreRef::open(&self.core, self.number, name, LogType::NAME).map(Log::new)
+    }
+
+    /// Opens a document for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn doc(&self, name: &str) -> Result<Doc, ReadError> {
+        StoreRef::open(&self.core, self.number, name, DocType::NAME).map(Doc::new)
+    }
+
+    /// Returns the settings: name, members, permissions.
+    pub fn settings(&self) -> Settings {
+        Settings::new(self.clone())
+    }
+
+    /// Begins a transaction on what is committed now.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn begin(&self) -> Result<Transaction, StoreError> {
+        Transaction::begin(&self.core, self.number, &self.key)
+    }
+
+    /// Runs a closure in a transaction and commits it: one entry, all or nothing, durable when this
+    /// returns. An error of the closure drops the transaction.
+    ///
+    /// # Errors
+    /// That of the closure, or why the commit failed.
+    pub fn write<T>(
+        &self,
+        run: impl FnOnce(&mut Transaction) -> Result<T, Error>,
+    ) -> Result<Committed<T>, Error> {
+        let mut transaction = self.begin()?;
+        let value = run(&mut transaction)?;
+        Ok(transaction.commit()?.with(value))
+    }
+
+    /// Watches what happens from now on.
+    pub fn watch(&self, filter: Filter) -> Watch {
+        self.core.watchers.watch(self.id, filter)
+    }
+
+    /// Calls back for everything that happens from now on, made here or brought by a peer, on a
+    /// thread of its own, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the system gives no thread.
+    pub fn on_write(
+        &self,
+        call: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<WriteCallback, StoreError> {
+        watch::spawn(self.watch(Filter::all()), call)
+    }
+}

@@ -1,0 +1,135 @@
+//! What the writer thread is asked to do, and how each caller is answered.
+//!
+//! Invariant: a job that was submitted is answered exactly once, or its caller learns that the
+//! outcome is unknown.
+
+use std::collections::BTreeMap;
+
+use weald_dag::{DatabaseId, EntryId, Fault, PublicKey, StoreError, Verdict, Verified};
+use weald_engine::{Commit, CommitError, Folded, Founding, Held};
+
+use crate::conflict::Conflict;
+use crate::reply::Answer;
+
+/// Makes the commit that belongs to the founding of a database, to be written with it.
+pub(crate) type Along = Box<dyn FnOnce(&Held) -> Result<Commit, CommitError> + Send>;
+
+/// A database to be made.
+pub(crate) struct Found {
+    pub(crate) founding: Founding,
+    pub(crate) along: Option<Along>,
+    pub(crate) answer: Answer<Result<Held, CommitError>>,
+}
+
+/// An entry to be made.
+pub(crate) struct Make {
+    pub(crate) commit: Commit,
+    pub(crate) answer: Answer<Result<Receipt, CommitError>>,
+}
+
+/// Entries from elsewhere.
+pub(crate) struct Take {
+    pub(crate) from: PublicKey,
+    pub(crate) database: DatabaseId,
+    pub(crate) parcels: Vec<Verified>,
+    /// What is wrong with the others, by their place among all that came.
+    pub(crate) faults: BTreeMap<usize, Fault>,
+    pub(crate) answer: Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
+}
+
+/// The first sync of a database has brought all of it.
+pub(crate) struct Complete {
+    pub(crate) database: DatabaseId,
+    pub(crate) answer: Answer<Result<(), StoreError>>,
+}
+
+/// What the writer thread is asked to do.
+pub(crate) enum Job {
+    Found(Box<Found>),
+    Make(Box<Make>),
+    Take(Box<Take>),
+    Complete(Complete),
+}
+
+/// What a commit has made.
+#[derive(Clone, Debug)]
+pub(crate) struct Receipt {
+    pub(crate) id: EntryId,
+    pub(crate) conflicts: Vec<Conflict>,
+}
+
+impl Receipt {
+    pub(crate) fn of(folded: &Folded) -> Self {
+        let conflicts = folded.conflicts().map(|(row, found)| Conflict::of(row, found)).collect();
+        Self { id: folded.id, conflicts }
+    }
+}
+
+/// An answer with what it says if the group is applied.
+pub(crate) enum Outcome {
+    Found(Answer<Result<Held, CommitError>>, Result<Held, CommitError>),
+    Make(Answer<Result<Receipt, CommitError>>, Result<Receipt, CommitError>),
+    Take(
+        Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
+        Result<Vec<(EntryId, Verdict)>, StoreError>,
+    ),
+    Complete(Answer<Result<(), StoreError>>, Result<(), StoreError>),
+}
+
+impl Outcome {
+    /// The group is durable: says what was decided.
+    pub(crate) fn send(self) {
+        match self {
+            Self::Found(answer, outcome) => answer.send(outcome),
+            Self::Make(answer, outcome) => answer.send(outcome),
+            Self::Take(answer, outcome) => answer.send(outcome),
+            Self::Complete(answer, outcome) => answer.send(outcome),
+        }
+    }
+
+    /// The group was not applied, or it is unknown: says so instead of any success.
+    pub(crate) fn send_failed(self, error: &StoreError) {
+        let failed = || CommitError::Store(error.clone());
+        match self {
+            Self::Found(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
+            Self::Make(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
+            Self::Take(answer, _) => answer.send(Err(error.clone())),
+            Self::Complete(answer, _) => answer.send(Err(error.clone())),
+        }
+    }
+}
+
+impl Job {
+    /// Gives up a job that was not begun.
+    pub(crate) fn failed(self, error: &StoreError) -> Outcome {
+        let failed = || CommitError::Store(error.clone());
+        match self {
+            Self::Found(job) => Outcome::Found(job.answer, Err(failed())),
+            Self::Make(job) => Outcome::Make(job.answer, Err(failed())),
+            Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
+            Self::Complete(job) => Outcome::Complete(job.answer, Err(error.clone())),
+        }
+    }
+}
+
+/// Puts the verdicts of the door and the faults of the others back into the order in which they came.
+pub(crate) fn in_order(
+    verdicts: Vec<(EntryId, Verdict)>,
+    faults: BTreeMap<usize, Fault>,
+) -> Vec<(EntryId, Verdict)> {
+    if faults.is_empty() {
+        return verdicts;
+    }
+    let mut all = Vec::with_capacity(verdicts.len() + faults.len());
+    let mut verdicts = verdicts.into_iter();
+    for (place, fault) in faults {
+        let before = place.saturating_sub(all.len());
+        all.extend(verdicts.by_ref().take(before));
+        let id = match &fault {
+            Fault::Signature { id } | Fault::Payload { id, .. } | Fault::Count { id, .. } => *id,
+        };
+        all.push((id, Verdict::Fault(fault)));
+    }
+    all.extend(verdicts);
+    all
+}

@@ -1,0 +1,251 @@
+//! The work of the writer thread: jobs go through the engine, callers are answered when their rows
+//! are durable, and then everybody else is told.
+//!
+//! Invariant: whoever is told of an entry could read it from the disk after a power cut, and
+//! entries are told in the order of their commits.
+
+mod job;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use weald_auth::Authority;
+use weald_dag::{DatabaseId, Overlay, PublicKey, StoreError, Verdict};
+use weald_engine::{CommitError, Engine, Folded};
+use weald_store::{Work, WorkPanic};
+
+pub(crate) use job::{Along, Complete, Found, Job, Make, Receipt, Take};
+use job::{Outcome, in_order};
+
+use crate::access::Access;
+use crate::clock::wall_millis;
+use crate::feed::Feeds;
+use crate::sign::sign;
+use crate::watch::{Told, Watchers};
+
+/// Runs the engine on the writer thread.
+pub(crate) struct Desk {
+    engine: Engine,
+    access: Arc<Access>,
+    watchers: Arc<Watchers>,
+    feeds: Arc<Feeds>,
+}
+
+/// What is to be said once the outcome of a group is known.
+#[derive(Default)]
+pub(crate) struct Done {
+    outcomes: Vec<Outcome>,
+    told: Vec<Told>,
+    authorities: BTreeMap<DatabaseId, Arc<Authority>>,
+    /// Databases whose settings changed, by their local number.
+    settings: BTreeMap<u32, DatabaseId>,
+}
+
+impl Done {
+    fn fold(&mut self, number: u32, origin: Option<PublicKey>, folded: Folded) {
+        if folded.settings {
+            self.settings.insert(number, folded.database);
+        }
+        self.told.push(Told::Entry { origin, folded: Box::new(folded) });
+    }
+
+    /// Turns every success into a failure and forgets what was to be told.
+    fn fail(&mut self, error: &StoreError) {
+        self.told.clear();
+        self.authorities.clear();
+        for outcome in std::mem::take(&mut self.outcomes) {
+            outcome.send_failed(error);
+        }
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(
+        engine: Engine,
+        access: Arc<Access>,
+        watchers: Arc<Watchers>,
+        feeds: Arc<Feeds>,
+    ) -> Self {
+        Self { engine, access, watchers, feeds }
+    }
+
+    fn run(&mut self, job: Job, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        match job {
+            Job::Found(job) => self.found(*job, rows, done),
+            Job::Make(job) => self.make(vec![*job], rows, done),
+            Job::Take(job) => self.take(*job, rows, done),
+            Job::Complete(Complete { database, answer }) => {
+                let outcome = self.engine.complete(rows, database);
+                let failure = outcome.clone();
+                done.outcomes.push(Outcome::Complete(answer, outcome));
+                done.told.push(Told::Complete { database });
+                failure
+            }
+        }
+    }
+
+    fn found(&mut self, job: Found, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        let Found { founding, along, answer } = job;
+        let outcome = self.found_along(founding, along, rows, done);
+        let failure = match &outcome {
+            Err(CommitError::Store(error)) => Err(error.clone()),
+            _ => Ok(()),
+        };
+        done.outcomes.push(Outcome::Found(answer, outcome));
+        failure
+    }
+
+    /// Makes a database and the commit that belongs to it.
+    fn found_along(
+        &mut self,
+        founding: weald_engine::Founding,
+        along: Option<Along>,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<weald_engine::Held, CommitError> {
+        let (held, folded) = self.engine.found(rows, founding, wall_millis(), &sign)?;
+        done.fold(held.number, None, folded);
+        let Some(along) = along else { return Ok(held) };
+        let commit = along(&held)?;
+        let number = commit.database;
+        for made in self.engine.commit(rows, vec![commit], wall_millis(), &sign)? {
+            done.fold(number, None, made?);
+        }
+        Ok(held)
+    }
+
+    fn make(
+        &mut self,
+        group: Vec<Make>,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<(), StoreError> {
+        let (commits, answers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|job| (job.commit, job.answer)).unzip();
+        let numbers: Vec<u32> = commits.iter().map(|commit| commit.database).collect();
+        match self.engine.commit(rows, commits, wall_millis(), &sign) {
+            Ok(made) => {
+                for ((made, answer), number) in made.into_iter().zip(answers).zip(numbers) {
+                    let outcome = made.map(|folded| {
+                        let receipt = Receipt::of(&folded);
+                        done.fold(number, None, folded);
+                        receipt
+                    });
+                    done.outcomes.push(Outcome::Make(answer, outcome));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let failed = |answer| Outcome::Make(answer, Err(error.clone().into()));
+                done.outcomes.extend(answers.into_iter().map(failed));
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&mut self, job: Take, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        let Take { from, database, parcels, faults, answer } = job;
+        let taken = self.engine.ingest(rows, database, parcels, wall_millis());
+        let failure = taken.as_ref().map(drop).map_err(Clone::clone);
+        let outcome = taken.and_then(|ingested| {
+            if ingested.folded.iter().any(|folded| folded.settings)
+                && let Some(held) = weald_engine::held(rows, &database)?
+            {
+                done.settings.insert(held.number, database);
+            }
+            for (entry, verdict) in &ingested.verdicts {
+                if let Verdict::Refused(reason) = verdict {
+                    let reason = reason.clone();
+                    done.told.push(Told::Refused { database, from, entry: *entry, reason });
+                }
+            }
+            let told = |folded| Told::Entry { origin: Some(from), folded: Box::new(folded) };
+            done.told.extend(ingested.folded.into_iter().map(told));
+            Ok(in_order(ingested.verdicts, faults))
+        });
+        done.outcomes.push(Outcome::Take(answer, outcome));
+        failure
+    }
+
+    /// Stages what a group leaves for its end.
+    fn finish(&mut self, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        self.engine.finish(rows);
+        for (number, id) in std::mem::take(&mut done.settings) {
+            if let Some(authority) = self.engine.authority(rows, number)? {
+                done.authorities.insert(id, authority);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work for Desk {
+    type Job = Job;
+    type Done = Done;
+
+    fn process(&mut self, jobs: Vec<Job>, rows: &mut Overlay) -> Done {
+        let mut done = Done::default();
+        let mut jobs = jobs.into_iter().peekable();
+        let mut outcome = Ok(());
+        while let Some(job) = jobs.next() {
+            outcome = match job {
+                Job::Make(first) => {
+                    let mut group = vec![*first];
+                    while let Some(Job::Make(next)) =
+                        jobs.next_if(|job| matches!(job, Job::Make(_)))
+                    {
+                        group.push(*next);
+                    }
+                    self.make(group, rows, &mut done)
+                }
+                other => self.run(other, rows, &mut done),
+            };
+            if outcome.is_err() {
+                break;
+            }
+        }
+        if let Err(error) = outcome.and_then(|()| self.finish(rows, &mut done)) {
+            // Nothing of the group is written, so its callers are told now that it failed.
+            rows.clear();
+            self.engine.forget();
+            done.outcomes.extend(jobs.map(|job| job.failed(&error)));
+            done.fail(&error);
+        }
+        done
+    }
+
+    fn committed(&mut self, done: Done) {
+        for (id, authority) in done.authorities {
+            self.access.publish(id, authority);
+        }
+        for outcome in done.outcomes {
+            outcome.send();
+        }
+        if done.told.is_empty() {
+            return;
+        }
+        // Whoever listens brings code of its own; its panic is its own affair.
+        let tell = AssertUnwindSafe(|| self.watchers.tell(&done.told));
+        if catch_unwind(tell).is_err() {
+            tracing::error!("telling the watchers panicked; this is a bug, please report it");
+        }
+        self.feeds.tell(&done.told);
+    }
+
+    fn failed(&mut self, mut done: Done, error: &StoreError) {
+        self.engine.forget();
+        done.fail(error);
+    }
+
+    fn panicked(&mut self, _panic: &WorkPanic) {
+        self.engine.forget();
+    }
+
+    fn weight(job: &Job) -> usize {
+        match job {
+            Job::Take(job) => job.parcels.len().max(1),
+            _ => 1,
+        }
+    }
+}

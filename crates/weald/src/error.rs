@@ -1,0 +1,104 @@
+//! The errors of the whole library, one variant for each family of operations.
+//!
+//! Invariant: each says what to do; what went wrong below is kept as its source.
+
+use thiserror::Error;
+use weald_crdt::{DraftError, ValueError};
+use weald_dag::StoreError;
+use weald_engine::CommitError;
+
+use crate::database::DatabaseError;
+use crate::open::OpenError;
+use crate::store_ref::StoreNameError;
+use crate::ticket::ParseTicketError;
+use crate::user::UserError;
+
+/// Anything that can go wrong.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Opening an instance.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Users and their keys.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// Finding or changing a database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Reading from a store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Writing in a transaction.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Committing a transaction.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Reading a ticket.
+    #[error(transparent)]
+    Ticket(#[from] ParseTicketError),
+    /// The rows at rest.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The app gave up its own transaction.
+    #[error("the transaction was given up: {0}")]
+    Aborted(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an error of the app, to give up a transaction from inside [`crate::Database::write`].
+    pub fn aborted(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Aborted(reason.into())
+    }
+}
+
+/// Why a store could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The store cannot be used under this name.
+    #[error(transparent)]
+    Name(#[from] StoreNameError),
+    /// A row is damaged, or a key or path cannot be used.
+    #[error(transparent)]
+    Rows(#[from] weald_crdt::ReadError),
+    /// What is stored is not of the type that was asked for.
+    #[error("a stored value does not fit its type: {0}")]
+    Value(#[from] ValueError),
+    /// The rows at rest.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation was not taken into a transaction; the transaction is as it was before.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The store cannot be used under this name.
+    #[error(transparent)]
+    Name(#[from] StoreNameError),
+    /// The operation cannot be made.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// The value cannot be stored.
+    #[error("the value cannot be stored: {0}")]
+    Value(#[from] ValueError),
+    /// What the operation rests on could not be read.
+    #[error(transparent)]
+    Read(ReadError),
+    /// The rows at rest.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for WriteError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Name(error) => Self::Name(error),
+            ReadError::Value(error) => Self::Value(error),
+            ReadError::Store(error) => Self::Store(error),
+            error @ ReadError::Rows(_) => Self::Read(error),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One open store directory: device key, users, databases.
+//!
+//! Invariant: there is one instance for a directory at a time; every handle that came from it keeps
+//! it open, and dropping the last one closes it in order.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use weald_dag::{DatabaseId, MemoryStore, PublicKey, Store, StoreError};
+use weald_engine::{Findings, all_held};
+
+use crate::core::Core;
+use crate::entropy;
+use crate::error::Error;
+use crate::feed::CommitFeed;
+use crate::open::{self, InstanceBuilder, OpenError};
+use crate::user::{self, User, UserError};
+
+/// What a check of a whole instance found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// What was found in each database, the instance's own included.
+    pub databases: Vec<(DatabaseId, Findings)>,
+}
+
+impl Verification {
+    /// Returns whether all is as it should be.
+    pub fn is_sound(&self) -> bool {
+        self.databases.iter().all(|(_, findings)| findings.is_sound())
+    }
+}
+
+/// One open store directory. Cloning is cheap, and clones share everything.
+///
+/// Users, databases and transactions keep it open too. When the last of them is dropped, what is
+/// queued is written, and the directory is given up.
+#[derive(Clone)]
+pub struct Instance {
+    core: Arc<Core>,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("device", &self.core.device.public())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Opens the instance in a directory, and makes it when there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what was in the directory is then as it was.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder(path).open()
+    }
+
+    /// Starts to open the instance in a directory with other options.
+    pub fn builder(path: impl AsRef<Path>) -> InstanceBuilder {
+        InstanceBuilder::new(path.as_ref())
+    }
+
+    /// Makes an instance that is gone when its last handle is dropped.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the system gives no thread or no random bytes.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        open::in_memory()
+    }
+
+    /// Returns the public key by which peers know this device.
+    pub fn device_key(&self) -> PublicKey {
+        self.core.device.public()
+    }
+
+    /// Closes the instance, whoever else holds a handle: what is queued is written, watches end, and
+    /// everything after that is [`StoreError::Closed`].
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Makes a user with a first private key.
+    ///
+    /// # Errors
+    /// [`UserError::Exists`], [`UserError::Name`], and for now [`UserError::PasswordsUnavailable`]
+    /// when a password is given.
+    pub fn create_user(&self, name: &str, password: Option<&str>) -> Result<User, UserError> {
+        user::create(&self.core, name, password)
+    }
+
+    /// Opens the keys of a user.
+    ///
+    /// # Errors
+    /// [`UserError::Unknown`], and for now [`UserError::PasswordsUnavailable`] when a password is
+    /// given.
+    pub fn login_user(&self, name: &str, password: Option<&str>) -> Result<User, UserError> {
+        user::login(&self.core, name, password)
+    }
+
+    /// Lists the names of all users.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn users(&self) -> Result<Vec<String>, Error> {
+        user::names(&self.core)
+    }
+
+    /// Lists the databases that are here, whole or in part, by id; not the instance's own.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn databases(&self) -> Result<Vec<DatabaseId>, StoreError> {
+        let held = all_held(&self.core.rows()?)?;
+        Ok(held.into_iter().filter(|held| !held.system).map(|held| held.id).collect())
+    }
+
+    /// Checks every database against itself: hashes, signatures, parents, numbers, and the state
+    /// folded again in memory. It changes nothing, and takes as long as fetching all of it would.
+    ///
+    /// # Errors
+    /// What keeps the check from going on; damage that it can tell is a finding.
+    pub fn verify(&self) -> Result<Verification, Error> {
+        let rows = self.core.rows()?;
+        let mut verification = Verification::default();
+        for held in all_held(&rows)? {
+            let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
+            let (id, seed) = (held.id, entropy::bytes()?);
+            let findings = weald_engine::verify(&rows, held, &self.core.types, &scratch, seed)?;
+            verification.databases.push((id, findings));
+        }
+        Ok(verification)
+    }
+
+    /// Tells a feed of every durable group from now on; for apps that move entries in their own way.
+    ///
+    /// The feed is kept until the instance is closed, so it must not keep a handle of the instance.
+    pub fn add_feed(&self, feed: Arc<dyn CommitFeed>) {
+        self.core.feeds.add(feed);
+    }
+}

@@ -1,0 +1,107 @@
+//! Opening an instance: options, and what can go wrong.
+//!
+//! Invariant: an opening that fails leaves what was stored as it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use weald_dag::{Durability, MemoryStore, StoreError};
+use weald_store::{Options, RedbStore, Settle};
+
+use crate::core::Core;
+use crate::device::{self, DeviceError};
+use crate::instance::Instance;
+use crate::relaxed::Relaxed;
+
+/// Why an instance could not be opened. Nothing that was stored has changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another instance, of this process or another, has the directory open.
+    #[error("{} is in use by another instance; close it first, or choose another directory", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(weald_store::OpenError),
+    /// The keys of the device cannot be had.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The rows cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("the writer thread could not be started: {0}; close something and try again")]
+    Thread(#[source] io::Error),
+}
+
+impl From<weald_store::OpenError> for OpenError {
+    fn from(error: weald_store::OpenError) -> Self {
+        match error {
+            weald_store::OpenError::InUse { path } => Self::InUse { path },
+            other => Self::File(other),
+        }
+    }
+}
+
+/// Opens an instance with other options than the default.
+#[derive(Clone, Debug)]
+pub struct InstanceBuilder {
+    path: PathBuf,
+    durability: Durability,
+    options: Options,
+}
+
+impl InstanceBuilder {
+    pub(crate) fn new(path: &Path) -> Self {
+        let path = path.to_owned();
+        Self { path, durability: Durability::Immediate, options: Options::default() }
+    }
+
+    /// Sets when a commit counts as done; [`Durability::Immediate`] by default.
+    ///
+    /// With [`Durability::Eventual`] a commit returns before it is on the disk. A power cut may take
+    /// what was committed in the last second, never less than a whole prefix of the commits; a
+    /// peer may already have it, and then this device's keys look as if they were used twice.
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets how much memory may be used for pages of the file, in bytes; 32 MiB by default.
+    #[must_use]
+    pub const fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.options = self.options.cache_bytes(bytes);
+        self
+    }
+
+    /// Opens the instance, and makes it when there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`]; what was in the directory is then as it was.
+    pub fn open(self) -> Result<Instance, OpenError> {
+        let file = RedbStore::open(&self.path, self.options)?;
+        let (key, sealer) = device::open(&self.path, &file)?;
+        let store: Arc<dyn Settle> = match self.durability {
+            Durability::Immediate => Arc::new(file),
+            Durability::Eventual => Arc::new(Relaxed::new(file)),
+        };
+        start(Core::start(store, key, sealer))
+    }
+}
+
+/// Opens an instance that is gone with its last handle.
+pub(crate) fn in_memory() -> Result<Instance, OpenError> {
+    let store = Arc::new(MemoryStore::new());
+    let (key, sealer) = device::in_memory(&*store)?;
+    start(Core::start(store, key, sealer))
+}
+
+fn start(core: io::Result<Core>) -> Result<Instance, OpenError> {
+    Ok(Instance::new(Arc::new(core.map_err(OpenError::Thread)?)))
+}

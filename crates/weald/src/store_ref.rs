@@ -1,0 +1,135 @@
+//! A named store of a database: its name, its type, and its rows.
+//!
+//! Invariant: a store is only reached under a name that is allowed and a type that does not clash
+//! with what is visible under that name.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use thiserror::Error;
+use weald_crdt::{Area, DocType, LogType, TableType, View};
+use weald_dag::limits::STORE_NAME_MAX;
+use weald_dag::{Snapshot, StoreError};
+use weald_engine::{StorePlace, StoreView, store_error};
+
+use crate::core::Core;
+use crate::rows::Rows;
+
+/// The types that a name may clash with.
+const TYPES: [&str; 3] = [TableType::NAME, LogType::NAME, DocType::NAME];
+
+/// Why a store cannot be used under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StoreNameError {
+    /// The name is empty.
+    #[error("a store needs a name; give it one")]
+    Empty,
+    /// The name is too long.
+    #[error("a store name has {length} bytes, more than {STORE_NAME_MAX}; shorten it")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The name is kept for the library.
+    #[error("the store name '{name}' begins with '_', which is kept for weald; choose another")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// The name is in use for a store of another type.
+    #[error(
+        "the store '{name}' is a {found}, not a {wanted}; open it as that, or choose another name"
+    )]
+    OtherType {
+        /// The name.
+        name: String,
+        /// What it was opened as.
+        wanted: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+}
+
+/// Checks that an app may name a store so.
+pub(crate) fn check_name(name: &str) -> Result<(), StoreNameError> {
+    if name.is_empty() {
+        return Err(StoreNameError::Empty);
+    }
+    if name.len() > STORE_NAME_MAX {
+        return Err(StoreNameError::TooLong { length: name.len() });
+    }
+    if name.starts_with('_') {
+        return Err(StoreNameError::Reserved { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// Returns the other type that a name is in use for, if this one has no rows under it.
+pub(crate) fn other_type<S: Snapshot>(
+    rows: &S,
+    database: u32,
+    name: &str,
+    wanted: &str,
+) -> Result<Option<&'static str>, StoreError> {
+    if has_rows(rows, database, name, wanted)? {
+        return Ok(None);
+    }
+    for found in TYPES {
+        if found != wanted && has_rows(rows, database, name, found)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn has_rows<S: Snapshot>(
+    rows: &S,
+    database: u32,
+    name: &str,
+    type_name: &str,
+) -> Result<bool, StoreError> {
+    let view = StoreView::new(rows, StorePlace::new(database, name, type_name));
+    let mut found = false;
+    let visited =
+        view.range(Area::State, Bound::Unbounded, Bound::Unbounded, false, &mut |_, _| {
+            found = true;
+            ControlFlow::Break(())
+        });
+    visited.map_err(|error| store_error(&error))?;
+    Ok(found)
+}
+
+/// A store for reading.
+#[derive(Clone)]
+pub(crate) struct StoreRef {
+    pub(crate) core: Arc<Core>,
+    pub(crate) database: u32,
+    place: StorePlace,
+}
+
+impl StoreRef {
+    /// Finds a store for reading, checking name and type.
+    pub(crate) fn open(
+        core: &Arc<Core>,
+        database: u32,
+        name: &str,
+        type_name: &'static str,
+    ) -> Result<Self, crate::ReadError> {
+        check_name(name)?;
+        if let Some(found) = other_type(&core.rows()?, database, name, type_name)? {
+            let name = name.to_owned();
+            return Err(StoreNameError::OtherType { name, wanted: type_name, found }.into());
+        }
+        let place = StorePlace::new(database, name, type_name);
+        Ok(Self { core: Arc::clone(core), database, place })
+    }
+
+    pub(crate) fn rows(&self) -> Result<Rows, StoreError> {
+        self.core.rows()
+    }
+
+    pub(crate) fn view<'a>(&self, rows: &'a Rows) -> StoreView<'a, Rows> {
+        StoreView::new(rows, self.place.clone())
+    }
+}

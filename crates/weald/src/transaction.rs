@@ -1,0 +1,210 @@
+//! A transaction: operations over any number of stores, staged over the snapshot it began with.
+//!
+//! Invariant: nothing is seen by anybody else until the commit, and then all of it or nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use weald_crdt::{Area, DocType, LogType, SectionDraft, TableType, Ulid};
+use weald_dag::{EntryId, Overlay, SecretKey, Snapshot, StoreError};
+use weald_engine::{Commit, CommitError, Required, StorePlace, StoreView, StoreViewMut, space_of};
+
+use crate::conflict::Conflict;
+use crate::core::{Core, lost};
+use crate::desk::{Job, Make, Receipt};
+use crate::doc::DocMut;
+use crate::error::WriteError;
+use crate::key::IntoKey;
+use crate::log::LogMut;
+use crate::reply::{Reply, reply};
+use crate::rows::Rows;
+use crate::store_ref::{StoreNameError, check_name, other_type};
+use crate::table_mut::TableMut;
+
+/// What a commit has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed<T = ()> {
+    /// What the closure of [`crate::Database::write`] returned; nothing for a plain commit.
+    pub value: T,
+    /// The entry; `None` when there was nothing to write, which makes none.
+    pub id: Option<EntryId>,
+    /// The rows of which versions now stand side by side: somebody else wrote them meanwhile.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl Committed {
+    fn of(receipt: Receipt) -> Self {
+        Self { value: (), id: Some(receipt.id), conflicts: receipt.conflicts }
+    }
+
+    const fn nothing() -> Self {
+        Self { value: (), id: None, conflicts: Vec::new() }
+    }
+
+    pub(crate) fn with<T>(self, value: T) -> Committed<T> {
+        Committed { value, id: self.id, conflicts: self.conflicts }
+    }
+}
+
+/// Builds one entry over any number of stores.
+///
+/// Reads inside see its own writes over what was committed when it began. Dropping it changes
+/// nothing. It holds a snapshot, so a long one keeps the disk from using freed pages again.
+pub struct Transaction {
+    core: Arc<Core>,
+    database: u32,
+    key: Arc<SecretKey>,
+    begun: Rows,
+    staged: Overlay,
+    drafts: BTreeMap<String, SectionDraft>,
+    required: Vec<Required>,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("stores", &self.drafts.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Transaction {
+    pub(crate) fn begin(
+        core: &Arc<Core>,
+        database: u32,
+        key: &Arc<SecretKey>,
+    ) -> Result<Self, StoreError> {
+        let begun = core.rows()?;
+        Ok(Self {
+            core: Arc::clone(core),
+            database,
+            key: Arc::clone(key),
+            staged: Overlay::new(Arc::clone(&begun.0)),
+            begun,
+            drafts: BTreeMap::new(),
+            required: Vec::new(),
+        })
+    }
+
+    /// Opens a table of `T` for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn table<T>(&mut self, name: &str) -> Result<TableMut<'_, T>, WriteError> {
+        self.check(name, TableType::NAME)?;
+        Ok(TableMut::new(self, name.to_owned()))
+    }
+
+    /// Opens a log of `T` for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn log<T>(&mut self, name: &str) -> Result<LogMut<'_, T>, WriteError> {
+        self.check(name, LogType::NAME)?;
+        Ok(LogMut::new(self, name.to_owned()))
+    }
+
+    /// Opens a document for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn doc(&mut self, name: &str) -> Result<DocMut<'_>, WriteError> {
+        self.check(name, DocType::NAME)?;
+        Ok(DocMut::new(self, name.to_owned()))
+    }
+
+    /// Lets the commit fail with [`CommitError::Changed`] if a row of a table is not as it was when
+    /// the transaction began.
+    ///
+    /// # Errors
+    /// [`WriteError`] for a name or key that cannot be used.
+    pub fn require_unchanged(&mut self, table: &str, key: impl IntoKey) -> Result<(), WriteError> {
+        self.check(table, TableType::NAME)?;
+        let key = key.into_key().encode().map_err(weald_crdt::DraftError::from)?;
+        let place = StorePlace::new(self.database, table, TableType::NAME);
+        let row = self.begun.get(space_of(Area::State, self.database), &place.key(&key))?;
+        let (store, type_name) = (table.to_owned(), TableType::NAME.to_owned());
+        self.required.push(Required { store, type_name, key, row });
+        Ok(())
+    }
+
+    /// Commits: one entry, all or nothing. Returns when it is durable.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing has changed then, unless it says that the outcome is unknown.
+    pub fn commit(self) -> Result<Committed, CommitError> {
+        match self.submit()? {
+            Some(reply) => reply.wait().unwrap_or_else(|| Err(lost().into())).map(Committed::of),
+            None => Ok(Committed::nothing()),
+        }
+    }
+
+    /// Commits, to be awaited on any executor. It is on its way when this returns: dropping the
+    /// future does not take it back.
+    pub fn commit_async(
+        self,
+    ) -> impl Future<Output = Result<Committed, CommitError>> + Send + use<> {
+        let submitted = self.submit();
+        async move {
+            match submitted? {
+                Some(reply) => reply.await.unwrap_or_else(|| Err(lost().into())).map(Committed::of),
+                None => Ok(Committed::nothing()),
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn submit(self) -> Result<Option<Reply<Result<Receipt, CommitError>>>, CommitError> {
+        // The snapshot ends here: held over the commit, it would keep pages from being used again.
+        let Self { core, database, key, begun, staged, drafts, required } = self;
+        drop((begun, staged));
+        let written = drafts.into_iter().filter(|(_, draft)| !draft.is_empty());
+        let sections: Vec<_> = written.map(|(name, draft)| (name, draft.encode())).collect();
+        if sections.is_empty() {
+            return Ok(None);
+        }
+        let commit = Commit { database, key, sections, required };
+        let (answer, reply) = reply();
+        core.submit(Job::Make(Box::new(Make { commit, answer })))?;
+        Ok(Some(reply))
+    }
+
+    fn check(&self, name: &str, wanted: &'static str) -> Result<(), WriteError> {
+        check_name(name)?;
+        let found = match self.drafts.get(name) {
+            Some(draft) if draft.type_name() == wanted => None,
+            Some(draft) => Some(draft.type_name()),
+            None => other_type(&self.staged, self.database, name, wanted)?,
+        };
+        let name = name.to_owned();
+        found.map_or(Ok(()), |found| Err(StoreNameError::OtherType { name, wanted, found }.into()))
+    }
+
+    /// Returns the operations on a store so far, and its rows to stage more.
+    pub(crate) fn draft(
+        &mut self,
+        name: &str,
+        type_name: &'static str,
+    ) -> Result<(&mut SectionDraft, StoreViewMut<'_>), WriteError> {
+        let view =
+            StoreViewMut::new(&mut self.staged, StorePlace::new(self.database, name, type_name));
+        if !self.drafts.contains_key(name)
+            && let Some(draft) = SectionDraft::new(type_name)
+        {
+            self.drafts.insert(name.to_owned(), draft);
+        }
+        // Only the built-in types are asked for, so there is one.
+        let draft = self.drafts.get_mut(name).ok_or(StoreError::Closed)?;
+        Ok((draft, view))
+    }
+
+    /// Returns the rows of a store as the transaction sees them.
+    pub(crate) fn view(&self, name: &str, type_name: &str) -> StoreView<'_, Overlay> {
+        StoreView::new(&self.staged, StorePlace::new(self.database, name, type_name))
+    }
+
+    pub(crate) fn new_ulid(&self) -> Result<Ulid, StoreError> {
+        self.core.new_ulid()
+    }
+}
