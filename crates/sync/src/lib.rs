@@ -1,1 +1,64 @@
 //! What two peers say until they hold the same entries.
+//!
+//! A [`Session`] is one link between two instances: frames, verdicts, commits and time go in;
+//! frames, batches of parcels to ingest and events come out. Peers prove their keys, name the
+//! databases that they share, compare tips, send what the other lacks in batches with a window, and
+//! stay subscribed, so that what is committed goes out at once.
+//!
+//! This crate is pure: it opens no link, stores nothing, reads no clock. `weald-transports` drives
+//! it over links; what it reads of its instance it reads through [`Reads`].
+//!
+//! ```
+//! use weald_dag::SecretKey;
+//! use weald_sync::{Output, Role, Session, SessionOptions};
+//!
+//! let options = SessionOptions {
+//!     role: Role::Dialler,
+//!     device: SecretKey::from_seed(&[1; 32]),
+//!     name: "desk".into(),
+//!     expected_peer: None,
+//!     channel_binding: None,
+//!     keys: vec![],
+//!     seed: [2; 32],
+//!     plain: false,
+//! };
+//! let mut session = Session::new(options, 0);
+//! let Some(Output::Send(hello)) = session.poll() else { unreachable!("a dialler speaks first") };
+//! assert!(hello.len() < weald_sync::limits::FRAME_MAX);
+//! ```
+
+mod batch;
+mod channel;
+mod class;
+mod close;
+mod context;
+mod exchange;
+mod flow;
+mod frame;
+mod frontier;
+mod handshake;
+mod hello;
+mod ids;
+mod incoming;
+pub mod limits;
+mod message;
+mod naming;
+mod options;
+mod outbox;
+mod outgoing;
+mod output;
+mod possession;
+mod probe;
+mod reads;
+mod round;
+mod seal;
+mod session;
+mod status;
+
+pub use class::{Class, Classes, Tally};
+pub use close::{CloseReason, Farewell, PeerFault};
+pub use options::{Role, SessionOptions};
+pub use output::{BatchId, Event, Output};
+pub use reads::{LocalDatabase, Reads};
+pub use session::Session;
+pub use status::{DatabaseState, DatabaseStatus};

@@ -1,0 +1,581 @@
+//! One database in one session: rounds one at a time, and live entries between them.
+//!
+//! Invariant: what the peer is known to hold is known for certain, sent, or declined by it; after a
+//! round, whatever else becomes a tip here is sent without being asked for.
+
+use std::collections::BTreeSet;
+
+use weald_dag::{DatabaseId, EntryId, Number, Verdict};
+
+use crate::batch::{EntryBatch, RawParcels};
+use crate::class::{Class, Classes, Tally};
+use crate::close::{CloseReason, PeerFault};
+use crate::context::{Context, View};
+use crate::flow::Flow;
+use crate::frontier::Frontier;
+use crate::ids::{Bits, Ids};
+use crate::incoming::Incoming;
+use crate::limits::{
+    DECLINED_MAX, FRONTIER_MAX, ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR, WANT_DEPTH_MAX,
+    WANT_MAX, WANTS_MAX,
+};
+use crate::message::{Announce, Control, Unheld};
+use crate::naming::Name;
+use crate::outgoing::{Outgoing, Packed, Plan};
+use crate::output::{BatchId, Event};
+use crate::round::{Decision, Held, Round, Sending, Theirs};
+use crate::status::{DatabaseState, DatabaseStatus};
+
+/// One database in one session.
+pub(crate) struct Channel {
+    database: DatabaseId,
+    name: Name,
+    round: Option<Round>,
+    /// The number of the last round that was begun.
+    last_round: u64,
+    /// How many rounds in a row left a tip without a class.
+    attempt: u8,
+    known: Frontier,
+    /// Our tips that the peer has said it does not keep.
+    declined: BTreeSet<Number>,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Whether something was committed that is not planned yet.
+    dirty: bool,
+    allowed: bool,
+    revoked: bool,
+    tally: Tally,
+    progress: Progress,
+    status: DatabaseStatus,
+}
+
+#[derive(Default)]
+struct Progress {
+    entries_before: u64,
+    bytes_before: u64,
+    total: Option<u64>,
+}
+
+impl Channel {
+    pub(crate) fn new(database: DatabaseId, name: Name) -> Self {
+        Self {
+            database,
+            name,
+            round: None,
+            last_round: 0,
+            attempt: 0,
+            known: Frontier::default(),
+            declined: BTreeSet::new(),
+            outgoing: Outgoing::default(),
+            incoming: Incoming::new(database),
+            dirty: false,
+            allowed: false,
+            revoked: false,
+            tally: Tally::default(),
+            progress: Progress::default(),
+            status: DatabaseStatus::new(DatabaseState::Asked),
+        }
+    }
+
+    pub(crate) const fn database(&self) -> DatabaseId {
+        self.database
+    }
+
+    /// Returns whether the peer may no longer read, so that the database must be left.
+    pub(crate) const fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
+    /// Starts a round, unless one is running.
+    pub(crate) fn start(&mut self, forget: bool, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.round.is_some() {
+            return Ok(());
+        }
+        let view = ctx.view(&self.database)?;
+        self.begin(&view, ctx)?;
+        self.announce(forget, &view, ctx)
+    }
+
+    fn begin(&mut self, view: &View, ctx: &Context<'_>) -> Result<(), CloseReason> {
+        let held = Held::read(view.graph().as_ref())?;
+        self.allowed = ctx.may_send(&self.database, view)?;
+        self.last_round += 1;
+        self.round = Some(Round::new(self.last_round, held, self.allowed));
+        self.outgoing.drop_live();
+        self.dirty = false;
+        self.progress = Progress {
+            entries_before: self.incoming.entries,
+            bytes_before: self.incoming.bytes,
+            total: None,
+        };
+        Ok(())
+    }
+
+    fn announce(
+        &mut self,
+        forget: bool,
+        view: &View,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        if let Some(round) = &mut self.round {
+            let graph = view.graph();
+            let announce = round.announce(self.name, view.is_complete(), forget, graph.as_ref())?;
+            ctx.out.control(Control::Announce(announce));
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's announcement, which starts a round or joins one that was started here.
+    pub(crate) fn announced(
+        &mut self,
+        announce: Announce,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let view = ctx.view(&self.database)?;
+        let joins = match &self.round {
+            Some(round) => round.number == announce.round && round.theirs.is_none(),
+            None => false,
+        };
+        let starts = self.round.is_none() && announce.round == self.last_round + 1;
+        if starts {
+            self.begin(&view, ctx)?;
+        }
+        let Some(round) = self.round.as_mut().filter(|_| joins || starts) else {
+            return Err(PeerFault::Unexpected { what: "an announcement" }.into());
+        };
+        if announce.forget {
+            self.known = Frontier::default();
+        }
+        let theirs = Theirs::read(announce, view.graph().as_ref())?;
+        let (name, number) = (self.name, round.number);
+        let (tips, probe) = theirs.answers();
+        round.theirs = Some(theirs);
+        if starts {
+            self.announce(false, &view, ctx)?;
+        }
+        ctx.out.control(Control::Compared { name, round: number, tips, probe });
+        self.decide(ctx)
+    }
+
+    /// Takes the peer's answer to our announcement.
+    pub(crate) fn compared(
+        &mut self,
+        number: u64,
+        tips: &Bits,
+        probe: &Bits,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.round(number)?.compare(tips, probe)?;
+        self.decide(ctx)
+    }
+
+    /// Answers which entries are held here.
+    pub(crate) fn probe(
+        &self,
+        number: u64,
+        ids: &Ids,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let view = ctx.view(&self.database)?;
+        let held = match view.graph() {
+            Some(graph) => {
+                let held = ids.0.iter().map(|id| Ok(graph.number(id)?.is_some()));
+                held.collect::<Result<Bits, CloseReason>>()?
+            }
+            None => Bits::default(),
+        };
+        ctx.out.control(Control::Probed { name: self.name, round: number, held });
+        Ok(())
+    }
+
+    /// Takes the peer's answer to a probe.
+    pub(crate) fn probed(
+        &mut self,
+        number: u64,
+        held: &Bits,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.round(number)?.probed(held)?;
+        self.decide(ctx)
+    }
+
+    fn round(&mut self, number: u64) -> Result<&mut Round, PeerFault> {
+        self.round
+            .as_mut()
+            .filter(|round| round.number == number)
+            .ok_or(PeerFault::Unexpected { what: "a message of no running round" })
+    }
+
+    fn decide(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let view = ctx.view(&self.database)?;
+        let Some(round) = &mut self.round else {
+            return Ok(());
+        };
+        let (name, number) = (self.name, round.number);
+        let decision = {
+            let mut known = self.known.iter().chain(self.declined.iter().copied());
+            round.decide(view.graph().as_ref(), &mut known)?
+        };
+        match decision {
+            Decision::Wait => {}
+            Decision::Nothing => {
+                round.sending = Sending::Done;
+                ctx.out.control(Control::Sent { name, round: number });
+            }
+            Decision::Ask(numbers) => {
+                let ids = view.graph().map_or(Ok(Vec::new()), |graph| graph.ids(&numbers))?;
+                ctx.out.control(Control::Probe { name, round: number, ids: Ids(ids) });
+            }
+            Decision::Send(plan) => {
+                round.sending = Sending::Running;
+                let entries = plan.len();
+                ctx.out.control(Control::Sending { name, round: number, entries });
+                self.outgoing.start(plan, false);
+            }
+        }
+        self.settle(ctx)
+    }
+
+    /// Takes the peer's word on how many entries will come.
+    pub(crate) fn sending(&mut self, number: u64, entries: u64) -> Result<(), CloseReason> {
+        self.round(number)?;
+        self.progress.total = Some(entries);
+        Ok(())
+    }
+
+    /// Takes the peer's word that all entries of the round have come.
+    pub(crate) fn sent(&mut self, number: u64, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.round(number)?.peer_sent = true;
+        self.settle(ctx)
+    }
+
+    /// Takes a batch of entries.
+    pub(crate) fn entries(
+        &mut self,
+        batch: EntryBatch,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let bootstrap = !ctx.view(&self.database)?.is_complete();
+        Ok(self.incoming.take(batch, bootstrap, ctx.flow, ctx.out)?)
+    }
+
+    /// Takes the verdicts on a batch.
+    pub(crate) fn ingested(
+        &mut self,
+        batch: BatchId,
+        verdicts: Vec<(EntryId, Verdict)>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let judged = self.incoming.judge(batch, verdicts, ctx.out)?;
+        let view = ctx.view(&self.database)?;
+        if let Some(graph) = view.graph() {
+            for number in judged.live {
+                self.known.advance(number, &graph.local(number)?.parents);
+            }
+        }
+        if let Some(batch) = judged.acknowledge {
+            ctx.out.control(Control::Ack { name: self.name, batch });
+            self.tell_progress(ctx);
+        }
+        if !judged.ready.is_empty() {
+            let raw = RawParcels::pack(&judged.ready);
+            let id = ctx.flow.begin(self.name, raw.len())?;
+            self.incoming.retry(id, raw);
+            ctx.out.ingest(id, self.database, judged.ready, !view.is_complete());
+        }
+        if self.round.is_none() && self.incoming.is_idle() && self.incoming.has_gap() {
+            return self.start(true, ctx);
+        }
+        self.settle(ctx)
+    }
+
+    fn tell_progress(&self, ctx: &mut Context<'_>) {
+        ctx.out.event(Event::Progress {
+            database: self.database,
+            entries_done: self.incoming.entries - self.progress.entries_before,
+            entries_total: self.progress.total,
+            bytes: self.incoming.bytes - self.progress.bytes_before,
+        });
+    }
+
+    /// Classes the peer's tips once all that it sent has its verdicts.
+    fn settle(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let Some(round) = &mut self.round else {
+            return Ok(());
+        };
+        let come = round.peer_sent && !round.wanting && self.incoming.is_idle();
+        let Some(theirs) = round.theirs.as_ref().filter(|_| come && !round.settled_here) else {
+            return self.finish(ctx);
+        };
+        let mut missing = self.incoming.missing();
+        missing.truncate(WANT_MAX);
+        if !missing.is_empty() && round.wants < WANTS_MAX {
+            let depth = WANT_DEPTH.saturating_mul(WANT_DEPTH_FACTOR.pow(round.wants.into()));
+            let (ids, depth) = (Ids(missing), depth.min(WANT_DEPTH_MAX));
+            round.wants += 1;
+            round.wanting = true;
+            round.round_trips += 1;
+            ctx.out.control(Control::Want { name: self.name, ids, depth });
+            return Ok(());
+        }
+        let view = ctx.view(&self.database)?;
+        let (tally, unheld) = classify(theirs, &view, &self.incoming)?;
+        self.tally = tally;
+        round.settled_here = true;
+        let (name, number) = (self.name, round.number);
+        ctx.out.control(Control::Settled { name, round: number, unheld });
+        self.finish(ctx)
+    }
+
+    /// Takes the peer's classes of our tips.
+    pub(crate) fn settled(
+        &mut self,
+        number: u64,
+        unheld: Vec<Unheld>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let round = self.round(number)?;
+        if round.settled_there.is_some() || round.sending != Sending::Done {
+            return Err(PeerFault::Unexpected { what: "the end of a round" }.into());
+        }
+        round.settled_there = Some(unheld);
+        self.finish(ctx)
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let Some(round) = self.round.take_if(|round| round.is_over()) else {
+            return Ok(());
+        };
+        let (Some(theirs), Some(unheld)) = (round.theirs, round.settled_there) else {
+            return Ok(());
+        };
+        let view = ctx.view(&self.database)?;
+        let ours = self.learn(&round.ours, &unheld, &theirs, &view)?;
+        self.status.rounds += 1;
+        self.status.round_trips = round.round_trips;
+        let classes = Classes { theirs: self.tally, ours };
+        self.status.classes = Some(classes);
+        let overflowed = self.incoming.settle();
+        if overflowed || classes.theirs.missing > 0 {
+            self.attempt += 1;
+            if self.attempt < ROUNDS_MAX {
+                return self.start(true, ctx);
+            }
+            let (database, tips) = (self.database, classes.theirs.missing);
+            ctx.out.event(Event::Unclassed { database, tips });
+        }
+        self.attempt = 0;
+        let lacking = classes.theirs.missing + classes.theirs.withheld;
+        let complete =
+            theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
+        let (database, round_trips) = (self.database, round.round_trips);
+        ctx.out.event(Event::Settled { database, classes, complete, round_trips });
+        if self.dirty || ctx.may_send(&self.database, &view)? != self.allowed {
+            return self.push(ctx);
+        }
+        Ok(())
+    }
+
+    /// Remembers what the peer holds after a round.
+    fn learn(
+        &mut self,
+        ours: &Held,
+        unheld: &[Unheld],
+        theirs: &Theirs,
+        view: &View,
+    ) -> Result<Tally, CloseReason> {
+        let page = ours.page_numbers();
+        let mut held: BTreeSet<Number> = page.iter().copied().collect();
+        let mut tally = Tally::default();
+        let mut certain = page.len() == ours.tips.len();
+        for item in unheld {
+            let index = usize::try_from(item.index).unwrap_or(usize::MAX);
+            let Some(number) = page.get(index).filter(|number| held.remove(number)) else {
+                return Err(PeerFault::Garbled { what: "classes of our tips" }.into());
+            };
+            tally.add(item.class);
+            match item.class {
+                Class::Held | Class::Missing | Class::Withheld => certain = false,
+                _ if self.declined.len() < DECLINED_MAX => drop(self.declined.insert(*number)),
+                _ => {}
+            }
+        }
+        tally.held += held.len() as u64;
+        if certain {
+            self.known.replace(held);
+        } else {
+            self.known.extend(held);
+        }
+        if let Some(graph) = view.graph() {
+            self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
+        }
+        Ok(tally)
+    }
+
+    /// Sends what has been committed here since, as far as the peer does not hold it.
+    pub(crate) fn push(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.round.is_some() || self.outgoing.is_planned() {
+            self.dirty = true;
+            return Ok(());
+        }
+        self.dirty = false;
+        let view = ctx.view(&self.database)?;
+        let may_send = ctx.may_send(&self.database, &view)?;
+        if !may_send {
+            self.revoked = self.allowed;
+            return Ok(());
+        }
+        self.allowed = true;
+        if self.known.len() > FRONTIER_MAX {
+            return self.start(false, ctx);
+        }
+        let Some(graph) = view.graph() else {
+            return Ok(());
+        };
+        let tips = graph.head()?.map(|(_, head)| head.tips).unwrap_or_default();
+        let known: Vec<Number> = self.known.iter().chain(self.declined.iter().copied()).collect();
+        let new = graph.difference(&tips, &known)?;
+        if !new.is_empty() {
+            self.outgoing.start(Plan::Numbers(new.into()), true);
+        }
+        Ok(())
+    }
+
+    /// Answers a want: the entries and what is before them, as far as the peer's tips do not cover
+    /// it, at most `depth` and those nearest first.
+    pub(crate) fn want(
+        &mut self,
+        ids: &Ids,
+        depth: u32,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        if self.outgoing.is_answering() {
+            return Err(PeerFault::Unexpected { what: "a second want" }.into());
+        }
+        let view = ctx.view(&self.database)?;
+        let mut numbers = Vec::new();
+        if !self.allowed {
+            ctx.out.control(Control::Wanted(self.name));
+            return Ok(());
+        }
+        if let Some(graph) = view.graph() {
+            let tips = self.round.as_ref().and_then(|round| round.theirs.as_ref());
+            let covered: Vec<Number> =
+                tips.map_or(Vec::new(), |theirs| theirs.tips.iter().flatten().copied().collect());
+            numbers = graph.difference(&graph.numbers(&ids.0)?, &covered)?;
+            let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+            numbers.drain(..numbers.len().saturating_sub(depth));
+        }
+        self.outgoing.answer(numbers);
+        Ok(())
+    }
+
+    /// Takes the peer's word that what was wanted has come.
+    pub(crate) fn wanted(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let wanting = self.round.as_mut().filter(|round| round.wanting);
+        let Some(round) = wanting else {
+            return Err(PeerFault::Unexpected { what: "an answer to no want" }.into());
+        };
+        round.wanting = false;
+        self.settle(ctx)
+    }
+
+    /// Takes the acknowledgement of a batch.
+    pub(crate) fn acknowledged(
+        &mut self,
+        batch: u64,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        Ok(self.outgoing.acknowledge(batch, ctx.flow)?)
+    }
+
+    /// Sends one batch, where there is one to send; returns whether there may be more.
+    pub(crate) fn pump(&mut self, ctx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        if !self.has_work() {
+            return Ok(false);
+        }
+        let view = ctx.view(&self.database)?;
+        if !ctx.may_send(&self.database, &view)? {
+            self.revoked = true;
+            return Ok(false);
+        }
+        let Some(graph) = view.graph() else {
+            return Ok(false);
+        };
+        match self.outgoing.pack(&graph, self.name, &mut self.known, ctx.flow)? {
+            Packed::Batch(message) => ctx.out.message(message),
+            Packed::Wanted => ctx.out.control(Control::Wanted(self.name)),
+            Packed::Sent { of_round: false } if self.dirty => self.push(ctx)?,
+            Packed::Sent { of_round: true } => {
+                if let Some(round) = &mut self.round {
+                    round.sending = Sending::Done;
+                    let (name, round) = (self.name, round.number);
+                    ctx.out.control(Control::Sent { name, round });
+                }
+                self.finish(ctx)?;
+            }
+            Packed::Sent { .. } | Packed::Idle => {}
+        }
+        Ok(true)
+    }
+
+    /// Gives back what the session holds for this database, before it is left.
+    pub(crate) fn release(&mut self, flow: &mut Flow) {
+        self.outgoing.release(flow);
+    }
+
+    /// Returns whether there is anything to send.
+    pub(crate) const fn has_work(&self) -> bool {
+        self.outgoing.has_work() && !self.revoked
+    }
+
+    /// Returns whether the peer owes an answer.
+    pub(crate) fn waits_for_peer(&self) -> bool {
+        self.round.is_some() || self.outgoing.is_in_flight()
+    }
+
+    pub(crate) fn status(&self) -> DatabaseStatus {
+        let state = match &self.round {
+            Some(round) if round.theirs.is_none() => DatabaseState::Asked,
+            Some(round) if round.sending == Sending::Running => DatabaseState::Transferring,
+            Some(_) if self.progress.total.is_some() => DatabaseState::Transferring,
+            Some(_) => DatabaseState::Comparing,
+            None => DatabaseState::Live,
+        };
+        DatabaseStatus {
+            state,
+            pending_in: self.incoming.waiting(),
+            pending_out: self.outgoing.left(),
+            entries_in: self.incoming.entries,
+            entries_out: self.outgoing.entries,
+            bytes_in: self.incoming.bytes,
+            bytes_out: self.outgoing.bytes,
+            ..self.status.clone()
+        }
+    }
+}
+
+fn classify(
+    theirs: &Theirs,
+    view: &View,
+    incoming: &Incoming,
+) -> Result<(Tally, Vec<Unheld>), CloseReason> {
+    let mut tally = Tally::default();
+    let mut unheld = Vec::new();
+    for (index, id) in (0u32..).zip(&theirs.announce.tips.0) {
+        let held = match view.graph() {
+            Some(graph) => graph.number(id)?.is_some(),
+            None => false,
+        };
+        if held {
+            tally.add(Class::Held);
+            continue;
+        }
+        let why = incoming.why_not_held(id);
+        let withheld = theirs.announce.withheld && why.class == Class::Missing;
+        let class = if withheld { Class::Withheld } else { why.class };
+        tally.add(class);
+        unheld.push(Unheld { index, class, reason: why.reason });
+    }
+    Ok((tally, unheld))
+}

@@ -1,0 +1,64 @@
+//! Every bound of the protocol, by name. They are checked before anything is allocated.
+
+use weald_dag::limits::ENTRY_MAX;
+
+/// The least protocol version that this build speaks.
+pub const VERSION_MIN: u16 = 1;
+/// The greatest protocol version that this build speaks.
+pub const VERSION_MAX: u16 = 1;
+/// Greatest length of a frame, on the link and after decompression, in bytes.
+pub const FRAME_MAX: usize = 1 << 20;
+/// How much of a message goes into one frame, in bytes before compression.
+pub const CHUNK_MAX: usize = 512 << 10;
+/// Greatest length of a message put together from its frames, in bytes.
+pub const MESSAGE_MAX: usize = ENTRY_MAX + (512 << 10);
+/// Greatest length of a message that carries no entries, in bytes.
+pub const CONTROL_MAX: usize = 512 << 10;
+/// Greatest length of a Hello, in bytes.
+pub const HELLO_MAX: usize = 2 << 10;
+/// Greatest length of a peer's name, in characters.
+pub const NAME_MAX: usize = 64;
+/// How long the handshake may take, in milliseconds.
+pub const HANDSHAKE_MAX_MS: u64 = 10_000;
+/// How long a peer that owes an answer may say nothing, in milliseconds.
+pub const SILENCE_MAX_MS: u64 = 60_000;
+/// Greatest number of keys that a peer may prove in one session.
+pub const KEYS_MAX: usize = 64;
+/// Greatest number of databases in one session.
+pub const DATABASES_MAX: usize = 1_024;
+/// How many tips are announced in a round; of more, their count and digest tell.
+pub const TIPS_PAGE: usize = 4_096;
+/// Greatest number of ids in one probe.
+pub const PROBE_MAX: usize = 256;
+/// How many times a round asks for a finer comparison before it sends what may be known.
+pub const PROBE_STEPS_MAX: u8 = 3;
+/// A difference of at most this many entries is sent without a finer comparison.
+pub const DIRECT_MAX: usize = 64;
+/// How large a batch of entries grows before it is sent, in bytes.
+pub const BATCH_BYTES: usize = 256 << 10;
+/// How many batches may be on their way without an acknowledgement.
+pub const WINDOW_BATCHES: usize = 32;
+/// How many bytes may be on their way without an acknowledgement; one batch may exceed it.
+pub const WINDOW_BYTES: usize = 8 << 20;
+/// How many batches of a peer may wait for their verdicts before the peer is at fault.
+pub const INGESTING_MAX: usize = 4 * WINDOW_BATCHES;
+/// How many bytes of a peer may wait for their verdicts before the peer is at fault.
+pub const INGESTING_MAX_BYTES: usize = 4 * WINDOW_BYTES + MESSAGE_MAX;
+/// Greatest number of ids in one want.
+pub const WANT_MAX: usize = 256;
+/// How many entries the first want of a round asks for.
+pub const WANT_DEPTH: u32 = 256;
+/// By how much the depth of each further want grows.
+pub const WANT_DEPTH_FACTOR: u32 = 8;
+/// Greatest depth of a want.
+pub const WANT_DEPTH_MAX: u32 = 1 << 16;
+/// How many wants a round may make before it starts again from the tips.
+pub const WANTS_MAX: u8 = 4;
+/// How many rounds in a row try to class every tip.
+pub const ROUNDS_MAX: u8 = 3;
+/// How many ids are remembered that are not held here, and how many that are not held there.
+pub const DECLINED_MAX: usize = 4_096;
+/// Greatest length of a reason told to a peer, in characters.
+pub const REASON_MAX: usize = 256;
+/// How many entries the peer is known to hold may be listed before a round makes the list short.
+pub const FRONTIER_MAX: usize = 8_192;

@@ -1,0 +1,115 @@
+//! What waits to go out, in order: messages for the link, parcels for the writer, events.
+//!
+//! Invariant: outputs leave in the order in which they were asked for; a close is the last.
+
+use std::collections::VecDeque;
+
+use weald_dag::{DatabaseId, Parcel};
+
+use crate::close::CloseReason;
+use crate::frame::Framer;
+use crate::message::{Control, put_control, start_controls};
+use crate::output::{BatchId, Event, Output};
+
+/// Controls that follow each other share a message up to this length.
+const CONTROLS_BYTES: usize = 64 << 10;
+
+enum Queued {
+    Control(Control),
+    Message(Vec<u8>),
+    Frame(Vec<u8>),
+    Other(Output),
+}
+
+/// What waits to go out.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Queued>,
+    /// Frames of the message that is going out.
+    frames: VecDeque<Vec<u8>>,
+}
+
+impl Outbox {
+    pub(crate) fn control(&mut self, control: Control) {
+        self.queue.push_back(Queued::Control(control));
+    }
+
+    pub(crate) fn message(&mut self, message: Vec<u8>) {
+        self.queue.push_back(Queued::Message(message));
+    }
+
+    pub(crate) fn frame(&mut self, frame: Vec<u8>) {
+        self.queue.push_back(Queued::Frame(frame));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.queue.push_back(Queued::Other(Output::Event(event)));
+    }
+
+    pub(crate) fn ingest(
+        &mut self,
+        batch: BatchId,
+        database: DatabaseId,
+        parcels: Vec<Parcel>,
+        bootstrap: bool,
+    ) {
+        let ingest = Output::Ingest { batch, database, parcels, bootstrap };
+        self.queue.push_back(Queued::Other(ingest));
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.queue.push_back(Queued::Other(Output::Close(reason)));
+    }
+
+    /// Drops all that was to be sent; events and parcels stay.
+    pub(crate) fn cut(&mut self) {
+        self.frames.clear();
+        self.queue.retain(|queued| matches!(queued, Queued::Other(_)));
+    }
+
+    /// Turns all messages into frames now, because the keys are about to go.
+    pub(crate) fn seal(&mut self, framer: &mut Framer) {
+        let mut sealed = VecDeque::new();
+        while let Some(output) = self.poll(Some(framer)) {
+            sealed.push_back(match output {
+                Output::Send(frame) => Queued::Frame(frame),
+                other => Queued::Other(other),
+            });
+        }
+        self.queue = sealed;
+    }
+
+    /// Takes the next output; `framer` is there once the handshake is finished.
+    pub(crate) fn poll(&mut self, mut framer: Option<&mut Framer>) -> Option<Output> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Some(Output::Send(frame));
+            }
+            let message = match self.queue.pop_front()? {
+                Queued::Other(output) => return Some(output),
+                Queued::Frame(frame) => return Some(Output::Send(frame)),
+                Queued::Message(message) => message,
+                Queued::Control(control) => self.controls(&control),
+            };
+            if let Some(framer) = &mut framer {
+                self.frames = framer.frames(&message).into();
+            }
+        }
+    }
+
+    fn controls(&mut self, first: &Control) -> Vec<u8> {
+        let mut message = start_controls();
+        put_control(&mut message, first);
+        while message.len() < CONTROLS_BYTES {
+            match self.queue.pop_front() {
+                Some(Queued::Control(control)) => put_control(&mut message, &control),
+                Some(other) => {
+                    self.queue.push_front(other);
+                    break;
+                }
+                None => break,
+            }
+        }
+        message
+    }
+}

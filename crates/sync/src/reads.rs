@@ -1,0 +1,42 @@
+//! What a session reads of the instance that it speaks for: reads are arguments, never kept.
+
+use std::sync::Arc;
+
+use weald_dag::{DatabaseId, PublicKey, Snapshot, StoreError};
+
+/// A database as it is held here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalDatabase {
+    /// Its local number, which names its rows in a snapshot.
+    pub number: u32,
+    /// Whether its bootstrap has finished; until then it is neither offered nor sent.
+    pub complete: bool,
+}
+
+/// What a session reads of its instance.
+pub trait Reads {
+    /// Returns a view of the store as it is now; a session keeps none beyond the call.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError>;
+
+    /// Returns how a database is held here, or `None` when it is not.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn database(&self, id: &DatabaseId) -> Result<Option<LocalDatabase>, StoreError>;
+
+    /// Returns whether one of these keys may read a database, by the database's authority as it is
+    /// now. `Anyone` counts, also with no keys; a database that is not held here gives `false`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn may_read(&self, id: &DatabaseId, keys: &[PublicKey]) -> Result<bool, StoreError>;
+
+    /// Returns the complete databases here that one of these keys may read, never an instance's own.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError>;
+}

@@ -1,0 +1,294 @@
+//! A session: one link between two instances, from the first Hello to the close.
+//!
+//! Invariant: nothing is answered before the peer's proof; after a close nothing is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weald_dag::{DatabaseId, EntryId, Number, PublicKey, SecretKey, Verdict};
+
+use crate::close::CloseReason;
+use crate::exchange::Exchange;
+use crate::frame::{Framer, GOODBYE};
+use crate::handshake::{Handshake, Peered, farewell, goodbye};
+use crate::limits::{HANDSHAKE_MAX_MS, SILENCE_MAX_MS};
+use crate::message::{Control, Message};
+use crate::options::SessionOptions;
+use crate::outbox::Outbox;
+use crate::output::{BatchId, Event, Output};
+use crate::reads::Reads;
+use crate::status::{DatabaseState, DatabaseStatus};
+
+enum Phase {
+    Handshake(Box<Handshake>),
+    Open(Box<Open>),
+    Closed,
+}
+
+struct Open {
+    exchange: Exchange,
+    framer: Framer,
+    /// Whether a frame of the peer has come under the agreed seal.
+    heard: bool,
+}
+
+/// One link between two instances: frames, verdicts and time in, outputs out.
+///
+/// The driver calls a `handle` method for each thing that happens and then takes outputs by
+/// [`poll`](Self::poll) until there are none. Times are milliseconds of any clock that never goes
+/// back.
+pub struct Session {
+    phase: Phase,
+    out: Outbox,
+    keys: Vec<SecretKey>,
+    device: PublicKey,
+    /// What was related before the peer was known.
+    related: BTreeSet<DatabaseId>,
+    peer: Option<(PublicKey, String)>,
+    started: u64,
+    waiting_since: Option<u64>,
+}
+
+impl Session {
+    /// Starts a session on a fresh link; a dialler's Hello is the first output.
+    pub fn new(options: SessionOptions, now: u64) -> Self {
+        let handshake = Handshake::new(&options);
+        let mut out = Outbox::default();
+        if let Some(frame) = handshake.first() {
+            out.frame(frame);
+        }
+        Self {
+            phase: Phase::Handshake(Box::new(handshake)),
+            out,
+            device: options.device.public(),
+            keys: options.keys,
+            related: BTreeSet::new(),
+            peer: None,
+            started: now,
+            waiting_since: None,
+        }
+    }
+
+    /// Relates a database to this session: it is named to the peer, asked for where nothing of it
+    /// is held here, and kept in sync until it is dropped. Called again, it starts another round.
+    pub fn relate(&mut self, now: u64, database: DatabaseId, reads: &dyn Reads) {
+        if let Phase::Handshake(_) = self.phase {
+            self.related.insert(database);
+        }
+        self.run(now, reads, |open, out| open.exchange.relate(database, reads, out));
+    }
+
+    /// Stops syncing a database in this session.
+    pub fn drop_relation(&mut self, now: u64, database: &DatabaseId, reads: &dyn Reads) {
+        self.related.remove(database);
+        self.run(now, reads, |open, out| {
+            open.exchange.drop_relation(database, out);
+            Ok(())
+        });
+    }
+
+    /// Proves more keys to the peer, such as that of a user who has just logged in.
+    pub fn prove(&mut self, now: u64, keys: Vec<SecretKey>, reads: &dyn Reads) {
+        self.run(now, reads, |open, out| {
+            open.exchange.prove(&keys, out);
+            Ok(())
+        });
+        if let Phase::Handshake(_) = self.phase {
+            self.keys.extend(keys);
+        }
+    }
+
+    /// Takes a frame from the link.
+    pub fn handle_frame(&mut self, now: u64, frame: &[u8], reads: &dyn Reads) {
+        self.waiting_since = self.waiting_since.map(|_| now);
+        let Phase::Handshake(handshake) = &mut self.phase else {
+            return self.run(now, reads, |open, out| open.handle(frame, reads, out));
+        };
+        match handshake.handle(frame) {
+            Ok(step) => {
+                step.send.into_iter().for_each(|frame| self.out.frame(frame));
+                if let Some(peered) = step.done {
+                    self.peered(now, peered, reads);
+                }
+            }
+            Err(reason) => self.end(reason),
+        }
+    }
+
+    fn peered(&mut self, now: u64, peered: Peered, reads: &dyn Reads) {
+        let Peered { peer, name, first_use, transcript, seal, naming } = peered;
+        self.peer = Some((peer, name.clone()));
+        self.out.event(Event::Authenticated { peer, name, first_use });
+        let exchange = Exchange::new(transcript, self.device, peer, naming);
+        exchange.prove(&self.keys, &mut self.out);
+        let open = Open { exchange, framer: Framer::new(seal), heard: false };
+        self.phase = Phase::Open(Box::new(open));
+        for database in std::mem::take(&mut self.related) {
+            self.run(now, reads, |open, out| open.exchange.relate(database, reads, out));
+        }
+    }
+
+    /// Takes the verdicts on the parcels of an [`Output::Ingest`], after the durable commit: one for
+    /// each parcel, in order.
+    pub fn handle_ingested(
+        &mut self,
+        now: u64,
+        batch: BatchId,
+        verdicts: Vec<(EntryId, Verdict)>,
+        reads: &dyn Reads,
+    ) {
+        self.run(now, reads, |open, out| open.exchange.ingested(batch, verdicts, reads, out));
+    }
+
+    /// Takes note that entries were committed here, by this instance or from another peer: what the
+    /// peer does not hold goes to it at once, or after the round that is running.
+    ///
+    /// All that was committed is looked up, so `numbers` need not be complete, and calls for entries
+    /// that came from this peer do no harm.
+    pub fn handle_committed(
+        &mut self,
+        now: u64,
+        database: DatabaseId,
+        numbers: &[Number],
+        reads: &dyn Reads,
+    ) {
+        if !numbers.is_empty() {
+            self.run(now, reads, |open, out| open.exchange.committed(&database, reads, out));
+        }
+    }
+
+    /// Takes note that the time of [`deadline`](Self::deadline) has come.
+    pub fn handle_deadline(&mut self, now: u64, reads: &dyn Reads) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            let silent = matches!(self.phase, Phase::Open(_));
+            let timeout = CloseReason::HandshakeTimeout;
+            self.end(if silent { CloseReason::Silent } else { timeout });
+        } else {
+            self.run(now, reads, |_, _| Ok(()));
+        }
+    }
+
+    /// Returns when [`handle_deadline`](Self::handle_deadline) is to be called, if at all.
+    pub fn deadline(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Handshake(_) => Some(self.started.saturating_add(HANDSHAKE_MAX_MS)),
+            Phase::Open(_) => self.waiting_since.map(|since| since.saturating_add(SILENCE_MAX_MS)),
+            Phase::Closed => None,
+        }
+    }
+
+    /// Takes note that the link has ended.
+    pub fn handle_link_closed(&mut self, _now: u64) {
+        self.out.cut();
+        self.end(CloseReason::LinkClosed);
+    }
+
+    /// Says goodbye and closes.
+    pub fn close(&mut self, _now: u64) {
+        self.end(CloseReason::Requested);
+    }
+
+    /// Takes the next output.
+    pub fn poll(&mut self) -> Option<Output> {
+        let framer = match &mut self.phase {
+            Phase::Open(open) => Some(&mut open.framer),
+            Phase::Handshake(_) | Phase::Closed => None,
+        };
+        self.out.poll(framer)
+    }
+
+    /// Returns the peer's device key, once it is proven.
+    pub fn peer(&self) -> Option<PublicKey> {
+        self.peer.as_ref().map(|(key, _)| *key)
+    }
+
+    /// Returns what the peer calls itself, once its key is proven.
+    pub fn peer_name(&self) -> Option<&str> {
+        self.peer.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    /// Returns the keys that the peer has proven, its device key first.
+    pub fn peer_keys(&self) -> &[PublicKey] {
+        match &self.phase {
+            Phase::Open(open) => open.exchange.keys(),
+            Phase::Handshake(_) | Phase::Closed => &[],
+        }
+    }
+
+    /// Returns whether the session has ended.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Returns where each database of this session stands.
+    pub fn statuses(&self) -> BTreeMap<DatabaseId, DatabaseStatus> {
+        match &self.phase {
+            Phase::Open(open) => open.exchange.statuses(),
+            Phase::Handshake(_) | Phase::Closed => {
+                let asked = DatabaseStatus::new(DatabaseState::Asked);
+                self.related.iter().map(|database| (*database, asked.clone())).collect()
+            }
+        }
+    }
+
+    /// Does something with an open session, then sends what the window has room for.
+    fn run(
+        &mut self,
+        now: u64,
+        reads: &dyn Reads,
+        what: impl FnOnce(&mut Open, &mut Outbox) -> Result<(), CloseReason>,
+    ) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        let done =
+            what(open, &mut self.out).and_then(|()| open.exchange.pump(reads, &mut self.out));
+        if let Err(reason) = done {
+            return self.end(reason);
+        }
+        self.waiting_since =
+            if open.exchange.waits_for_peer() { self.waiting_since.or(Some(now)) } else { None };
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if let Some(farewell) = reason.farewell() {
+            match &self.phase {
+                Phase::Handshake(_) => self.out.frame(goodbye(farewell)),
+                Phase::Open(_) => self.out.control(Control::Goodbye(farewell.code())),
+                Phase::Closed => {}
+            }
+        }
+        if !self.is_closed() {
+            // Messages are sealed before the keys go.
+            if let Phase::Open(open) = &mut self.phase {
+                self.out.seal(&mut open.framer);
+            }
+            self.out.close(reason);
+            self.phase = Phase::Closed;
+        }
+    }
+}
+
+impl Open {
+    fn handle(
+        &mut self,
+        frame: &[u8],
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        // A responder that refuses our proof cannot seal its goodbye yet.
+        if let Some((&GOODBYE, code)) = frame.split_first()
+            && !self.heard
+        {
+            return Err(CloseReason::Told(farewell(code)));
+        }
+        let message = self.framer.message(frame)?;
+        self.heard = true;
+        match message {
+            Some(message) => {
+                let message = Message::decode(message)?;
+                self.exchange.handle(message, reads, out)
+            }
+            None => Ok(()),
+        }
+    }
+}

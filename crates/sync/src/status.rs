@@ -1,0 +1,63 @@
+//! What a session can say of one database: counted, never guessed.
+
+use crate::class::Classes;
+
+/// Where the sync of one database with one peer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// The peer has not proven its key yet, or has just been asked.
+    Asked,
+    /// Both sides are finding out what the other lacks.
+    Comparing,
+    /// Entries are on their way.
+    Transferring,
+    /// Both hold what the other offered; what is new goes at once.
+    Live,
+    /// The peer does not hold it or does not let this side read it.
+    Denied,
+    /// One side has stopped syncing it.
+    Left,
+}
+
+/// What a session can say of one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseStatus {
+    /// Where it stands.
+    pub state: DatabaseState,
+    /// Batches that wait for verdicts and entries that wait for parents.
+    pub pending_in: u64,
+    /// Entries that are still to be sent.
+    pub pending_out: u64,
+    /// Entries received in this session, duplicates too.
+    pub entries_in: u64,
+    /// Entries sent in this session.
+    pub entries_out: u64,
+    /// Bytes of entries received in this session.
+    pub bytes_in: u64,
+    /// Bytes of entries sent in this session.
+    pub bytes_out: u64,
+    /// How many rounds have ended.
+    pub rounds: u64,
+    /// How many round trips the last round took.
+    pub round_trips: u32,
+    /// What became of the tips in the last round, once one has ended.
+    pub classes: Option<Classes>,
+}
+
+impl DatabaseStatus {
+    /// Is the status of a database with which nothing has happened.
+    pub(crate) const fn new(state: DatabaseState) -> Self {
+        Self {
+            state,
+            pending_in: 0,
+            pending_out: 0,
+            entries_in: 0,
+            entries_out: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            rounds: 0,
+            round_trips: 0,
+            classes: None,
+        }
+    }
+}
