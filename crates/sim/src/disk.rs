@@ -1,0 +1,91 @@
+//! A disk that forgets at a power cut what was not flushed.
+//!
+//! Invariant: after a crash the rows are those of the flushed batches, in their order, each whole.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weald_dag::{Batch, Durability, MemoryStore, Snapshot, Store, StoreError};
+
+/// A store in memory that can lose power.
+pub(crate) struct Disk {
+    state: Mutex<State>,
+}
+
+struct State {
+    seen: MemoryStore,
+    flushed: Vec<Batch>,
+    unflushed: Vec<Batch>,
+}
+
+impl Disk {
+    /// Makes an empty disk.
+    pub(crate) fn new() -> Self {
+        let seen = MemoryStore::new();
+        Self { state: Mutex::new(State { seen, flushed: Vec::new(), unflushed: Vec::new() }) }
+    }
+
+    /// Makes all that is seen survive a crash.
+    pub(crate) fn flush(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let unflushed = std::mem::take(&mut state.unflushed);
+        state.flushed.extend(unflushed);
+    }
+
+    /// Cuts the power: what was not flushed is gone.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of making the rows again.
+    pub(crate) fn crash(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = MemoryStore::new();
+        for batch in &state.flushed {
+            seen.apply(batch.clone(), Durability::Immediate)?;
+        }
+        state.seen = seen;
+        state.unflushed.clear();
+        Ok(())
+    }
+}
+
+impl Store for Disk {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).seen.snapshot()
+    }
+
+    fn apply(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.seen.apply(batch.clone(), durability)?;
+            state.unflushed.push(batch);
+        }
+        if durability == Durability::Immediate {
+            self.flush();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weald_dag::Space;
+
+    use super::*;
+
+    #[test]
+    fn a_crash_loses_what_was_not_flushed_and_nothing_else() {
+        let (disk, space) = (Disk::new(), Space::new("test", 1));
+        let put = |key: &[u8], durability| {
+            let mut batch = Batch::default();
+            batch.put(space, key, b"v".as_slice());
+            disk.apply(batch, durability).unwrap();
+        };
+        let has = |key: &[u8]| disk.snapshot().unwrap().get(space, key).unwrap().is_some();
+        put(b"a", Durability::Immediate);
+        put(b"b", Durability::Eventual);
+        disk.flush();
+        put(b"c", Durability::Eventual);
+        assert!(has(b"a") && has(b"b") && has(b"c"));
+        disk.crash().unwrap();
+        assert!(has(b"a") && has(b"b") && !has(b"c"));
+    }
+}

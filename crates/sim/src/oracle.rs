@@ -1,0 +1,129 @@
+//! What must hold in the end.
+//!
+//! Invariant: it reads what the sites have on disk and what their sessions say, and changes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weald_dag::{DatabaseId, EntryId, Graph, MemoryStore, Number, Snapshot, Store, StoreError};
+use weald_engine::{Held, StoreTypes, all_held, held, state_digest, verify};
+
+use crate::finding::Finding;
+use crate::lie::Lie;
+use crate::outside::Outside;
+use crate::site::Site;
+
+/// Says what is not yet as it must be in the end, or `None` when all is at rest.
+pub(crate) fn unrest(
+    sites: &[Site],
+    shared: &[DatabaseId],
+    outside: &Outside,
+) -> Result<Option<String>, StoreError> {
+    let honest = |site: &usize| Some(*site) != outside.liar;
+    for site in sites.iter().filter(|site| honest(&site.index)) {
+        let index = site.index;
+        if !site.writer.is_idle() {
+            return Ok(Some(format!("the writer of site {index} is at work")));
+        }
+        if let Some(peer) = site.dialled().filter(honest).find(|peer| !site.is_dialled(*peer)) {
+            return Ok(Some(format!("site {index} has no session with site {peer}")));
+        }
+        for (link, port) in site.ports.iter().filter(|(_, port)| honest(&port.peer)) {
+            if let Some(database) = shared.iter().find(|id| !port.settled.contains(id)) {
+                let (database, link) = (database.short(), link.0);
+                return Ok(Some(format!("site {index} link {link} has not settled {database}")));
+            }
+            if port.session.deadline().is_some() {
+                return Ok(Some(format!("site {index} still waits on link {}", link.0)));
+            }
+        }
+    }
+    for database in shared {
+        let mut first = None;
+        for site in sites.iter().filter(|site| honest(&site.index)) {
+            let index = site.index;
+            let Some(tips) = tips(site, database)? else {
+                return Ok(Some(format!("site {index} does not hold all of {}", database.short())));
+            };
+            if *first.get_or_insert_with(|| tips.clone()) != tips {
+                return Ok(Some(format!("site {index} has other tips of {}", database.short())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the tips of a database that a site holds whole.
+fn tips(site: &Site, database: &DatabaseId) -> Result<Option<BTreeSet<EntryId>>, StoreError> {
+    let snapshot = site.writer.disk().snapshot()?;
+    let Some(held) = held(&*snapshot, database)?.filter(|held| held.complete) else {
+        return Ok(None);
+    };
+    let graph = Graph::new(&*snapshot, held.number);
+    let Some((_, head)) = graph.head()? else { return Ok(None) };
+    Ok(Some(graph.ids(&head.tips)?.into_iter().collect()))
+}
+
+/// Checks everything that must hold once all is at rest.
+pub(crate) fn check(sites: &[Site], shared: &[DatabaseId], outside: &Outside) -> Result<(), Finding> {
+    for database in shared {
+        let mut first = None;
+        for site in sites.iter().filter(|site| Some(site.index) != outside.liar) {
+            let snapshot = site.writer.disk().snapshot()?;
+            let Some(held) = held(&*snapshot, database)? else { continue };
+            let entries = entries(&*snapshot, held)?;
+            if let Some(entry) = outside.forged.intersection(&entries).next() {
+                return Err(Finding::Believed { site: site.index, entry: *entry });
+            }
+            let acknowledged = outside.acknowledged.get(database).into_iter().flatten();
+            for entry in acknowledged {
+                if !entries.contains(entry) {
+                    return Err(Finding::Lost { site: site.index, entry: *entry });
+                }
+            }
+            let all = (entries, state_digest(&*snapshot, held.number)?);
+            if *first.get_or_insert_with(|| all.clone()) != all {
+                return Err(Finding::State { site: site.index, database: *database });
+            }
+        }
+    }
+    no_leaks(sites, shared)?;
+    if outside.told_lies > 0 && outside.plan.lie.is_some_and(Lie::is_fault) && outside.counts.shut_out == 0 {
+        return Err(Finding::Tolerated { lies: outside.told_lies });
+    }
+    // Any one will do, as all hold the same; which one follows from the seed.
+    let sample = usize::try_from(outside.plan.seed).unwrap_or(0) % outside.plan.sites.max(1);
+    sites.get(sample).map_or(Ok(()), |site| sound(site, outside.plan.seed))
+}
+
+fn entries(snapshot: &dyn Snapshot, held: Held) -> Result<BTreeSet<EntryId>, StoreError> {
+    let graph = Graph::new(snapshot, held.number);
+    let count = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
+    (0..count).map(|number| Ok(graph.entry(Number(number))?.id())).collect()
+}
+
+fn no_leaks(sites: &[Site], shared: &[DatabaseId]) -> Result<(), Finding> {
+    // The first site may hold a database of its own.
+    for site in sites.iter().skip(1) {
+        for held in all_held(&*site.writer.disk().snapshot()?)? {
+            if !shared.contains(&held.id) {
+                return Err(Finding::Leaked { site: site.index, database: held.id });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sound(site: &Site, seed: u64) -> Result<(), Finding> {
+    let snapshot = site.writer.disk().snapshot()?;
+    let seed = *blake3::hash(&seed.to_le_bytes()).as_bytes();
+    for held in all_held(&*snapshot)? {
+        let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let findings = verify(&*snapshot, held, &StoreTypes::built_in(), &scratch, seed)?;
+        if !findings.is_sound() {
+            let problem = findings.listed.first().cloned().unwrap_or_default();
+            return Err(Finding::Unsound { site: site.index, problem });
+        }
+    }
+    Ok(())
+}

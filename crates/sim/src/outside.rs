@@ -1,0 +1,153 @@
+//! Everything around the sites: time, chance, wires and the record.
+//!
+//! Invariant: sites touch each other only through here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Arguments;
+
+use weald_dag::{DatabaseId, EntryId};
+
+use crate::chance::Chance;
+use crate::network::{End, LinkId, Network};
+use crate::plan::Plan;
+use crate::schedule::{Event, Schedule};
+use crate::trace::Trace;
+
+/// Greatest number of milliseconds that pass until an end of a cut link learns of it.
+const NOTICE_MS_MAX: u64 = 2_000;
+
+/// What was counted in a world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Commits that were acknowledged.
+    pub commits: u64,
+    /// Sessions that proved themselves, at the end that dialled.
+    pub sessions: u64,
+    /// Rounds that settled.
+    pub rounds: u64,
+    /// Entries that were received and stored.
+    pub received: u64,
+    /// Entries that were received and held already.
+    pub duplicates: u64,
+    /// Frames that were sent.
+    pub frames: u64,
+    /// Bytes that were sent.
+    pub bytes: u64,
+    /// Faults of every kind.
+    pub faults: u64,
+    /// Sessions that ended because the peer or the path was at fault.
+    pub accusations: u64,
+    /// Sessions with the liar that an honest site ended because it lied.
+    pub shut_out: u64,
+}
+
+impl Counts {
+    /// Adds what was counted in another world.
+    pub const fn add(&mut self, other: &Self) {
+        self.commits += other.commits;
+        self.sessions += other.sessions;
+        self.rounds += other.rounds;
+        self.received += other.received;
+        self.duplicates += other.duplicates;
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.faults += other.faults;
+        self.accusations += other.accusations;
+        self.shut_out += other.shut_out;
+    }
+}
+
+/// Everything around the sites.
+pub(crate) struct Outside {
+    pub(crate) plan: Plan,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    pub(crate) schedule: Schedule,
+    pub(crate) network: Network,
+    pub(crate) counts: Counts,
+    /// What every site must come to hold.
+    pub(crate) acknowledged: BTreeMap<DatabaseId, BTreeSet<EntryId>>,
+    /// Links that somebody on the path tampered with.
+    pub(crate) tampered: BTreeSet<LinkId>,
+    /// The site that lies, if there is one.
+    pub(crate) liar: Option<usize>,
+    /// Entries that nobody honest may hold.
+    pub(crate) forged: BTreeSet<EntryId>,
+    /// How often the liar forged something.
+    pub(crate) told_lies: usize,
+    /// The link that the last frame was sent on.
+    pub(crate) last_link: LinkId,
+}
+
+impl Outside {
+    /// Starts at time 0 without links.
+    pub(crate) fn new(plan: Plan, keep_trace: bool) -> Self {
+        Self {
+            chance: Chance::from_seed(plan.seed),
+            trace: Trace::new(keep_trace),
+            schedule: Schedule::default(),
+            network: Network::default(),
+            counts: Counts::default(),
+            acknowledged: BTreeMap::new(),
+            tampered: BTreeSet::new(),
+            liar: None,
+            forged: BTreeSet::new(),
+            told_lies: 0,
+            last_link: LinkId(0),
+            plan,
+        }
+    }
+
+    /// Returns the virtual time in milliseconds.
+    pub(crate) const fn now(&self) -> u64 {
+        self.schedule.now()
+    }
+
+    /// Notes what happens.
+    pub(crate) fn note(&mut self, what: Arguments<'_>) {
+        self.trace.note(self.schedule.now(), what);
+    }
+
+    /// Sends a frame from an end of a link.
+    pub(crate) fn send(&mut self, link: LinkId, from: End, frame: Vec<u8>) {
+        self.counts.frames += 1;
+        self.counts.bytes += u64::try_from(frame.len()).unwrap_or(0);
+        self.last_link = link;
+        let (to, now) = (from.other(), self.now());
+        for (time, bytes) in self.network.send(link, to, frame, now, &mut self.chance) {
+            self.schedule.at(time, Event::Frame { link, to, bytes });
+        }
+    }
+
+    /// Closes a link from one end; what was sent before still arrives at the other.
+    pub(crate) fn close(&mut self, link: LinkId, from: End) {
+        if self.network.link(link).is_some_and(|link| link.is_alive()) {
+            let end = from.other();
+            let last = self.network.last_arrival(link, end).max(self.now() + 1);
+            self.network.kill(link);
+            self.schedule.at(last, Event::Cut { link, end });
+        }
+    }
+
+    /// Cuts a link; each end learns of it at its own time, and until then hears what was on its way.
+    pub(crate) fn cut(&mut self, link: LinkId) {
+        self.network.kill(link);
+        for end in [End::Dialler, End::Responder] {
+            let notice = self.chance.within(0..=NOTICE_MS_MAX);
+            self.schedule.after(notice, Event::Cut { link, end });
+        }
+    }
+
+    /// Returns whether a fault on this link is somebody's doing.
+    pub(crate) fn is_suspect(&self, link: LinkId) -> bool {
+        let ends = self.network.link(link).map(|link| [link.site(End::Dialler), link.site(End::Responder)]);
+        self.tampered.contains(&link)
+            || ends.is_some_and(|ends| self.liar.is_some_and(|liar| ends.contains(&liar)))
+    }
+
+    /// Notes that a commit was acknowledged.
+    pub(crate) fn acknowledge(&mut self, database: DatabaseId, id: EntryId) {
+        self.counts.commits += 1;
+        self.acknowledged.entry(database).or_default().insert(id);
+    }
+}

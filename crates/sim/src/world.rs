@@ -1,0 +1,314 @@
+//! A world: sites, what is around them, and its course from founding to rest.
+//!
+//! Invariant: one event at a time, in the order of the schedule; nothing else happens.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weald_auth::{Level, Operation, Subject};
+use weald_dag::{DatabaseId, SecretKey};
+use weald_engine::Founding;
+
+use crate::fault;
+use crate::finding::Finding;
+use crate::network::End;
+use crate::oracle;
+use crate::outside::{Counts, Outside};
+use crate::plan::Plan;
+use crate::schedule::Event;
+use crate::site::{EPOCH_MS, Site};
+use crate::trace::Trace;
+
+/// How many events a world may take; many times what the longest took.
+const EVENTS_MAX: u64 = 3_000_000;
+/// How long after healing the sites may take until all hold the same, in milliseconds: a lost frame
+/// is noticed after a minute, and a dial is tried again within ten seconds.
+const HEAL_MS_MAX: u64 = 180_000;
+/// For how long nothing may be said once all is equal, in milliseconds.
+const QUIET_MS: u64 = 30_000;
+/// How long a commit may take to reach everyone over open links, in milliseconds.
+const LIVE_MS_MAX: u64 = 20_000;
+/// How often a liar forges something.
+const LIES: u64 = 5;
+/// How often it is looked whether all is equal, in milliseconds.
+const LOOK_MS: u64 = 500;
+
+/// What came of a world.
+pub struct Outcome {
+    /// What was found wrong, if anything.
+    pub finding: Option<Finding>,
+    /// What was counted.
+    pub counts: Counts,
+    /// What happened.
+    pub trace: Trace,
+    /// The virtual time at its end in milliseconds.
+    pub ended_ms: u64,
+}
+
+/// Lets a world take its course, and says what came of it.
+pub fn run(plan: Plan, keep_trace: bool) -> Outcome {
+    let mut world = World { outside: Outside::new(plan, keep_trace), sites: Vec::new(), events: 0 };
+    let finding = world.take_course().err();
+    if let Some(finding) = &finding {
+        world.outside.note(format_args!("found: {finding}"));
+    }
+    let Outside { counts, trace, schedule, .. } = world.outside;
+    Outcome { finding, counts, trace, ended_ms: schedule.now() }
+}
+
+struct World {
+    outside: Outside,
+    sites: Vec<Site>,
+    events: u64,
+}
+
+impl World {
+    fn take_course(&mut self) -> Result<(), Finding> {
+        let shared = self.found()?;
+        let storm = self.outside.plan.storm_ms;
+        self.plan_storm();
+        self.run_until(storm)?;
+        self.heal();
+        self.come_to_rest(&shared)?;
+        self.keep_quiet()?;
+        self.stay_live(&shared)?;
+        oracle::check(&self.sites, &shared, &self.outside)
+    }
+
+    /// Makes the sites and the databases, and lets the sites dial. Returns what all of them share.
+    fn found(&mut self) -> Result<Vec<DatabaseId>, Finding> {
+        let outside = &mut self.outside;
+        let plan = outside.plan.clone();
+        let everywhere = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
+        outside.liar = plan.lie.map(|_| plan.sites);
+        for index in 0..plan.sites + usize::from(plan.lie.is_some()) {
+            let device = SecretKey::from_seed(&outside.chance.bytes());
+            let own = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
+            let skew = i64::try_from(outside.chance.within(0..=2 * plan.skew_ms)).unwrap_or(0);
+            let skew = skew - i64::try_from(plan.skew_ms).unwrap_or(0);
+            let authors = vec![own, Arc::clone(&everywhere)];
+            self.sites.push(Site::new(index, device, authors, skew, plan.early_rows));
+        }
+        let mut shared = Vec::new();
+        for number in 0..plan.databases + usize::from(plan.private) {
+            let private = number >= plan.databases;
+            let founder = if private { 0 } else { outside.chance.index(plan.sites) };
+            let Some(site) = self.sites.get_mut(founder) else { continue };
+            let founding = founding(private, outside.chance.bytes(), outside.chance.bytes());
+            let database = site.writer.found(founding, EPOCH_MS)?;
+            self.sites.iter_mut().for_each(|site| site.want(database));
+            if !private {
+                shared.push(database);
+                outside.acknowledge(database, database.root());
+            }
+        }
+        for (site, peer) in plan.dials(&mut outside.chance) {
+            if let Some(site) = self.sites.get_mut(site) {
+                site.dial_from_now_on(peer);
+            }
+        }
+        if let Some(liar) = outside.liar.and_then(|liar| self.sites.get_mut(liar)) {
+            (0..plan.sites).for_each(|peer| liar.dial_from_now_on(peer));
+        }
+        self.sites.iter().for_each(|site| site.dial_all(outside));
+        Ok(shared)
+    }
+
+    fn plan_storm(&mut self) {
+        let Outside { plan, chance, schedule, .. } = &mut self.outside;
+        for _ in 0..plan.commits {
+            let site = chance.index(plan.sites);
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Write { site });
+        }
+        for _ in 0..plan.lie.map_or(0, |_| LIES) {
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Lie);
+        }
+        for _ in 0..plan.faults_to_come() {
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Fault);
+        }
+    }
+
+    fn run_until(&mut self, time: u64) -> Result<(), Finding> {
+        while let Some(event) = self.outside.schedule.next(time) {
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                return Err(Finding::Endless { events: EVENTS_MAX });
+            }
+            self.happen(event)?;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Finding> {
+        let outside = &mut self.outside;
+        match event {
+            Event::Dial { site, peer } => self.dial(site, peer),
+            Event::Accept { link } => {
+                let ends = outside.network.link(link);
+                let ends = ends.map(|link| (link.site(End::Responder), link.site(End::Dialler)));
+                let Some((site, peer)) = ends else { return Ok(()) };
+                match self.sites.get_mut(site).filter(|site| site.up) {
+                    Some(site) => site.open(link, End::Responder, peer, outside),
+                    None => {
+                        outside.close(link, End::Responder);
+                        Ok(())
+                    }
+                }
+            }
+            Event::Frame { link, to, bytes } => {
+                let Some(site) = site_at(&mut self.sites, outside, link, to) else { return Ok(()) };
+                let hash = blake3::hash(&bytes);
+                let (index, length) = (site.index, bytes.len());
+                let [a, b, ..] = *hash.as_bytes();
+                outside.note(format_args!("site {index} link {} < {length} bytes {a:02x}{b:02x}", link.0));
+                site.frame(link, &bytes, outside)
+            }
+            Event::Cut { link, end } => {
+                let Some(site) = site_at(&mut self.sites, outside, link, end) else { return Ok(()) };
+                site.link_closed(link, outside)
+            }
+            Event::Deadline { site, link, at } => match self.sites.get_mut(site) {
+                Some(site) => site.wake(link, at, outside),
+                None => Ok(()),
+            },
+            Event::Flushed { site, life } => match self.sites.get_mut(site) {
+                Some(site) => site.flushed(life, outside),
+                None => Ok(()),
+            },
+            Event::Write { site } => match self.sites.get_mut(site).filter(|site| site.up) {
+                Some(site) => site.write(outside),
+                None => Ok(()),
+            },
+            Event::Lie => {
+                let liar = outside.liar.and_then(|liar| self.sites.get_mut(liar));
+                match liar.filter(|liar| liar.up).zip(outside.plan.lie) {
+                    Some((liar, lie)) => liar.lie(lie, outside),
+                    None => Ok(()),
+                }
+            }
+            Event::Fault => fault::strike(&mut self.sites, outside),
+            Event::Restart { site } => {
+                if let Some(site) = self.sites.get_mut(site) {
+                    site.restart(outside);
+                }
+                Ok(())
+            }
+            Event::WireUp { a, b } => {
+                outside.network.bring_up(a, b);
+                Ok(())
+            }
+        }
+    }
+
+    fn dial(&mut self, site: usize, peer: usize) -> Result<(), Finding> {
+        let outside = &mut self.outside;
+        let reachable = self.sites.get(peer).is_some_and(|peer| peer.up);
+        let Some(dialler) = self.sites.get_mut(site).filter(|site| site.up) else { return Ok(()) };
+        if dialler.is_dialled(peer) {
+            return Ok(());
+        }
+        if !reachable || !outside.network.is_up(site, peer) {
+            dialler.retry(peer, outside);
+            return Ok(());
+        }
+        let plan = outside.plan.clone();
+        let (out, back) = (plan.quality(&mut outside.chance), plan.quality(&mut outside.chance));
+        let link = outside.network.open(site, peer, out, back);
+        outside.note(format_args!("site {site} dials site {peer}: link {}", link.0));
+        // Planned before the first frame is sent, which takes at least as long.
+        outside.schedule.after(out.latency, Event::Accept { link });
+        dialler.open(link, End::Dialler, peer, outside)
+    }
+
+    fn heal(&mut self) {
+        self.outside.note(format_args!("all is well from now on"));
+        self.outside.network.heal();
+        for site in &mut self.sites {
+            site.restart(&mut self.outside);
+        }
+    }
+
+    /// Runs until all sites hold the same and nobody owes an answer.
+    fn come_to_rest(&mut self, shared: &[DatabaseId]) -> Result<(), Finding> {
+        let start = self.outside.now();
+        loop {
+            self.run_until(self.outside.now() + LOOK_MS)?;
+            let Some(what) = oracle::unrest(&self.sites, shared, &self.outside)? else {
+                self.outside.note(format_args!("all hold the same"));
+                return Ok(());
+            };
+            let after_ms = self.outside.now() - start;
+            if after_ms > HEAL_MS_MAX {
+                return Err(Finding::Apart { after_ms, what });
+            }
+        }
+    }
+
+    fn keep_quiet(&mut self) -> Result<(), Finding> {
+        if self.outside.liar.is_some() {
+            // A liar dials again and again.
+            return Ok(());
+        }
+        let before = self.outside.counts.frames;
+        self.run_until(self.outside.now() + QUIET_MS)?;
+        let frames = self.outside.counts.frames - before;
+        if frames > 0 {
+            let link = self.outside.last_link.0;
+            return Err(Finding::Chatter { frames, ms: QUIET_MS, link });
+        }
+        Ok(())
+    }
+
+    /// Has each site write once more, and waits until everyone has it over the links that are open.
+    fn stay_live(&mut self, shared: &[DatabaseId]) -> Result<(), Finding> {
+        let links = |outside: &Outside| -> BTreeSet<_> {
+            outside.network.alive().map(|(id, _)| id).collect()
+        };
+        let (start, before) = (self.outside.now(), links(&self.outside));
+        let honest = self.outside.liar.is_none()
+            && !before.iter().any(|link| self.outside.is_suspect(*link));
+        let liar = self.outside.liar;
+        for site in self.sites.iter_mut().filter(|site| Some(site.index) != liar) {
+            site.write(&mut self.outside)?;
+        }
+        let mut limit = LIVE_MS_MAX;
+        if !honest {
+            // A frame that was lost unnoticed is noticed only now.
+            limit += HEAL_MS_MAX;
+        }
+        loop {
+            self.run_until(self.outside.now() + LOOK_MS)?;
+            let after_ms = self.outside.now() - start;
+            match oracle::unrest(&self.sites, shared, &self.outside)? {
+                None => break,
+                Some(what) if after_ms > limit => return Err(Finding::NotLive { after_ms, what }),
+                Some(_) => {}
+            }
+        }
+        if honest && links(&self.outside) != before {
+            let after_ms = self.outside.now() - start;
+            return Err(Finding::NotLive { after_ms, what: "links were closed or opened".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+fn site_at<'a>(
+    sites: &'a mut [Site],
+    outside: &Outside,
+    link: crate::network::LinkId,
+    end: End,
+) -> Option<&'a mut Site> {
+    let site = outside.network.link(link)?.site(end);
+    sites.get_mut(site)
+}
+
+fn founding(private: bool, key: [u8; 32], nonce: [u8; 16]) -> Founding {
+    let key = Arc::new(SecretKey::from_seed(&key));
+    let grant = |subject, level| Operation::Grant { subject, level, name: None, expires: None };
+    let mut operations = vec![grant(Subject::Key(key.public()), Level::Admin(0))];
+    if !private {
+        operations.push(grant(Subject::Anyone, Level::Write(10)));
+    }
+    Founding { key, nonce, operations, system: false }
+}

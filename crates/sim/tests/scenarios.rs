@@ -1,0 +1,88 @@
+//! Worlds of one kind each, so that every kind of trouble is met for certain.
+#![allow(clippy::panic)]
+
+use weald_sim::{Counts, Faults, Lie, Plan, Topology, run};
+
+const NONE: Faults = Faults { cut: 0, outage: 0, partition: 0, crash: 0, tampering: 0 };
+
+/// Runs a kind of world with several seeds and returns what was counted.
+fn converges(name: &str, plan: impl Fn(u64) -> Plan) -> Counts {
+    let mut sum = Counts::default();
+    for seed in 0..5 {
+        let outcome = run(plan(seed), true);
+        if let Some(finding) = outcome.finding {
+            let lines = outcome.trace.lines();
+            let last = lines.get(lines.len().saturating_sub(60)..).unwrap_or_default();
+            panic!("{name}, seed {seed}: {finding}\n{}", last.join("\n"));
+        }
+        sum.add(&outcome.counts);
+    }
+    sum
+}
+
+fn stormy(seed: u64, faults: Faults) -> Plan {
+    let plan = Plan { sites: 4, topology: Topology::Ring, commits: 30, ..Plan::calm(seed) };
+    Plan { faults, fault_count: 20, storm_ms: 20_000, flush_ms_max: 100, ..plan }
+}
+
+#[test]
+fn calm_worlds_converge_without_duplicates() {
+    let counts = converges("calm", Plan::calm);
+    assert_eq!((counts.duplicates, counts.accusations), (0, 0), "{counts:?}");
+}
+
+#[test]
+fn a_chain_relays_live() {
+    let chain = |seed| Plan { sites: 5, commits: 20, ..Plan::calm(seed) };
+    let counts = converges("chain", chain);
+    assert_eq!((counts.duplicates, counts.accusations), (0, 0), "{counts:?}");
+}
+
+#[test]
+fn cuts_lose_nothing() {
+    converges("cuts", |seed| stormy(seed, Faults { cut: 1, ..NONE }));
+}
+
+#[test]
+fn outages_and_partitions_heal() {
+    converges("partitions", |seed| stormy(seed, Faults { outage: 1, partition: 1, ..NONE }));
+}
+
+#[test]
+fn crashes_lose_nothing_that_was_acknowledged() {
+    converges("crashes", |seed| stormy(seed, Faults { crash: 1, ..NONE }));
+    let early = |seed| Plan { early_rows: true, ..stormy(seed, Faults { crash: 1, ..NONE }) };
+    converges("crashes with rows seen early", early);
+}
+
+#[test]
+fn tampering_is_noticed_and_survived() {
+    let counts = converges("tampering", |seed| stormy(seed, Faults { tampering: 1, ..NONE }));
+    assert!(counts.accusations > 0, "{counts:?}");
+}
+
+#[test]
+fn large_entries_arrive_over_slow_wires() {
+    let large = |seed| Plan { large_percent: 60, latency_ms_max: 400, ..Plan::calm(seed) };
+    converges("large", large);
+}
+
+#[test]
+fn clocks_may_be_minutes_apart() {
+    let skewed = |seed| Plan { skew_ms: 290_000, ..stormy(seed, Faults { crash: 1, ..NONE }) };
+    converges("skew", skewed);
+}
+
+#[test]
+fn a_private_database_stays_private() {
+    let private = |seed| Plan { private: true, ..stormy(seed, Faults { cut: 1, ..NONE }) };
+    converges("private", private);
+}
+
+#[test]
+fn liars_are_not_believed() {
+    for lie in Lie::ALL {
+        let liar = |seed| Plan { lie: Some(lie), ..stormy(seed, Faults { cut: 1, ..NONE }) };
+        converges(&format!("{lie:?}"), liar);
+    }
+}
