@@ -10,7 +10,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use weald_auth::SettingsError;
 use weald_crdt::{DocType, LogType, TableType};
-use weald_dag::{DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, StoreError};
+use weald_dag::{
+    DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, StoreError, Time,
+};
 use weald_engine::Held;
 
 use crate::core::Core;
@@ -124,6 +126,34 @@ impl Database {
         let rows = self.core.rows()?;
         let head = Graph::new(&rows, self.number).head()?;
         Ok(head.map_or(0, |(_, head)| head.needed))
+    }
+
+    /// Returns whether an entry is here.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn contains(&self, entry: &EntryId) -> Result<bool, StoreError> {
+        Ok(Graph::new(&self.core.rows()?, self.number).number(entry)?.is_some())
+    }
+
+    /// Returns how many entries `these` reach and `those` do not; each reaches itself. Entries that
+    /// are not here reach nothing. The cost is that of the difference.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn difference(&self, these: &[EntryId], those: &[EntryId]) -> Result<u64, StoreError> {
+        let rows = self.core.rows()?;
+        let graph = Graph::new(&rows, self.number);
+        let found = graph.difference(&graph.numbers(these)?, &graph.numbers(those)?)?;
+        Ok(found.len() as u64)
+    }
+
+    /// Returns when an entry was made, by its author's clock; `None` if it is not here.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn time_of(&self, entry: &EntryId) -> Result<Option<Time>, StoreError> {
+        Ok(Graph::new(&self.core.rows()?, self.number).known(entry)?.map(|known| known.time))
     }
 
     /// Returns a hash over all state, equal on every replica that holds the same entries.
