@@ -31,7 +31,9 @@ pub enum Finding {
         reason: String,
     },
     /// A session between honest sites on an honest link ended with a fault.
-    #[error("site {site} closed its session with site {peer}, link {link}, without cause: {reason}")]
+    #[error(
+        "site {site} closed its session with site {peer}, link {link}, without cause: {reason}"
+    )]
     Accused {
         /// Who closed.
         site: usize,

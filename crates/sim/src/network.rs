@@ -185,7 +185,13 @@ const fn wire(a: usize, b: usize) -> (usize, usize) {
 
 impl Network {
     /// Opens a link, with how frames travel each way.
-    pub(crate) fn open(&mut self, dialler: usize, responder: usize, out: Quality, back: Quality) -> LinkId {
+    pub(crate) fn open(
+        &mut self,
+        dialler: usize,
+        responder: usize,
+        out: Quality,
+        back: Quality,
+    ) -> LinkId {
         self.next += 1;
         let id = LinkId(self.next);
         let (to_responder, to_dialler) = (Direction::new(out), Direction::new(back));

@@ -10,6 +10,7 @@ use weald_engine::{Held, StoreTypes, all_held, held, state_digest, verify};
 
 use crate::finding::Finding;
 use crate::lie::Lie;
+use crate::network::Link;
 use crate::outside::Outside;
 use crate::site::Site;
 
@@ -29,6 +30,10 @@ pub(crate) fn unrest(
             return Ok(Some(format!("site {index} has no session with site {peer}")));
         }
         for (link, port) in site.ports.iter().filter(|(_, port)| honest(&port.peer)) {
+            if !outside.network.link(*link).is_some_and(Link::is_alive) {
+                let link = link.0;
+                return Ok(Some(format!("site {index} has not noticed that link {link} is gone")));
+            }
             if let Some(database) = shared.iter().find(|id| !port.settled.contains(id)) {
                 let (database, link) = (database.short(), link.0);
                 return Ok(Some(format!("site {index} link {link} has not settled {database}")));
@@ -65,7 +70,11 @@ fn tips(site: &Site, database: &DatabaseId) -> Result<Option<BTreeSet<EntryId>>,
 }
 
 /// Checks everything that must hold once all is at rest.
-pub(crate) fn check(sites: &[Site], shared: &[DatabaseId], outside: &Outside) -> Result<(), Finding> {
+pub(crate) fn check(
+    sites: &[Site],
+    shared: &[DatabaseId],
+    outside: &Outside,
+) -> Result<(), Finding> {
     for database in shared {
         let mut first = None;
         for site in sites.iter().filter(|site| Some(site.index) != outside.liar) {
@@ -88,7 +97,10 @@ pub(crate) fn check(sites: &[Site], shared: &[DatabaseId], outside: &Outside) ->
         }
     }
     no_leaks(sites, shared)?;
-    if outside.told_lies > 0 && outside.plan.lie.is_some_and(Lie::is_fault) && outside.counts.shut_out == 0 {
+    if outside.told_lies > 0
+        && outside.plan.lie.is_some_and(Lie::is_fault)
+        && outside.counts.shut_out == 0
+    {
         return Err(Finding::Tolerated { lies: outside.told_lies });
     }
     // Any one will do, as all hold the same; which one follows from the seed.

@@ -140,7 +140,10 @@ impl Outside {
 
     /// Returns whether a fault on this link is somebody's doing.
     pub(crate) fn is_suspect(&self, link: LinkId) -> bool {
-        let ends = self.network.link(link).map(|link| [link.site(End::Dialler), link.site(End::Responder)]);
+        let ends = self
+            .network
+            .link(link)
+            .map(|link| [link.site(End::Dialler), link.site(End::Responder)]);
         self.tampered.contains(&link)
             || ends.is_some_and(|ends| self.liar.is_some_and(|liar| ends.contains(&liar)))
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use weald_dag::{DatabaseId, EntryId, Number, Overlay, SecretKey, Store, Verdict};
 use weald_engine::held;
-use weald_sync::{BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions};
+use weald_sync::{
+    BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions,
+};
 
 use crate::finding::Finding;
 use crate::lie::Lie;
@@ -45,6 +47,8 @@ pub(crate) struct Site {
     device: SecretKey,
     authors: Vec<Arc<SecretKey>>,
     wanted: Vec<DatabaseId>,
+    /// Those of them that its authors may write.
+    writable: Vec<DatabaseId>,
     skew_ms: i64,
     /// How often it was started; an event of an earlier life is void.
     life: u32,
@@ -54,7 +58,13 @@ pub(crate) struct Site {
 
 impl Site {
     /// Makes a site that knows nothing.
-    pub(crate) fn new(index: usize, device: SecretKey, authors: Vec<Arc<SecretKey>>, skew_ms: i64, early_rows: bool) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        device: SecretKey,
+        authors: Vec<Arc<SecretKey>>,
+        skew_ms: i64,
+        early_rows: bool,
+    ) -> Self {
         Self {
             index,
             writer: Writer::new(early_rows),
@@ -63,15 +73,19 @@ impl Site {
             device,
             authors,
             wanted: Vec::new(),
+            writable: Vec::new(),
             skew_ms,
             life: 0,
             dials: BTreeMap::new(),
         }
     }
 
-    /// Has it sync a database with every peer.
-    pub(crate) fn want(&mut self, database: DatabaseId) {
+    /// Has it sync a database with every peer, and write to it where its authors may.
+    pub(crate) fn want(&mut self, database: DatabaseId, writable: bool) {
         self.wanted.push(database);
+        if writable {
+            self.writable.push(database);
+        }
     }
 
     /// Has it dial a peer.
@@ -112,7 +126,13 @@ impl Site {
     }
 
     /// Opens a session at this end of a link.
-    pub(crate) fn open(&mut self, link: LinkId, end: End, peer: usize, outside: &mut Outside) -> Result<(), Finding> {
+    pub(crate) fn open(
+        &mut self,
+        link: LinkId,
+        end: End,
+        peer: usize,
+        outside: &mut Outside,
+    ) -> Result<(), Finding> {
         let role = match end {
             End::Dialler => Role::Dialler,
             End::Responder => Role::Responder,
@@ -137,23 +157,38 @@ impl Site {
     }
 
     /// Takes a frame.
-    pub(crate) fn frame(&mut self, link: LinkId, bytes: &[u8], outside: &mut Outside) -> Result<(), Finding> {
+    pub(crate) fn frame(
+        &mut self,
+        link: LinkId,
+        bytes: &[u8],
+        outside: &mut Outside,
+    ) -> Result<(), Finding> {
         self.drive(link, outside, |session, now, reads| session.handle_frame(now, bytes, reads))
     }
 
     /// Learns that a link is gone.
-    pub(crate) fn link_closed(&mut self, link: LinkId, outside: &mut Outside) -> Result<(), Finding> {
+    pub(crate) fn link_closed(
+        &mut self,
+        link: LinkId,
+        outside: &mut Outside,
+    ) -> Result<(), Finding> {
         self.drive(link, outside, |session, now, _| session.handle_link_closed(now))
     }
 
     /// Wakes a session whose deadline has come.
-    pub(crate) fn wake(&mut self, link: LinkId, at: u64, outside: &mut Outside) -> Result<(), Finding> {
+    pub(crate) fn wake(
+        &mut self,
+        link: LinkId,
+        at: u64,
+        outside: &mut Outside,
+    ) -> Result<(), Finding> {
         let Some(port) = self.ports.get_mut(&link).filter(|port| port.planned == Some(at)) else {
             return Ok(());
         };
         port.planned = None;
         if port.session.deadline().is_some_and(|deadline| deadline <= outside.now()) {
-            return self.drive(link, outside, |session, now, reads| session.handle_deadline(now, reads));
+            return self
+                .drive(link, outside, |session, now, reads| session.handle_deadline(now, reads));
         }
         port.plan_deadline(self.index, link, outside);
         Ok(())
@@ -163,7 +198,7 @@ impl Site {
     pub(crate) fn write(&mut self, outside: &mut Outside) -> Result<(), Finding> {
         let snapshot = self.writer.disk().snapshot()?;
         let mut whole = Vec::new();
-        for database in &self.wanted {
+        for database in &self.writable {
             whole.extend(held(&*snapshot, database)?.filter(|held| held.complete));
         }
         let chance = &mut outside.chance;
@@ -178,7 +213,13 @@ impl Site {
 
     /// Puts something false among what it holds, and tells its peers of it.
     pub(crate) fn lie(&mut self, lie: Lie, outside: &mut Outside) -> Result<(), Finding> {
-        let Some(forgery) = lie.forge(self.writer.disk(), &self.wanted, self.wall(outside.now()), &mut outside.chance)? else {
+        let Some(forgery) = lie.forge(
+            self.writer.disk(),
+            &self.writable,
+            self.wall(outside.now()),
+            &mut outside.chance,
+        )?
+        else {
             return Ok(());
         };
         outside.note(format_args!("site {} forges {}: {lie:?}", self.index, forgery.id.short()));
@@ -346,7 +387,8 @@ impl Site {
                 Output::Event(event) => {
                     port.hear(&event, self.index, link, outside);
                     if let Told::Settled { database, complete, .. } = event {
-                        if complete && reads.database(&database)?.is_some_and(|held| !held.complete) {
+                        if complete && reads.database(&database)?.is_some_and(|held| !held.complete)
+                        {
                             jobs.push(Job::Complete { database });
                         }
                         if let Some(failures) = self.dials.get_mut(&port.peer) {
@@ -364,7 +406,12 @@ impl Site {
         jobs.into_iter().try_for_each(|job| self.submit(job, outside))
     }
 
-    fn closed(&mut self, link: LinkId, reason: &CloseReason, outside: &mut Outside) -> Result<(), Finding> {
+    fn closed(
+        &mut self,
+        link: LinkId,
+        reason: &CloseReason,
+        outside: &mut Outside,
+    ) -> Result<(), Finding> {
         let Some(port) = self.ports.remove(&link) else { return Ok(()) };
         outside.note(format_args!("site {} closed link {}: {reason}", self.index, link.0));
         outside.close(link, port.end);

@@ -27,7 +27,8 @@ pub(crate) fn draft(
 ) -> Result<Vec<(String, Vec<u8>)>, DraftError> {
     let mut sections = Vec::new();
     if chance.percent(70) {
-        let length = if chance.percent(large_percent) { chance.within(0..=LARGE_BYTES) } else { 12 };
+        let length =
+            if chance.percent(large_percent) { chance.within(0..=LARGE_BYTES) } else { 12 };
         sections.push(("chat".to_owned(), message(chance, rows, database, length)?));
     }
     if chance.percent(30) {

@@ -96,7 +96,7 @@ impl World {
             let Some(site) = self.sites.get_mut(founder) else { continue };
             let founding = founding(private, outside.chance.bytes(), outside.chance.bytes());
             let database = site.writer.found(founding, EPOCH_MS)?;
-            self.sites.iter_mut().for_each(|site| site.want(database));
+            self.sites.iter_mut().for_each(|site| site.want(database, !private));
             if !private {
                 shared.push(database);
                 outside.acknowledge(database, database.root());
@@ -160,11 +160,16 @@ impl World {
                 let hash = blake3::hash(&bytes);
                 let (index, length) = (site.index, bytes.len());
                 let [a, b, ..] = *hash.as_bytes();
-                outside.note(format_args!("site {index} link {} < {length} bytes {a:02x}{b:02x}", link.0));
+                outside.note(format_args!(
+                    "site {index} link {} < {length} bytes {a:02x}{b:02x}",
+                    link.0
+                ));
                 site.frame(link, &bytes, outside)
             }
             Event::Cut { link, end } => {
-                let Some(site) = site_at(&mut self.sites, outside, link, end) else { return Ok(()) };
+                let Some(site) = site_at(&mut self.sites, outside, link, end) else {
+                    return Ok(());
+                };
                 site.link_closed(link, outside)
             }
             Event::Deadline { site, link, at } => match self.sites.get_mut(site) {
@@ -287,7 +292,10 @@ impl World {
         }
         if honest && links(&self.outside) != before {
             let after_ms = self.outside.now() - start;
-            return Err(Finding::NotLive { after_ms, what: "links were closed or opened".to_owned() });
+            return Err(Finding::NotLive {
+                after_ms,
+                what: "links were closed or opened".to_owned(),
+            });
         }
         Ok(())
     }
