@@ -2,8 +2,9 @@
 //!
 //! What it is: the two traits that every way of reaching a peer implements ([`Transport`] dials and listens,
 //! a [`Link`] moves frames), the transports that come with Weald (memory, HTTP), and the conformance suite that
-//! an app's own transport can run. What it is not: it knows nothing of databases, keys or messages; a frame is
-//! opaque bytes, and whether the peer is who it says is proven by the session above.
+//! an app's own transport can run; and the background actor ([`spawn`]) that drives sessions of `weald-sync` over
+//! links for one instance ([`Host`]). What it is not: a link knows nothing of databases, keys or messages, and
+//! what peers say to each other is decided in `weald-sync`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+mod actor;
 mod address;
 mod halves;
 #[cfg(feature = "http")]
@@ -35,6 +37,12 @@ mod pipe;
 mod testing;
 mod transport;
 
+pub use actor::{
+    ADDRESSES_MAX, ActorHandle, ActorOptions, CROSSING, CommitFeed, DIAL_MAX, DISTRUST, EVENTS_MAX,
+    Events, FLUSH_MAX, Host, HostError, LINKS_MAX, OUTBOX_BYTES, PeerRecord, PeerState, PeerStatus,
+    READ_AHEAD_BYTES, RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, SpawnError, SyncError,
+    SyncEvent, SyncStatus, UNPROVEN_LINKS_MAX, spawn,
+};
 pub use address::{Address, AddressError, DEFAULT_PORT, HTTP, MEMORY};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpTransport, HttpTransportBuilder};

@@ -1,0 +1,428 @@
+//! One task a link drives one session: translate, call, drain. It decides nothing that the session or the actor decides.
+//!
+//! Invariant: batches reach the host in the order they came, and every waiter is answered or handed back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep_until};
+use weald_dag::{DatabaseId, PublicKey};
+use weald_sync::{Event, Output, Role, Session, SessionOptions};
+
+use super::error::SyncError;
+use super::event::SyncEvent;
+use super::feed::{CommitFeed, LinkFeed};
+use super::host::{Host, HostError};
+use super::ingest::{Done, Ingests, random};
+use super::limits::{READ_AHEAD_BYTES, STATUS_EVERY};
+use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
+use super::outbox::Outbox;
+use super::status::Board;
+use super::wait::{Waiter, Waiters};
+use crate::link::{BoxFuture, Link, LinkError, LinkReceiver};
+
+/// What a link task shares with its actor.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) board: Board,
+    pub(crate) feed: CommitFeed,
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) round_every: Duration,
+}
+
+/// What is particular to one link.
+pub(crate) struct Opening {
+    pub(crate) token: Token,
+    pub(crate) role: Role,
+    pub(crate) expected: Option<PublicKey>,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) commands: mpsc::UnboundedReceiver<LinkCommand>,
+}
+
+/// A first sync that is being noted as finished.
+type Completing = BoxFuture<'static, (DatabaseId, Result<(), HostError>)>;
+
+struct Drive {
+    common: Common,
+    token: Token,
+    session: Session,
+    began: Instant,
+    receiver: Box<dyn LinkReceiver>,
+    outbox: Outbox,
+    commands: mpsc::UnboundedReceiver<LinkCommand>,
+    ingests: Ingests,
+    completing: FuturesOrdered<Completing>,
+    waiters: Waiters,
+    /// The proven peer.
+    peer: Option<PublicKey>,
+    feed: Arc<LinkFeed>,
+    /// Whether the actor has taken the peer.
+    accepted: bool,
+    related: BTreeSet<DatabaseId>,
+    next_round: Instant,
+    /// Bytes read since the outbox was full.
+    read_ahead: usize,
+    status_due: Option<Instant>,
+}
+
+/// What a task waits for.
+enum Turn {
+    Frame(Result<Option<Bytes>, LinkError>),
+    Stored(Option<Done>),
+    Completed((DatabaseId, Result<(), HostError>)),
+    Command(Option<LinkCommand>),
+    Push,
+    Outbox(Result<(), LinkError>),
+    Deadline,
+    Round,
+    Status,
+}
+
+/// Drives a link to its end and says how it ended.
+pub(crate) async fn drive(common: Common, link: Link, opening: Opening) {
+    let (token, notices, feed) = (opening.token, common.notices.clone(), common.feed.clone());
+    let mut waiters = Waiters::default();
+    let reason = match begin(common, link, opening) {
+        Ok(mut drive) => {
+            let reason = drive.run().await;
+            waiters = std::mem::take(&mut drive.waiters);
+            feed.remove(token);
+            drive.end(reason).await
+        }
+        Err((error, waiting)) => {
+            waiting.into_iter().for_each(|waiter| waiters.add(waiter));
+            EndReason::Host(error)
+        }
+    };
+    // Where the actor is gone the waiters learn it by being dropped.
+    let _ = notices.send(Notice::Ended(LinkEnd { link: token, reason, waiters: waiters.take() }));
+}
+
+fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostError, Vec<Waiter>)> {
+    let Opening { token, role, expected, waiters: waiting, commands } = opening;
+    let seed = match random() {
+        Ok(seed) => seed,
+        Err(error) => return Err((error, waiting)),
+    };
+    let options = SessionOptions {
+        role,
+        device: common.host.device(),
+        name: common.host.name(),
+        expected_peer: expected,
+        channel_binding: link.channel_binding().map(<[u8]>::to_vec),
+        keys: common.host.keys(),
+        seed,
+        plain: false,
+    };
+    let mut waiters = Waiters::default();
+    waiting.into_iter().for_each(|waiter| waiters.add(waiter));
+    let (sender, receiver) = link.split();
+    let began = Instant::now();
+    Ok(Drive {
+        next_round: began + common.round_every,
+        common,
+        token,
+        session: Session::new(options, 0),
+        began,
+        receiver,
+        outbox: Outbox::new(sender),
+        commands,
+        ingests: Ingests::default(),
+        completing: FuturesOrdered::new(),
+        waiters,
+        peer: None,
+        feed: Arc::default(),
+        accepted: false,
+        related: BTreeSet::new(),
+        read_ahead: 0,
+        status_due: None,
+    })
+}
+
+impl Drive {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn run(&mut self) -> EndReason {
+        let mut step = block_in_place(|| self.drain());
+        loop {
+            if let Err(reason) = step {
+                return reason;
+            }
+            let turn = self.turn().await;
+            // A session reads the store and seals frames: that must not hold up other links.
+            step = block_in_place(|| {
+                self.take(turn)?;
+                self.drain()
+            });
+        }
+    }
+
+    async fn turn(&mut self) -> Turn {
+        let peer = self.peer;
+        let deadline = self.session.deadline().map(|at| self.began + Duration::from_millis(at));
+        let (status_due, next_round) = (self.status_due, self.next_round);
+        let Self { common, receiver, ingests, completing, commands, feed, outbox, .. } = self;
+        let stored = async {
+            match peer {
+                Some(peer) if !ingests.is_empty() => ingests.next(&*common.host, peer).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            frame = receiver.recv() => Turn::Frame(frame),
+            stored = stored => Turn::Stored(stored),
+            Some(completed) = completing.next() => Turn::Completed(completed),
+            command = commands.recv() => Turn::Command(command),
+            () = feed.filled() => Turn::Push,
+            changed = outbox.changed() => Turn::Outbox(changed),
+            () = at(deadline) => Turn::Deadline,
+            () = at(Some(next_round)) => Turn::Round,
+            () = at(status_due) => Turn::Status,
+        }
+    }
+
+    fn take(&mut self, turn: Turn) -> Result<(), EndReason> {
+        let now = self.now();
+        let host = Arc::clone(&self.common.host);
+        match turn {
+            Turn::Frame(Ok(Some(frame))) => {
+                self.count_read_ahead(frame.len())?;
+                self.session.handle_frame(now, &frame, &*host);
+            }
+            Turn::Frame(Ok(None)) => self.session.handle_link_closed(now),
+            Turn::Frame(Err(error)) | Turn::Outbox(Err(error)) => {
+                return Err(EndReason::Link(error));
+            }
+            Turn::Outbox(Ok(())) => {}
+            Turn::Stored(Some((batch, Ok(verdicts)))) => {
+                self.session.handle_ingested(now, batch, verdicts, &*host);
+                self.status_soon();
+            }
+            Turn::Stored(Some((_, Err(error)))) => return Err(EndReason::Host(error)),
+            Turn::Stored(None) => return Err(EndReason::Host(HostError::Panicked)),
+            Turn::Completed((database, outcome)) => self.completed(database, outcome)?,
+            Turn::Command(command) => self.command(command.unwrap_or(CLOSE_STOPPED))?,
+            Turn::Push => self.push(now, &*host),
+            Turn::Deadline => self.session.handle_deadline(now, &*host),
+            Turn::Round => {
+                self.next_round = Instant::now() + self.common.round_every;
+                for database in self.related.clone() {
+                    self.session.relate(now, database, &*host);
+                }
+            }
+            Turn::Status => self.write_status(),
+        }
+        Ok(())
+    }
+
+    /// Bounds what a peer can make this side queue by asking and not reading.
+    fn count_read_ahead(&mut self, bytes: usize) -> Result<(), EndReason> {
+        if self.outbox.has_room() {
+            self.read_ahead = 0;
+            return Ok(());
+        }
+        self.read_ahead = self.read_ahead.saturating_add(bytes);
+        if self.read_ahead > READ_AHEAD_BYTES { Err(EndReason::NotRead) } else { Ok(()) }
+    }
+
+    fn drain(&mut self) -> Result<(), EndReason> {
+        while self.outbox.has_room() {
+            let Some(output) = self.session.poll() else { return Ok(()) };
+            match output {
+                Output::Send(frame) => self.outbox.push(frame.into()),
+                Output::Ingest { batch, database, parcels, .. } => {
+                    self.ingests.push(batch, database, parcels).map_err(EndReason::Host)?;
+                }
+                Output::Event(event) => self.event(event)?,
+                Output::Close(reason) => return Err(EndReason::Session(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: LinkCommand) -> Result<(), EndReason> {
+        match command {
+            LinkCommand::Accept(databases) => self.accept(databases),
+            LinkCommand::Wait(waiter) => self.wait(waiter),
+            LinkCommand::Relate(database) => self.relate(database),
+            LinkCommand::Drop(database) => {
+                if self.related.remove(&database) {
+                    let host = Arc::clone(&self.common.host);
+                    self.session.drop_relation(self.now(), &database, &*host);
+                }
+            }
+            LinkCommand::Close(reason) => return Err(reason),
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, databases: BTreeSet<DatabaseId>) {
+        let Some(peer) = self.peer else { return };
+        self.accepted = true;
+        self.waiters.proven(peer);
+        for database in databases.union(&self.waiters.databases()) {
+            self.relate(*database);
+        }
+    }
+
+    fn wait(&mut self, waiter: Waiter) {
+        let databases = waiter.databases.clone();
+        self.waiters.add(waiter);
+        let (true, Some(peer)) = (self.accepted, self.peer) else { return };
+        self.waiters.proven(peer);
+        for database in databases {
+            self.relate(database);
+        }
+    }
+
+    /// Syncs a database on this link from now on; runs a round if it is synced already.
+    fn relate(&mut self, database: DatabaseId) {
+        if !self.accepted {
+            return;
+        }
+        self.related.insert(database);
+        let host = Arc::clone(&self.common.host);
+        self.session.relate(self.now(), database, &*host);
+        self.status_soon();
+    }
+
+    fn push(&mut self, now: u64, host: &dyn Host) {
+        for (database, newest) in self.feed.take() {
+            self.session.handle_committed(now, database, &[newest], host);
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), EndReason> {
+        if let Event::Authenticated { peer, name, .. } = &event {
+            self.peer = Some(*peer);
+            self.feed = self.common.feed.add(self.token, *peer);
+            self.notify(Notice::Proven { link: self.token, peer: *peer, name: name.clone() });
+        }
+        let Some(peer) = self.peer else { return Ok(()) };
+        match &event {
+            Event::Opened { database } if self.related.contains(database) => {
+                self.notify(Notice::Opened { link: self.token, database: *database });
+            }
+            Event::Settled { database, complete, .. } => {
+                self.settled(peer, *database, *complete)?
+            }
+            Event::Denied { database } => {
+                let error = SyncError::DatabaseUnknown { database: *database, peer };
+                self.database_failed(peer, *database, &error);
+            }
+            _ => {}
+        }
+        self.status_soon();
+        self.common.board.tell(SyncEvent::Session { peer, event });
+        Ok(())
+    }
+
+    /// A round has ended; what was being fetched for the first time must be noted as whole before anyone is told.
+    fn settled(
+        &mut self,
+        peer: PublicKey,
+        database: DatabaseId,
+        complete: bool,
+    ) -> Result<(), EndReason> {
+        let held = self.common.host.database(&database);
+        match held.map_err(|error| EndReason::Host(error.into()))? {
+            Some(held) if held.complete => self.succeeded(peer, database),
+            Some(_) if complete => {
+                let noted = self.common.host.complete(database);
+                self.completing.push_back(Box::pin(async move { (database, noted.await) }));
+            }
+            _ => {
+                let error = SyncError::Incomplete { database, peer };
+                self.database_failed(peer, database, &error);
+            }
+        }
+        Ok(())
+    }
+
+    fn completed(
+        &mut self,
+        database: DatabaseId,
+        outcome: Result<(), HostError>,
+    ) -> Result<(), EndReason> {
+        outcome.map_err(EndReason::Host)?;
+        let Some(peer) = self.peer else { return Ok(()) };
+        self.notify(Notice::Complete { link: self.token, database });
+        self.common.board.tell(SyncEvent::Complete { database, peer });
+        self.succeeded(peer, database);
+        Ok(())
+    }
+
+    fn succeeded(&mut self, peer: PublicKey, database: DatabaseId) {
+        if let Some(session) = self.session.statuses().remove(&database) {
+            self.common.board.database(&peer, database, session, |status| {
+                status.last_success = Some(SystemTime::now());
+                status.last_error = None;
+                status.rounds += 1;
+            });
+        }
+        self.notify(Notice::Settled { link: self.token });
+        self.waiters.settled(peer, &database);
+    }
+
+    fn database_failed(&mut self, peer: PublicKey, database: DatabaseId, error: &SyncError) {
+        if let Some(session) = self.session.statuses().remove(&database) {
+            let error = Some(error.clone());
+            self.common.board.database(&peer, database, session, |s| s.last_error = error);
+        }
+        self.waiters.failed(peer, &database, error);
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Where the actor is gone the task is told to close.
+        let _ = self.common.notices.send(notice);
+    }
+
+    fn status_soon(&mut self) {
+        self.status_due.get_or_insert_with(|| Instant::now() + STATUS_EVERY);
+    }
+
+    fn write_status(&mut self) {
+        self.status_due = None;
+        let Some(peer) = self.peer else { return };
+        for (database, session) in self.session.statuses() {
+            self.common.board.database(&peer, database, session, |_| {});
+        }
+    }
+
+    /// Says goodbye, lets what was sent leave, and returns the reason.
+    async fn end(mut self, reason: EndReason) -> EndReason {
+        let now = self.now();
+        block_in_place(|| {
+            self.write_status();
+            match &reason {
+                EndReason::Link(_) => {}
+                _ => self.session.close(now),
+            }
+            while let Some(output) = self.session.poll() {
+                if let Output::Send(frame) = output {
+                    self.outbox.push(frame.into());
+                }
+            }
+        });
+        self.outbox.close().await;
+        reason
+    }
+}
+
+const CLOSE_STOPPED: LinkCommand = LinkCommand::Close(EndReason::Stopped);
+
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}

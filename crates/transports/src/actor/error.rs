@@ -1,0 +1,101 @@
+//! Why an operation of the actor failed; several callers may get the same error, so it is cheap to clone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weald_dag::{DatabaseId, PublicKey};
+use weald_sync::CloseReason;
+
+use super::host::HostError;
+use crate::address::Address;
+use crate::link::LinkError;
+use crate::transport::{DialError, ListenError};
+
+/// Why syncing, connecting or serving failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// No transport was registered.
+    #[error("no transport is registered: register one before connecting or serving")]
+    NoTransportEnabled,
+    /// No transport reaches addresses of this kind.
+    #[error("no transport reaches {address}: register one of kind {}", address.kind())]
+    NoTransport {
+        /// The address asked for.
+        address: Address,
+    },
+    /// A transport does not listen.
+    #[error("the transport {name} does not listen: {source}")]
+    Listen {
+        /// The name it was registered under.
+        name: String,
+        /// Why.
+        #[source]
+        source: Arc<ListenError>,
+    },
+    /// No link could be opened; of several addresses this is the last failure.
+    #[error(transparent)]
+    Dial(Arc<DialError>),
+    /// The link was lost before the operation was done.
+    #[error("the link to the peer was lost, try again: {0}")]
+    Link(#[source] LinkError),
+    /// The session ended: the peer is another one, speaks another version, or broke a rule.
+    #[error("the session with the peer ended: {0}")]
+    Session(#[source] CloseReason),
+    /// The peer does not have the database, or does not let this instance read it; it does not say which.
+    #[error(
+        "the peer does not have database {database}, or does not let you read it: check the id and ask its owner for access"
+    )]
+    DatabaseUnknown {
+        /// The database asked for.
+        database: DatabaseId,
+        /// The peer asked.
+        peer: PublicKey,
+    },
+    /// The peer has given all that it gives, and that is not all of the database.
+    #[error(
+        "peer {peer} does not give all of database {database}: try another peer, and check that the clocks are right"
+    )]
+    Incomplete {
+        /// The database.
+        database: DatabaseId,
+        /// The peer asked.
+        peer: PublicKey,
+    },
+    /// Nothing is known of the peer.
+    #[error("peer {peer} is not known: connect to its address or register it first")]
+    PeerUnknown {
+        /// The peer asked for.
+        peer: PublicKey,
+    },
+    /// No address of the peer is known.
+    #[error("no address of peer {peer} is known: register one")]
+    NoAddress {
+        /// The peer asked for.
+        peer: PublicKey,
+    },
+    /// The peer answered nothing for too long.
+    #[error("the peer was silent for {} s: check that it is running, then try again", after.as_secs_f32())]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The peer sends and does not take what is sent to it.
+    #[error("the peer does not read what is sent to it: check that it is not overloaded")]
+    NotRead,
+    /// As many links are open as one instance drives.
+    #[error("too many links are open: close some or try again later")]
+    TooManyLinks,
+    /// The own instance could not do its part.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Sync was stopped, or the instance dropped.
+    #[error("sync is stopped: the instance was closed or dropped")]
+    InstanceDropped,
+}
+
+impl From<DialError> for SyncError {
+    fn from(error: DialError) -> Self {
+        Self::Dial(Arc::new(error))
+    }
+}

@@ -1,0 +1,70 @@
+//! What the actor needs of the instance that it serves.
+
+use std::sync::Arc;
+
+use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, StoreError, Verdict, Verified};
+use weald_sync::Reads;
+
+use super::peer::PeerRecord;
+use crate::link::BoxFuture;
+
+/// The instance behind an actor: its reads, its keys and its one door for entries.
+pub trait Host: Reads + Send + Sync + 'static {
+    /// Returns the device key, which names this instance to its peers.
+    fn device(&self) -> SecretKey;
+
+    /// Returns the name told to peers.
+    fn name(&self) -> String;
+
+    /// Returns the keys proven to peers beside the device key, to be let into databases.
+    fn keys(&self) -> Vec<SecretKey>;
+
+    /// Returns the databases to sync with a peer when none is named.
+    ///
+    /// # Errors
+    /// Any [`HostError`].
+    fn wanted(&self) -> Result<Vec<DatabaseId>, HostError>;
+
+    /// Takes entries from a peer, parents first; answers one verdict for each, in order, once they are durable.
+    ///
+    /// What two calls bring must reach the graph in the order of the calls, whenever the futures are polled.
+    fn ingest(
+        &self,
+        from: PublicKey,
+        database: DatabaseId,
+        parcels: Vec<Verified>,
+    ) -> BoxFuture<'static, Result<Vec<(EntryId, Verdict)>, HostError>>;
+
+    /// Notes that a first sync has brought all of a database.
+    fn complete(&self, database: DatabaseId) -> BoxFuture<'static, Result<(), HostError>>;
+
+    /// Returns the peers kept.
+    ///
+    /// # Errors
+    /// Any [`HostError`].
+    fn peers(&self) -> Result<Vec<PeerRecord>, HostError>;
+
+    /// Keeps a peer, instead of what was kept of it before. Called only when something changed.
+    fn save_peer(&self, record: PeerRecord) -> BoxFuture<'static, Result<(), HostError>>;
+}
+
+/// Why the instance did not do what the actor asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The rows could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The instance was closed.
+    #[error("the instance is closed: open it again")]
+    Closed,
+    /// Work on a batch panicked.
+    #[error("verifying entries panicked: this is a bug, please report it")]
+    Panicked,
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: nothing can be proven or verified without them")]
+    NoRandomness,
+    /// Something else, in the instance's words.
+    #[error(transparent)]
+    Other(Arc<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,53 @@
+//! Every bound of the actor, in one place.
+
+use std::time::Duration;
+
+/// How many links one actor drives at once; more that come in are dropped.
+pub const LINKS_MAX: usize = 1024;
+
+/// How many links may be on their way to being proven at once; more that come in are dropped.
+pub const UNPROVEN_LINKS_MAX: usize = 256;
+
+/// How many bytes wait to be sent on one link before its session is asked for no more.
+pub const OUTBOX_BYTES: usize = 16 << 20;
+
+/// How many bytes are read from a peer that does not take what is sent to it, before the link is closed.
+///
+/// Reading goes on meanwhile, so two sides that both send much never wait for each other.
+pub const READ_AHEAD_BYTES: usize = 32 << 20;
+
+/// How many events wait for a slow reader of [`Events`](crate::Events) before it misses the oldest.
+pub const EVENTS_MAX: usize = 4096;
+
+/// The first pause before a peer is dialled again; each failure doubles it.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause before a peer is dialled again.
+pub const RETRY_MAX: Duration = Duration::from_secs(64);
+
+/// How often two linked peers compare their tips although nothing seems to have happened.
+pub const ROUND_EVERY: Duration = Duration::from_secs(300);
+
+/// How long dialling one address may take, whatever its transport says.
+pub const DIAL_MAX: Duration = Duration::from_secs(20);
+
+/// How long a closing link waits until what was sent has left.
+pub const FLUSH_MAX: Duration = Duration::from_millis(500);
+
+/// How long stopping waits for links, listeners and work under way.
+pub const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Two links between the same peers that begin within this time count as dialled at once.
+pub const CROSSING: Duration = Duration::from_secs(10);
+
+/// How long a peer that refused a database, or proved to be another one, is left alone.
+pub const DISTRUST: Duration = Duration::from_secs(300);
+
+/// How many commands and notices wait for the actor before senders wait.
+pub(crate) const QUEUE: usize = 1024;
+
+/// Up to this many parcels are verified on the spot; more go to a thread for heavy work.
+pub(crate) const VERIFY_INLINE: usize = 4;
+
+/// How often the status of a busy link is written down.
+pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(100);

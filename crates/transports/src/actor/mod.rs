@@ -1,0 +1,37 @@
+//! The background actor: one task an instance that keeps its databases in sync with its peers over any transport.
+//!
+//! [`spawn`] starts it on threads of its own and gives an [`ActorHandle`]; what it needs of the instance is a
+//! [`Host`]. What is said on a link is decided by `weald-sync`; this is its driver.
+
+mod backoff;
+mod core;
+mod drive;
+mod error;
+mod event;
+mod feed;
+mod handle;
+mod host;
+mod ingest;
+mod keeper;
+mod known;
+mod limits;
+mod notice;
+mod outbox;
+mod peer;
+mod serving;
+mod spawn;
+mod status;
+mod wait;
+
+pub use error::SyncError;
+pub use event::{Events, SyncEvent};
+pub use feed::CommitFeed;
+pub use handle::ActorHandle;
+pub use host::{Host, HostError};
+pub use limits::{
+    CROSSING, DIAL_MAX, DISTRUST, EVENTS_MAX, FLUSH_MAX, LINKS_MAX, OUTBOX_BYTES, READ_AHEAD_BYTES,
+    RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
+};
+pub use peer::{ADDRESSES_MAX, PeerRecord};
+pub use spawn::{ActorOptions, SpawnError, spawn};
+pub use status::{PeerState, PeerStatus, SyncStatus};

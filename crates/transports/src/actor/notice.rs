@@ -1,0 +1,115 @@
+//! What links, dials and listeners tell the actor, and what it tells links.
+
+use std::collections::BTreeSet;
+
+use weald_dag::{DatabaseId, PublicKey};
+use weald_sync::CloseReason;
+
+use super::error::SyncError;
+use super::host::HostError;
+use super::wait::Waiter;
+use crate::address::Address;
+use crate::link::{Link, LinkError};
+
+/// Names a link, a dial or a listener of an actor.
+pub(crate) type Token = u64;
+
+/// Something that the actor must know.
+pub(crate) enum Notice {
+    /// A peer has opened a link.
+    Arrived(Link),
+    /// A dial has ended.
+    Dialled { dial: Token, outcome: Result<(Address, Link), SyncError> },
+    /// The peer of a link is proven; the link waits for [`LinkCommand::Accept`].
+    Proven { link: Token, peer: PublicKey, name: String },
+    /// A database that this side asked for is synced on a link.
+    Opened { link: Token, database: DatabaseId },
+    /// A round on a link has ended well.
+    Settled { link: Token },
+    /// A first sync has brought all of a database.
+    Complete { link: Token, database: DatabaseId },
+    /// A link has ended.
+    Ended(LinkEnd),
+    /// A listener has ended by itself.
+    Deaf { listener: Token },
+}
+
+/// How a link ended.
+pub(crate) struct LinkEnd {
+    pub(crate) link: Token,
+    pub(crate) reason: EndReason,
+    /// Who still waits.
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone)]
+pub(crate) enum EndReason {
+    /// The session ended it.
+    Session(CloseReason),
+    /// It was cut.
+    Link(LinkError),
+    /// The peer does not take what is sent.
+    NotRead,
+    /// The own instance failed.
+    Host(HostError),
+    /// Another link to the same peer took its place.
+    Replaced,
+    /// The actor stops.
+    Stopped,
+}
+
+impl EndReason {
+    /// Returns it as the error of an operation that was under way; `None` where the link ended in order.
+    pub(crate) fn error(&self) -> Option<SyncError> {
+        match self {
+            Self::Session(CloseReason::Requested) | Self::Replaced => None,
+            Self::Session(reason) => Some(SyncError::Session(reason.clone())),
+            Self::Link(error) => Some(SyncError::Link(error.clone())),
+            Self::NotRead => Some(SyncError::NotRead),
+            Self::Host(error) => Some(SyncError::Host(error.clone())),
+            Self::Stopped => Some(SyncError::InstanceDropped),
+        }
+    }
+
+    /// Returns whether dialling the same address again soon would only fail again.
+    pub(crate) fn is_lasting(&self) -> bool {
+        use weald_sync::Farewell;
+        matches!(
+            self,
+            Self::NotRead
+                | Self::Session(
+                    CloseReason::Version { .. }
+                        | CloseReason::WrongPeer { .. }
+                        | CloseReason::Ourselves
+                        | CloseReason::Sealing { .. }
+                        | CloseReason::Fault(_)
+                        | CloseReason::Told(
+                            Farewell::Version
+                                | Farewell::WrongPeer
+                                | Farewell::Sealing
+                                | Farewell::Fault
+                        )
+                )
+        )
+    }
+
+    /// Returns whether the link may have been dead for a while, so that dialling anew may help at once.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(self, Self::Link(_) | Self::Session(CloseReason::LinkClosed | CloseReason::Silent))
+    }
+}
+
+/// What the actor tells a link.
+pub(crate) enum LinkCommand {
+    /// The proven peer is taken: keep these databases in sync with it.
+    Accept(BTreeSet<DatabaseId>),
+    /// Someone waits.
+    Wait(Waiter),
+    /// Keep this database in sync, or look at it again if it is.
+    Relate(DatabaseId),
+    /// Sync this database no more.
+    Drop(DatabaseId),
+    /// End the link in order.
+    Close(EndReason),
+}

@@ -1,0 +1,178 @@
+//! The transports of an actor: which there are, and which of them listen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::error::SyncError;
+use super::limits::{DIAL_MAX, STOP_MAX};
+use super::notice::{Notice, Token};
+use crate::address::Address;
+use crate::link::Link;
+use crate::listener::Listener;
+use crate::transport::{DialError, ListenError, Transport};
+
+/// The transports by the names that the app gave them.
+pub(crate) type Transports = BTreeMap<String, Arc<dyn Transport>>;
+
+struct Server {
+    name: String,
+    address: Address,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// What a transport that was asked to listen said.
+pub(crate) struct Listening {
+    name: String,
+    outcome: Result<Listener, ListenError>,
+}
+
+/// Transports and servers.
+#[derive(Default)]
+pub(crate) struct Serving {
+    transports: Transports,
+    servers: BTreeMap<Token, Server>,
+}
+
+impl Serving {
+    pub(crate) fn register(&mut self, name: String, transport: Arc<dyn Transport>) {
+        self.transports.insert(name, transport);
+    }
+
+    pub(crate) fn transports(&self) -> Transports {
+        self.transports.clone()
+    }
+
+    /// Returns whether a transport reaches one of these addresses.
+    pub(crate) fn reaches(&self, addresses: &[Address]) -> bool {
+        addresses.iter().any(|address| transport_for(&self.transports, address).is_some())
+    }
+
+    /// Returns the transports that do not listen yet.
+    pub(crate) fn silent(&self) -> Transports {
+        let mut silent = self.transports.clone();
+        silent.retain(|name, _| self.servers.values().all(|server| server.name != *name));
+        silent
+    }
+
+    /// Takes the listeners that were started; returns all addresses, or the first failure.
+    pub(crate) fn serve(
+        &mut self,
+        listening: Vec<Listening>,
+        token: &mut Token,
+        notices: &mpsc::UnboundedSender<Notice>,
+    ) -> Result<Vec<Address>, SyncError> {
+        let (mut failed, mut no_address) = (None, None);
+        for Listening { name, outcome } in listening {
+            match outcome {
+                Ok(listener) => {
+                    *token += 1;
+                    let (stop, stopped) = oneshot::channel();
+                    let address = listener.address().clone();
+                    let task = tokio::spawn(accept(listener, *token, stopped, notices.clone()));
+                    self.servers.insert(*token, Server { name, address, stop, task });
+                }
+                Err(error) => {
+                    let dial_only = matches!(error, ListenError::NoAddress { .. });
+                    let kept = if dial_only { &mut no_address } else { &mut failed };
+                    let source = Arc::new(error);
+                    kept.get_or_insert(SyncError::Listen { name, source });
+                }
+            }
+        }
+        // A transport that only dials is no failure while another one listens.
+        let failed = failed.or(no_address.filter(|_| self.servers.is_empty()));
+        failed.map_or_else(|| Ok(self.addresses().into_iter().map(|(_, at)| at).collect()), Err)
+    }
+
+    /// Forgets a listener that ended by itself.
+    pub(crate) fn ended(&mut self, listener: Token) {
+        self.servers.remove(&listener);
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<(String, Address)> {
+        self.servers.values().map(|server| (server.name.clone(), server.address.clone())).collect()
+    }
+
+    /// Stops all servers and waits for them, for a bounded time.
+    pub(crate) async fn hush(&mut self) {
+        let mut tasks = Vec::new();
+        for server in std::mem::take(&mut self.servers).into_values() {
+            let _ = server.stop.send(());
+            tasks.push(server.task);
+        }
+        for mut task in tasks {
+            if timeout(STOP_MAX, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+fn transport_for<'a>(
+    transports: &'a Transports,
+    address: &Address,
+) -> Option<&'a Arc<dyn Transport>> {
+    transports.values().find(|transport| transport.kind() == address.kind())
+}
+
+/// Asks transports to listen.
+pub(crate) async fn listen(silent: Transports) -> Vec<Listening> {
+    let mut listening = Vec::new();
+    for (name, transport) in silent {
+        listening.push(Listening { name, outcome: transport.listen().await });
+    }
+    listening
+}
+
+async fn accept(
+    mut listener: Listener,
+    token: Token,
+    mut stop: oneshot::Receiver<()>,
+    notices: mpsc::UnboundedSender<Notice>,
+) {
+    loop {
+        let link = tokio::select! {
+            link = listener.accept() => link,
+            _ = &mut stop => {
+                listener.close().await;
+                return;
+            }
+        };
+        let notice = link.map_or(Notice::Deaf { listener: token }, Notice::Arrived);
+        let ended = matches!(notice, Notice::Deaf { .. });
+        if notices.send(notice).is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// Dials addresses in turn until one answers; otherwise gives the last failure.
+pub(crate) async fn dial(
+    transports: Transports,
+    addresses: Vec<Address>,
+) -> Result<(Address, Link), SyncError> {
+    let mut failed = match addresses.first() {
+        _ if transports.is_empty() => return Err(SyncError::NoTransportEnabled),
+        Some(address) => SyncError::NoTransport { address: address.clone() },
+        None => return Err(SyncError::NoTransportEnabled),
+    };
+    for address in addresses {
+        let Some(transport) = transport_for(&transports, &address) else { continue };
+        failed = match timeout(DIAL_MAX, transport.dial(&address)).await {
+            Ok(Ok(link)) => return Ok((address, link)),
+            Ok(Err(error)) => error.into(),
+            Err(_) => timed_out(address, DIAL_MAX),
+        };
+    }
+    Err(failed)
+}
+
+fn timed_out(address: Address, after: Duration) -> SyncError {
+    DialError::TimedOut { address, after }.into()
+}

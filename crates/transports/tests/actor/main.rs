@@ -1,0 +1,13 @@
+//! Instances that sync through their actors, over memory and over HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
+
+mod failing;
+mod site;
+mod sync;
+mod wires;
