@@ -3,6 +3,7 @@
 //! Invariant: feeds are called on the writer thread, after callers and watchers, in commit order;
 //! one that panics harms nobody.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -21,28 +22,48 @@ pub trait CommitFeed: Send + Sync {
 
 /// All feeds of an instance.
 #[derive(Default)]
-pub(crate) struct Feeds(RwLock<Vec<Arc<dyn CommitFeed>>>);
+pub(crate) struct Feeds {
+    all: RwLock<Vec<Arc<dyn CommitFeed>>>,
+    /// The instance's own databases, which no feed is told of.
+    hidden: RwLock<BTreeSet<DatabaseId>>,
+}
+
+/// Those that were there before the callers of a group were answered.
+pub(crate) type Listening = Vec<Arc<dyn CommitFeed>>;
 
 impl Feeds {
     pub(crate) fn add(&self, feed: Arc<dyn CommitFeed>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(feed);
+        self.all.write().unwrap_or_else(PoisonError::into_inner).push(feed);
     }
 
     /// Lets go of all feeds.
     pub(crate) fn clear(&self) {
-        let feeds = std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner));
+        let feeds = std::mem::take(&mut *self.all.write().unwrap_or_else(PoisonError::into_inner));
         drop(feeds);
     }
 
-    /// Tells every feed, one call for each run of entries of one database and origin.
-    pub(crate) fn tell(&self, told: &[Told]) {
-        let feeds = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+    /// Keeps a database from all feeds.
+    pub(crate) fn hide(&self, database: DatabaseId) {
+        self.hidden.write().unwrap_or_else(PoisonError::into_inner).insert(database);
+    }
+
+    /// Returns the feeds that are there now.
+    pub(crate) fn listening(&self) -> Listening {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells feeds, one call for each run of entries of one database and origin.
+    pub(crate) fn tell(&self, feeds: &Listening, told: &[Told]) {
         if feeds.is_empty() {
             return;
         }
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut runs: Vec<(DatabaseId, Option<PublicKey>, Vec<Number>)> = Vec::new();
         for told in told {
             let Told::Entry { origin, folded } = told else { continue };
+            if hidden.contains(&folded.database) {
+                continue;
+            }
             match runs.last_mut() {
                 Some((database, from, numbers))
                     if *database == folded.database && from == origin =>

@@ -36,6 +36,7 @@ pub(crate) fn open(core: &Arc<Core>, name: &'static str) -> Result<Database, Err
             None => make(core, name)?,
         },
     };
+    core.feeds.hide(held.id);
     known.insert(name, held);
     Ok(Database::new(core, &held, Arc::clone(&core.device)))
 }

@@ -7,7 +7,6 @@
 mod job;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use weald_auth::Authority;
@@ -22,7 +21,7 @@ use crate::access::Access;
 use crate::clock::wall_millis;
 use crate::feed::Feeds;
 use crate::sign::sign;
-use crate::watch::{Told, Watchers};
+use crate::watch::{Told, Watchers, tell};
 
 /// Runs the engine on the writer thread.
 pub(crate) struct Desk {
@@ -104,7 +103,11 @@ impl Desk {
         rows: &mut Overlay,
         done: &mut Done,
     ) -> Result<weald_engine::Held, CommitError> {
+        let system = founding.system;
         let (held, folded) = self.engine.found(rows, founding, wall_millis(), &sign)?;
+        if system {
+            self.feeds.hide(held.id);
+        }
         done.fold(held.number, None, folded);
         let Some(along) = along else { return Ok(held) };
         let commit = along(&held)?;
@@ -219,18 +222,13 @@ impl Work for Desk {
         for (id, authority) in done.authorities {
             self.access.publish(id, authority);
         }
+        // Who starts to listen when its own commit has returned is not told of that commit.
+        let (watching, feeds) = (self.watchers.watching(), self.feeds.listening());
         for outcome in done.outcomes {
             outcome.send();
         }
-        if done.told.is_empty() {
-            return;
-        }
-        // Whoever listens brings code of its own; its panic is its own affair.
-        let tell = AssertUnwindSafe(|| self.watchers.tell(&done.told));
-        if catch_unwind(tell).is_err() {
-            tracing::error!("telling the watchers panicked; this is a bug, please report it");
-        }
-        self.feeds.tell(&done.told);
+        tell(&watching, &done.told);
+        self.feeds.tell(&feeds, &done.told);
     }
 
     fn failed(&mut self, mut done: Done, error: &StoreError) {

@@ -26,8 +26,9 @@ pub(crate) use told::Told;
 #[derive(Default)]
 pub(crate) struct Watchers(RwLock<Vec<Registered>>);
 
+/// One watch, as the writer thread knows it.
 #[derive(Clone)]
-struct Registered {
+pub(crate) struct Registered {
     database: DatabaseId,
     filter: Arc<Filter>,
     queue: Weak<Queue>,
@@ -44,36 +45,31 @@ impl Watchers {
         Watch { queue }
     }
 
-    /// Queues what happened for every watch that it concerns.
-    pub(crate) fn tell(&self, told: &[Told]) {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if all.is_empty() {
-            return;
-        }
-        let mut gone = false;
-        for told in told {
-            let concerned = all.iter().filter(|one| one.database == told.database());
-            for one in concerned {
-                match one.queue.upgrade() {
-                    Some(queue) => told.each(&mut |event| {
-                        if one.filter.admits(&event) {
-                            queue.push(event);
-                        }
-                    }),
-                    None => gone = true,
-                }
-            }
-        }
-        if gone {
-            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|one| one.queue.strong_count() > 0);
-        }
+    /// Returns the watches that are there now: what was committed before one was made is not told to it.
+    pub(crate) fn watching(&self) -> Vec<Registered> {
+        let mut all = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        all.retain(|one| one.queue.strong_count() > 0);
+        all
     }
 
     /// Ends every watch.
     pub(crate) fn close(&self) {
         let all = std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner));
         all.iter().filter_map(|one| one.queue.upgrade()).for_each(|queue| queue.close());
+    }
+}
+
+/// Queues what happened for every watch that it concerns.
+pub(crate) fn tell(watching: &[Registered], told: &[Told]) {
+    for told in told {
+        for one in watching.iter().filter(|one| one.database == told.database()) {
+            let Some(queue) = one.queue.upgrade() else { continue };
+            told.each(&mut |event| {
+                if one.filter.admits(&event) {
+                    queue.push(event);
+                }
+            });
+        }
     }
 }
 
