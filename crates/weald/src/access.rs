@@ -34,6 +34,11 @@ impl Access {
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id, authority);
     }
 
+    /// Drops everything, after a write whose outcome is unknown: the rows are asked again.
+    pub(crate) fn forget(&self) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn get(&self, id: &DatabaseId) -> Option<Arc<Authority>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }

@@ -17,6 +17,7 @@ use crate::clock::wall_millis;
 use crate::desk::{Desk, Job};
 use crate::entropy;
 use crate::feed::Feeds;
+use crate::key_ring::KeyRing;
 use crate::rows::Rows;
 use crate::seal::Sealer;
 use crate::system::SystemDatabases;
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) device: Arc<SecretKey>,
     pub(crate) sealer: Sealer,
+    pub(crate) key_ring: KeyRing,
     pub(crate) types: StoreTypes,
     pub(crate) system: SystemDatabases,
     last_ulid: Mutex<Ulid>,
@@ -65,6 +67,7 @@ impl Core {
             feeds,
             device: Arc::new(device),
             sealer,
+            key_ring: KeyRing::default(),
             types,
             system: SystemDatabases::default(),
             last_ulid: Mutex::new(Ulid::from_bytes([0; 16])),

@@ -19,7 +19,8 @@ use crate::reply::{Reply, reply};
 /// From how many parcels on a second thread verifies half of them.
 const TWO_THREADS_FROM: usize = 64;
 
-type Verdicts = Vec<(EntryId, Verdict)>;
+/// What became of each parcel, in order.
+pub(crate) type Verdicts = Vec<(EntryId, Verdict)>;
 
 impl Instance {
     /// Takes entries of a database that a peer sent, parents first, and says what became of each.
@@ -70,9 +71,6 @@ fn submit(
     database: DatabaseId,
     parcels: Vec<Parcel>,
 ) -> Result<Reply<Result<Verdicts, StoreError>>, Error> {
-    if core.held(&database)?.is_some_and(|held| held.system) {
-        return Err(DatabaseError::NotHere { id: database }.into());
-    }
     let (mut verified, mut faults) = (Vec::with_capacity(parcels.len()), BTreeMap::new());
     for (place, verdict) in verify(parcels)?.into_iter().enumerate() {
         match verdict {
@@ -80,9 +78,23 @@ fn submit(
             Err(fault) => drop(faults.insert(place, fault)),
         }
     }
+    take(core, from, database, verified, faults)
+}
+
+/// Hands verified parcels to the writer thread; `faults` says what was wrong with the others, by
+/// their places.
+pub(crate) fn take(
+    core: &Core,
+    from: PublicKey,
+    database: DatabaseId,
+    parcels: Vec<Verified>,
+    faults: BTreeMap<usize, Fault>,
+) -> Result<Reply<Result<Verdicts, StoreError>>, Error> {
+    if core.held(&database)?.is_some_and(|held| held.system) {
+        return Err(DatabaseError::NotHere { id: database }.into());
+    }
     let (answer, reply) = reply();
-    let take = Take { from, database, parcels: verified, faults, answer };
-    core.submit(Job::Take(Box::new(take)))?;
+    core.submit(Job::Take(Box::new(Take { from, database, parcels, faults, answer })))?;
     Ok(reply)
 }
 

@@ -116,6 +116,12 @@ impl Instance {
         user::names(&self.core)
     }
 
+    /// Lists the public halves of the private keys that are unlocked: those of users of whom, or of
+    /// whose databases, a handle lives. These are what can be proven to peers.
+    pub fn unlocked_keys(&self) -> Vec<PublicKey> {
+        self.core.key_ring.unlocked().iter().map(|key| key.public()).collect()
+    }
+
     /// Lists the databases that are here, whole or in part, by id; not the instance's own.
     ///
     /// # Errors

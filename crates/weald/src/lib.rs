@@ -47,6 +47,7 @@ mod exchange;
 mod feed;
 mod instance;
 mod key;
+mod key_ring;
 mod log;
 mod open;
 mod relaxed;

@@ -196,7 +196,7 @@ pub(crate) fn create(
         Err(CommitError::Changed { .. }) => return Err(exists()),
         Err(error) => return Err(error.into()),
     }
-    let first = UserKey { key, name: None, secret: Arc::new(secret) };
+    let first = UserKey { key, name: None, secret: core.key_ring.add(secret) };
     let keys = Keys { default: key, all: vec![first] };
     Ok(User { core: Arc::clone(core), name: name.into(), keys: Arc::new(RwLock::new(keys)) })
 }
@@ -219,7 +219,7 @@ pub(crate) fn login(
         let key = public_of(&row_key).ok_or_else(|| damaged("(unreadable)"))?;
         let secret = core.sealer.open(&row.sealed, &context(name, &key));
         let secret = secret.filter(|secret| secret.public() == key);
-        let secret = Arc::new(secret.ok_or_else(|| damaged(&key.short()))?);
+        let secret = core.key_ring.add(secret.ok_or_else(|| damaged(&key.short()))?);
         all.push(UserKey { key, name: row.name, secret });
     }
     let default = all.iter().find(|key| key.key.as_bytes().as_slice() == row.default);
@@ -280,7 +280,8 @@ impl User {
         let mut transaction = database.begin()?;
         transaction.table::<KeyRow>(KEYS)?.put((&*self.name, key), &row)?;
         transaction.commit()?;
-        let added = UserKey { key, name: name.map(str::to_owned), secret: Arc::new(secret) };
+        let secret = self.core.key_ring.add(secret);
+        let added = UserKey { key, name: name.map(str::to_owned), secret };
         self.keys.write().unwrap_or_else(PoisonError::into_inner).all.push(added);
         Ok(key)
     }

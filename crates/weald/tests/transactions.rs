@@ -168,6 +168,7 @@ fn commits_that_wait_together_share_a_flush() {
     assert_eq!(room.entry_count().unwrap(), 201);
     let expected: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     assert_eq!(texts(&room), expected, "entries stand in the order of their commits");
+    assert!(instance.verify().unwrap().is_sound(), "signed on two threads");
     // The last group is told after its callers were answered; closing waits for that.
     instance.close();
     let groups = groups.0.lock().unwrap();

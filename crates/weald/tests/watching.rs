@@ -116,7 +116,7 @@ fn p61_a_callback_is_told_of_writes_may_write_itself_and_may_panic() {
             if let Event::Changed { store, .. } = event
                 && store == "messages"
             {
-                own.write(|tx| Ok(drop(tx.table("seen")?.insert(&message("one"))?))).unwrap();
+                own.write(|tx| Ok(tx.table("seen")?.insert(&message("one"))?)).unwrap();
                 sender.send(()).unwrap();
             }
         })

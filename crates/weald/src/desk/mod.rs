@@ -5,6 +5,8 @@
 //! entries are told in the order of their commits.
 
 mod job;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -233,11 +235,13 @@ impl Work for Desk {
 
     fn failed(&mut self, mut done: Done, error: &StoreError) {
         self.engine.forget();
+        self.access.forget();
         done.fail(error);
     }
 
     fn panicked(&mut self, _panic: &WorkPanic) {
         self.engine.forget();
+        self.access.forget();
     }
 
     fn weight(job: &Job) -> usize {
