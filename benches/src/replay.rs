@@ -76,8 +76,9 @@ pub(crate) fn replay(
 
 /// Signs each line as an entry of its author and hands them over, parents first.
 fn import(instance: &Instance, database: &Database, history: &History) -> Result<Vec<EntryId>> {
+    let root = database.id().root();
     let mut made = Made {
-        root: (database.id().root(), database.root_time()?),
+        root: (root, database.time_of(&root)?.context("the root is missing")?),
         entries: Vec::with_capacity(history.lines.len()),
         authors: BTreeMap::new(),
     };
@@ -85,7 +86,7 @@ fn import(instance: &Instance, database: &Database, history: &History) -> Result
     for (number, line) in history.lines.iter().enumerate() {
         batch.push(made.entry(line).with_context(|| format!("line {number}"))?);
         if batch.len() == BATCH || number + 1 == history.lines.len() {
-            for (id, verdict) in instance.import(database.id(), std::mem::take(&mut batch))? {
+            for (id, verdict) in instance.ingest(instance.device_key(), database.id(), std::mem::take(&mut batch))? {
                 if !matches!(verdict, Verdict::Stored(_)) {
                     bail!("entry {id} was not stored: {verdict:?}");
                 }

@@ -37,7 +37,8 @@ pub(crate) fn fill_table(database: &Database, n: u64) -> Result<Vec<weald::Key>>
     for start in (0..n).step_by(usize::try_from(FILL)?) {
         let written = database.write(|tx| {
             let mut table = tx.table::<Message>("messages")?;
-            (start..n.min(start + FILL)).map(|i| table.insert(&Message::new(i))).collect::<Result<Vec<_>, _>>()
+            let rows = start..n.min(start + FILL);
+            Ok(rows.map(|i| table.insert(&Message::new(i))).collect::<Result<Vec<_>, _>>()?)
         })?;
         keys.extend(written.value);
     }
@@ -49,7 +50,8 @@ pub(crate) fn fill_log(database: &Database, n: u64) -> Result<()> {
     for start in (0..n).step_by(usize::try_from(FILL)?) {
         database.write(|tx| {
             let mut log = tx.log::<Message>("chat")?;
-            (start..n.min(start + FILL)).try_for_each(|i| log.push(&Message::new(i)).map(drop))
+            let mut items = start..n.min(start + FILL);
+            Ok(items.try_for_each(|i| log.push(&Message::new(i)))?)
         })?;
     }
     Ok(())
@@ -78,6 +80,6 @@ fn commit_each(database: &Database, range: std::ops::Range<u64>) -> Result<()> {
 
 /// Commits one message as one entry.
 pub(crate) fn commit_one(database: &Database, i: u64) -> Result<()> {
-    database.write(|tx| tx.table::<Message>("messages")?.insert(&Message::new(i)))?;
+    database.write(|tx| Ok(tx.table::<Message>("messages")?.insert(&Message::new(i))?))?;
     Ok(())
 }
