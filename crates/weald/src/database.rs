@@ -247,7 +247,8 @@ impl Database {
     }
 
     /// Calls back for everything that happens from now on, made here or brought by a peer, on a
-    /// thread of its own, until what is returned is dropped.
+    /// thread of its own, until what is returned is dropped. Handles that the callback owns keep the
+    /// instance open as long.
     ///
     /// # Errors
     /// [`StoreError::Io`] when the system gives no thread.
