@@ -23,9 +23,9 @@ use super::keeper::Keeper;
 use super::known::Known;
 use super::limits::{CROSSING, LINKS_MAX, STOP_MAX, UNPROVEN_LINKS_MAX};
 use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
+use super::options::ActorOptions;
 use super::peer::PeerRecord;
 use super::serving::{self, Listening, Serving};
-use super::spawn::ActorOptions;
 use super::status::PeerState;
 use super::wait::{Target, Waiter};
 use crate::address::Address;
@@ -179,6 +179,11 @@ impl Core {
             },
             Command::SyncPeer { peer, databases, all, reply } => {
                 self.sync_peer(peer, databases, all, reply);
+            }
+            Command::Prove => {
+                for link in self.links.values() {
+                    let _ = link.commands.send(LinkCommand::Prove);
+                }
             }
             Command::AddPeer { record } => self.add_peer(record, keeper),
             Command::Unrelate { peer, database } => self.unrelate(peer, database, keeper),
@@ -541,7 +546,7 @@ impl Core {
     fn ended(&mut self, end: LinkEnd) {
         let LinkEnd { link: token, reason, waiters } = end;
         let Some(link) = self.links.remove(&token) else { return };
-        let error = reason.error();
+        let error = reason.error(link.expected);
         let mut linked_still = false;
         if let Some(known) = link.peer.and_then(|peer| self.peers.get_mut(&peer)) {
             known.links.remove(&token);

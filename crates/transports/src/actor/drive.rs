@@ -12,7 +12,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
-use weald_dag::{DatabaseId, PublicKey};
+use weald_dag::{DatabaseId, PublicKey, SecretKey};
 use weald_sync::{Event, Output, Role, Session, SessionOptions};
 
 use super::error::SyncError;
@@ -66,6 +66,8 @@ struct Drive {
     /// Whether the actor has taken the peer.
     accepted: bool,
     related: BTreeSet<DatabaseId>,
+    /// The keys of this side that were proven beside the device key.
+    proven: BTreeSet<PublicKey>,
     next_round: Instant,
     /// Bytes read since the outbox was full.
     read_ahead: usize,
@@ -111,13 +113,15 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         Ok(seed) => seed,
         Err(error) => return Err((error, waiting)),
     };
+    let keys = common.host.keys();
+    let proven = keys.iter().map(SecretKey::public).collect();
     let options = SessionOptions {
         role,
         device: common.host.device(),
         name: common.host.name(),
         expected_peer: expected,
         channel_binding: link.channel_binding().map(<[u8]>::to_vec),
-        keys: common.host.keys(),
+        keys,
         seed,
         plain: false,
     };
@@ -141,6 +145,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         feed: Arc::default(),
         accepted: false,
         related: BTreeSet::new(),
+        proven,
         read_ahead: 0,
         status_due: None,
     })
@@ -254,6 +259,7 @@ impl Drive {
             LinkCommand::Accept(databases) => self.accept(databases),
             LinkCommand::Wait(waiter) => self.wait(waiter),
             LinkCommand::Relate(database) => self.relate(database),
+            LinkCommand::Prove => self.prove(),
             LinkCommand::Drop(database) => {
                 if self.related.remove(&database) {
                     let host = Arc::clone(&self.common.host);
@@ -281,6 +287,19 @@ impl Drive {
         self.waiters.proven(peer);
         for database in databases {
             self.relate(database);
+        }
+    }
+
+    /// Proves the keys that the host has got since; the peer may give more to them.
+    fn prove(&mut self) {
+        let host = Arc::clone(&self.common.host);
+        let keys = host.keys().into_iter().filter(|key| self.proven.insert(key.public()));
+        let keys: Vec<SecretKey> = keys.collect();
+        if !keys.is_empty() {
+            self.session.prove(self.now(), keys, &*host);
+            for database in self.related.clone() {
+                self.relate(database);
+            }
         }
     }
 

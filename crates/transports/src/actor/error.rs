@@ -7,7 +7,7 @@ use weald_dag::{DatabaseId, PublicKey};
 use weald_sync::CloseReason;
 
 use super::host::HostError;
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::link::LinkError;
 use crate::transport::{DialError, ListenError};
 
@@ -18,6 +18,12 @@ pub enum SyncError {
     /// No transport was registered.
     #[error("no transport is registered: register one before connecting or serving")]
     NoTransportEnabled,
+    /// The text is no address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// No address was given.
+    #[error("no address was given: say where the peer is, such as 192.0.2.7:8088")]
+    NoAddressGiven,
     /// No transport reaches addresses of this kind.
     #[error("no transport reaches {address}: register one of kind {}", address.kind())]
     NoTransport {
@@ -39,7 +45,13 @@ pub enum SyncError {
     /// The link was lost before the operation was done.
     #[error("the link to the peer was lost, try again: {0}")]
     Link(#[source] LinkError),
-    /// The session ended: the peer is another one, speaks another version, or broke a rule.
+    /// Another device answers there than the one that was expected.
+    #[error("another device than {expected} answers there: check the address or the ticket")]
+    WrongPeer {
+        /// Who was expected.
+        expected: PublicKey,
+    },
+    /// The session ended: the peer speaks another version, or broke a rule.
     #[error("the session with the peer ended: {0}")]
     Session(#[source] CloseReason),
     /// The peer does not have the database, or does not let this instance read it; it does not say which.
@@ -89,6 +101,9 @@ pub enum SyncError {
     /// The own instance could not do its part.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The system gives no more threads.
+    #[error("the threads for sync cannot be started: close other programs or raise the limit")]
+    Threads(#[source] Arc<std::io::Error>),
     /// Sync was stopped, or the instance dropped.
     #[error("sync is stopped: the instance was closed or dropped")]
     InstanceDropped,

@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Hush { reply: oneshot::Sender<()> },
     Sync { waiter: Waiter, all: bool },
     SyncPeer { peer: PublicKey, databases: BTreeSet<DatabaseId>, all: bool, reply: Reply },
+    Prove,
     AddPeer { record: PeerRecord },
     Unrelate { peer: PublicKey, database: DatabaseId },
     Stop { reply: oneshot::Sender<()> },
@@ -204,6 +205,11 @@ impl ActorHandle {
     /// Keeps a database in sync with a peer no more.
     pub fn drop_relation(&self, peer: PublicKey, database: DatabaseId) {
         self.send(Command::Unrelate { peer, database });
+    }
+
+    /// Proves keys that the host has got since to all linked peers, such as those of a user who has just logged in.
+    pub fn prove_keys(&self) {
+        self.send(Command::Prove);
     }
 
     /// Returns every peer with its status.

@@ -43,9 +43,6 @@ pub const CROSSING: Duration = Duration::from_secs(10);
 /// How long a peer that refused a database, or proved to be another one, is left alone.
 pub const DISTRUST: Duration = Duration::from_secs(300);
 
-/// How many commands and notices wait for the actor before senders wait.
-pub(crate) const QUEUE: usize = 1024;
-
 /// Up to this many parcels are verified on the spot; more go to a thread for heavy work.
 pub(crate) const VERIFY_INLINE: usize = 4;
 

@@ -16,6 +16,7 @@ mod keeper;
 mod known;
 mod limits;
 mod notice;
+mod options;
 mod outbox;
 mod peer;
 mod serving;
@@ -32,6 +33,7 @@ pub use limits::{
     CROSSING, DIAL_MAX, DISTRUST, EVENTS_MAX, FLUSH_MAX, LINKS_MAX, OUTBOX_BYTES, READ_AHEAD_BYTES,
     RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
 };
+pub use options::ActorOptions;
 pub use peer::{ADDRESSES_MAX, PeerRecord};
-pub use spawn::{ActorOptions, SpawnError, spawn};
+pub use spawn::spawn;
 pub use status::{PeerState, PeerStatus, SyncStatus};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use weald_dag::{DatabaseId, PublicKey};
-use weald_sync::CloseReason;
+use weald_sync::{CloseReason, Farewell};
 
 use super::error::SyncError;
 use super::host::HostError;
@@ -61,7 +61,18 @@ pub(crate) enum EndReason {
 
 impl EndReason {
     /// Returns it as the error of an operation that was under way; `None` where the link ended in order.
-    pub(crate) fn error(&self) -> Option<SyncError> {
+    pub(crate) fn error(&self, expected: Option<PublicKey>) -> Option<SyncError> {
+        use CloseReason::{Told, WrongPeer};
+        match (self, expected) {
+            // Either side may be the first to notice.
+            (Self::Session(WrongPeer { .. } | Told(Farewell::WrongPeer)), Some(expected)) => {
+                Some(SyncError::WrongPeer { expected })
+            }
+            _ => self.own_error(),
+        }
+    }
+
+    fn own_error(&self) -> Option<SyncError> {
         match self {
             Self::Session(CloseReason::Requested) | Self::Replaced => None,
             Self::Session(reason) => Some(SyncError::Session(reason.clone())),
@@ -74,7 +85,6 @@ impl EndReason {
 
     /// Returns whether dialling the same address again soon would only fail again.
     pub(crate) fn is_lasting(&self) -> bool {
-        use weald_sync::Farewell;
         matches!(
             self,
             Self::NotRead
@@ -108,6 +118,8 @@ pub(crate) enum LinkCommand {
     Wait(Waiter),
     /// Keep this database in sync, or look at it again if it is.
     Relate(DatabaseId),
+    /// The instance may have more keys to prove.
+    Prove,
     /// Sync this database no more.
     Drop(DatabaseId),
     /// End the link in order.

@@ -160,7 +160,7 @@ pub(crate) async fn dial(
     let mut failed = match addresses.first() {
         _ if transports.is_empty() => return Err(SyncError::NoTransportEnabled),
         Some(address) => SyncError::NoTransport { address: address.clone() },
-        None => return Err(SyncError::NoTransportEnabled),
+        None => return Err(SyncError::NoAddressGiven),
     };
     for address in addresses {
         let Some(transport) = transport_for(&transports, &address) else { continue };

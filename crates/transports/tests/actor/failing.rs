@@ -64,8 +64,8 @@ async fn an_unknown_database_a_wrong_peer_and_nobody_are_told_apart() {
         }
         let other = SecretKey::from_seed(&[9; 32]).public();
         let failed = within("connecting", b.connect(vec![address], Some(other))).await;
-        let wrong = matches!(failed, Err(SyncError::Session(CloseReason::WrongPeer { .. })));
-        assert!(wrong, "{failed:?}");
+        let Err(SyncError::WrongPeer { expected }) = failed else { panic!("{failed:?}") };
+        assert_eq!(expected, other);
         let nobody = match wires {
             Wires::Memory(_) => "memory:nobody",
             Wires::Http => "127.0.0.1:9",
