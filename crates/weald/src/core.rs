@@ -20,6 +20,7 @@ use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
 use crate::rows::Rows;
 use crate::seal::Sealer;
+use crate::sync::Slot;
 use crate::system::SystemDatabases;
 use crate::watch::Watchers;
 
@@ -33,9 +34,10 @@ pub(crate) struct Core {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) device: Arc<SecretKey>,
     pub(crate) sealer: Sealer,
-    pub(crate) key_ring: KeyRing,
+    pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) types: StoreTypes,
     pub(crate) system: SystemDatabases,
+    pub(crate) sync: Slot,
     last_ulid: Mutex<Ulid>,
     authors: RwLock<BTreeMap<(u32, EntryId), PublicKey>>,
     /// `None` once the instance was closed.
@@ -67,9 +69,10 @@ impl Core {
             feeds,
             device: Arc::new(device),
             sealer,
-            key_ring: KeyRing::default(),
+            key_ring: Arc::default(),
             types,
             system: SystemDatabases::default(),
+            sync: Slot::default(),
             last_ulid: Mutex::new(Ulid::from_bytes([0; 16])),
             authors: RwLock::default(),
             store: RwLock::new(Some(store)),
@@ -83,12 +86,32 @@ impl Core {
         store.as_ref().ok_or(StoreError::Closed)?.snapshot().map(Rows)
     }
 
+    /// Returns the store, which sync holds until it has stopped.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Settle>, StoreError> {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        store.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Returns a way to the writer thread, which sync holds until it has stopped.
+    pub(crate) fn writer(&self) -> Writer<Job> {
+        self.writer.clone()
+    }
+
+    /// Takes note of a key of a user who is logged in, by which peers may let this device in.
+    pub(crate) fn unlock(&self, key: SecretKey) -> Arc<SecretKey> {
+        let shared = self.key_ring.add(key);
+        self.sync.keys_changed();
+        shared
+    }
+
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
         self.writer.submit(job).map_err(|_| StoreError::Closed)
     }
 
     /// Ends all writing and gives up the store; what is done on any handle afterwards is an error.
     pub(crate) fn close(&self) {
+        // First, while what it has begun can still be written.
+        self.sync.stop();
         self.writer.close();
         self.feeds.clear();
         self.watchers.close();

@@ -6,6 +6,7 @@ use thiserror::Error;
 use weald_crdt::{DraftError, ValueError};
 use weald_dag::StoreError;
 use weald_engine::CommitError;
+use weald_transports::SyncError;
 
 use crate::database::DatabaseError;
 use crate::open::OpenError;
@@ -38,6 +39,9 @@ pub enum Error {
     /// Reading a ticket.
     #[error(transparent)]
     Ticket(#[from] ParseTicketError),
+    /// Syncing with peers.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -57,11 +57,13 @@ mod seal;
 mod settings;
 mod sign;
 mod store_ref;
+mod sync;
 mod system;
 mod table;
 mod table_mut;
 mod ticket;
 mod transaction;
+pub mod transport;
 mod user;
 mod watch;
 
@@ -77,6 +79,7 @@ pub use log::{Cursor, Log, LogItem, LogMut};
 pub use open::{InstanceBuilder, OpenError};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;
+pub use sync::{IntoAddress, Sync};
 pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};
@@ -92,4 +95,8 @@ pub use weald_dag::{
     Time, Verdict,
 };
 pub use weald_engine::{CommitError, Findings};
-pub use weald_transports::{Address, AddressError};
+pub use weald_sync::{Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally};
+pub use weald_transports::{
+    Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState, PeerStatus,
+    SyncError, SyncEvent, SyncStatus,
+};

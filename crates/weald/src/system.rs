@@ -22,6 +22,9 @@ pub(crate) const USERS: &str = "_users";
 /// Which databases each user tracks.
 pub(crate) const DATABASES: &str = "_databases";
 
+/// Peers, and what is kept in sync with them.
+pub(crate) const SYNC: &str = "_sync";
+
 /// Those that were used since the instance was opened.
 #[derive(Default)]
 pub(crate) struct SystemDatabases(Mutex<BTreeMap<&'static str, Held>>);

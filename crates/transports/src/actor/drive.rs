@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 use weald_dag::{DatabaseId, PublicKey, SecretKey};
+use weald_sync::limits::KEYS_MAX;
 use weald_sync::{Event, Output, Role, Session, SessionOptions};
 
 use super::error::SyncError;
@@ -113,7 +114,8 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         Ok(seed) => seed,
         Err(error) => return Err((error, waiting)),
     };
-    let keys = common.host.keys();
+    let mut keys = common.host.keys();
+    keys.truncate(KEYS_MAX);
     let proven = keys.iter().map(SecretKey::public).collect();
     let options = SessionOptions {
         role,
@@ -293,8 +295,12 @@ impl Drive {
     /// Proves the keys that the host has got since; the peer may give more to them.
     fn prove(&mut self) {
         let host = Arc::clone(&self.common.host);
-        let keys = host.keys().into_iter().filter(|key| self.proven.insert(key.public()));
-        let keys: Vec<SecretKey> = keys.collect();
+        // A peer takes no more in one session.
+        let room = KEYS_MAX.saturating_sub(self.proven.len());
+        let mut keys = host.keys();
+        keys.retain(|key| !self.proven.contains(&key.public()));
+        keys.truncate(room);
+        self.proven.extend(keys.iter().map(SecretKey::public));
         if !keys.is_empty() {
             self.session.prove(self.now(), keys, &*host);
             for database in self.related.clone() {

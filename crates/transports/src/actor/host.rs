@@ -58,6 +58,9 @@ pub enum HostError {
     /// The instance was closed.
     #[error("the instance is closed: open it again")]
     Closed,
+    /// The database is the instance's own, and peers have no business with it.
+    #[error("the database is the instance's own: it takes no entries from peers")]
+    NotServed,
     /// Work on a batch panicked.
     #[error("verifying entries panicked: this is a bug, please report it")]
     Panicked,

@@ -92,9 +92,7 @@ fn in_order(
     faults: Vec<(usize, Fault)>,
 ) -> Vec<(EntryId, Verdict)> {
     for (place, fault) in faults {
-        let (Fault::Signature { id } | Fault::Payload { id, .. } | Fault::Count { id, .. }) =
-            &fault;
-        let verdict = (*id, Verdict::Fault(fault));
+        let verdict = (fault.id(), Verdict::Fault(fault));
         verdicts.insert(place.min(verdicts.len()), verdict);
     }
     verdicts

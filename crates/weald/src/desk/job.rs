@@ -125,10 +125,7 @@ pub(crate) fn in_order(
     for (place, fault) in faults {
         let before = place.saturating_sub(all.len());
         all.extend(verdicts.by_ref().take(before));
-        let id = match &fault {
-            Fault::Signature { id } | Fault::Payload { id, .. } | Fault::Count { id, .. } => *id,
-        };
-        all.push((id, Verdict::Fault(fault)));
+        all.push((fault.id(), Verdict::Fault(fault)));
     }
     all.extend(verdicts);
     all

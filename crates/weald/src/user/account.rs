@@ -85,7 +85,7 @@ pub(crate) fn create(
         Err(CommitError::Changed { .. }) => return Err(exists()),
         Err(error) => return Err(error.into()),
     }
-    let first = UserKey { key, name: None, secret: core.key_ring.add(secret) };
+    let first = UserKey { key, name: None, secret: core.unlock(secret) };
     let keys = Keys { default: key, all: vec![first] };
     Ok(User { core: Arc::clone(core), name: name.into(), keys: Arc::new(RwLock::new(keys)) })
 }
@@ -108,7 +108,7 @@ pub(crate) fn login(
         let key = public_of(&row_key).ok_or_else(|| damaged("(unreadable)"))?;
         let secret = core.sealer.open(&row.sealed, &context(name, &key));
         let secret = secret.filter(|secret| secret.public() == key);
-        let secret = core.key_ring.add(secret.ok_or_else(|| damaged(&key.short()))?);
+        let secret = core.unlock(secret.ok_or_else(|| damaged(&key.short()))?);
         all.push(UserKey { key, name: row.name, secret });
     }
     let default = all.iter().find(|key| key.key.as_bytes().as_slice() == row.default);
@@ -148,5 +148,5 @@ pub(super) fn add_key(
     let mut transaction = database.begin()?;
     transaction.table::<KeyRow>(KEYS)?.put((user, key), &row)?;
     transaction.commit()?;
-    Ok(UserKey { key, name: name.map(str::to_owned), secret: core.key_ring.add(secret) })
+    Ok(UserKey { key, name: name.map(str::to_owned), secret: core.unlock(secret) })
 }

@@ -1,0 +1,171 @@
+//! The instance as its sync actor sees it: reads, and jobs for the writer thread.
+//!
+//! Invariant: it holds parts of the instance and never the whole, so that dropping the last handle of the
+//! instance ends the actor and not the other way round.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weald_auth::Authority;
+use weald_dag::{
+    DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, StoreError, Verdict, Verified,
+};
+use weald_engine::{Held, all_held, held};
+use weald_store::{Settle, Writer};
+use weald_sync::limits::KEYS_MAX;
+use weald_sync::{LocalDatabase, Reads};
+use weald_transports::{BoxFuture, Host, HostError, PeerRecord};
+
+use super::peers;
+use crate::access::Access;
+use crate::clock::wall_millis;
+use crate::desk::{Complete, Job, Make, Take};
+use crate::key_ring::KeyRing;
+use crate::reply::{Reply, reply};
+use crate::rows::Rows;
+
+/// The parts of an instance that its sync actor uses.
+pub(super) struct Parts {
+    pub(super) store: Arc<dyn Settle>,
+    pub(super) writer: Writer<Job>,
+    pub(super) access: Arc<Access>,
+    pub(super) device: Arc<SecretKey>,
+    pub(super) key_ring: Arc<KeyRing>,
+    /// The local number of the system database `_sync`.
+    pub(super) database: u32,
+    /// The peers kept, until the actor has taken them.
+    pub(super) peers: Mutex<Vec<PeerRecord>>,
+}
+
+impl Parts {
+    fn rows(&self) -> Result<Rows, StoreError> {
+        self.store.snapshot().map(Rows)
+    }
+
+    /// Looks up a database that is not the instance's own.
+    fn served(&self, rows: &Rows, id: &DatabaseId) -> Result<Option<Held>, StoreError> {
+        Ok(held(rows, id)?.filter(|held| !held.system))
+    }
+
+    fn readable_by(
+        &self,
+        held: &Held,
+        rows: &Rows,
+        keys: &[PublicKey],
+    ) -> Result<bool, StoreError> {
+        let authority: Arc<Authority> = self.access.of(held, rows)?;
+        Ok(authority.current().at(wall_millis()).may_read(keys))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), HostError> {
+        self.writer.submit(job).map_err(|_| HostError::Closed)
+    }
+}
+
+impl Reads for Parts {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        self.store.snapshot()
+    }
+
+    fn database(&self, id: &DatabaseId) -> Result<Option<LocalDatabase>, StoreError> {
+        let held = self.served(&self.rows()?, id)?;
+        Ok(held.map(|held| LocalDatabase { number: held.number, complete: held.complete }))
+    }
+
+    fn may_read(&self, id: &DatabaseId, keys: &[PublicKey]) -> Result<bool, StoreError> {
+        let rows = self.rows()?;
+        let Some(held) = self.served(&rows, id)? else { return Ok(false) };
+        self.readable_by(&held, &rows, keys)
+    }
+
+    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
+        let rows = self.rows()?;
+        let mut readable = Vec::new();
+        for held in all_held(&rows)?.into_iter().filter(|held| held.complete && !held.system) {
+            if self.readable_by(&held, &rows, keys)? {
+                readable.push(held.id);
+            }
+        }
+        Ok(readable)
+    }
+}
+
+/// Waits for the writer thread's answer.
+async fn answered<T, E: Into<HostError>>(
+    submitted: Result<(), HostError>,
+    reply: Reply<Result<T, E>>,
+) -> Result<T, HostError> {
+    submitted?;
+    match reply.await {
+        Some(outcome) => outcome.map_err(Into::into),
+        None => Err(HostError::Closed),
+    }
+}
+
+impl Host for Parts {
+    fn device(&self) -> SecretKey {
+        SecretKey::clone(&self.device)
+    }
+
+    fn name(&self) -> String {
+        // Users have names, devices have none yet.
+        String::new()
+    }
+
+    fn keys(&self) -> Vec<SecretKey> {
+        let unlocked = self.key_ring.unlocked().into_iter().take(KEYS_MAX);
+        unlocked.map(|key| SecretKey::clone(&key)).collect()
+    }
+
+    fn wanted(&self) -> Result<Vec<DatabaseId>, HostError> {
+        let held = all_held(&self.rows()?)?;
+        Ok(held.into_iter().filter(|held| !held.system).map(|held| held.id).collect())
+    }
+
+    fn ingest(
+        &self,
+        from: PublicKey,
+        database: DatabaseId,
+        parcels: Vec<Verified>,
+    ) -> BoxFuture<'static, Result<Vec<(EntryId, Verdict)>, HostError>> {
+        let (answer, reply) = reply();
+        let own = self.rows().and_then(|rows| held(&rows, &database));
+        let submitted = match own {
+            Ok(Some(held)) if held.system => Err(HostError::NotServed),
+            Ok(_) => {
+                let faults = BTreeMap::new();
+                let take = Take { from, database, parcels, faults, answer };
+                self.submit(Job::Take(Box::new(take)))
+            }
+            Err(error) => Err(error.into()),
+        };
+        Box::pin(answered(submitted, reply))
+    }
+
+    fn complete(&self, database: DatabaseId) -> BoxFuture<'static, Result<(), HostError>> {
+        let (answer, reply) = reply();
+        let submitted = self.submit(Job::Complete(Complete { database, answer }));
+        Box::pin(answered(submitted, reply))
+    }
+
+    fn peers(&self) -> Result<Vec<PeerRecord>, HostError> {
+        Ok(std::mem::take(&mut *self.peers.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn save_peer(&self, record: PeerRecord) -> BoxFuture<'static, Result<(), HostError>> {
+        let (answer, reply) = reply();
+        let submitted = self.store.snapshot().map_err(HostError::from).and_then(|rows| {
+            let commit = peers::commit(rows, self.database, &self.device, &record);
+            let commit = commit.map_err(|error| HostError::Other(Arc::new(error)))?;
+            self.submit(Job::Make(Box::new(Make { commit, answer })))
+        });
+        Box::pin(async move {
+            submitted?;
+            match reply.await {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(error)) => Err(HostError::Other(Arc::new(error))),
+                None => Err(HostError::Closed),
+            }
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Sync with other devices: what an app says to the one background actor of its instance.
+//!
+//! Invariant: an instance has at most one actor; it is started by the first `enable_sync` and ends with the
+//! instance.
+
+mod address;
+mod host;
+mod peers;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weald_dag::{DatabaseId, Number, PublicKey};
+use weald_transports::{
+    ActorHandle, ActorOptions, Address, Events, HTTP, PeerRecord, PeerStatus, SyncError,
+    SyncStatus, Transport, spawn,
+};
+
+pub use address::IntoAddress;
+
+use crate::core::Core;
+use crate::database::{Database, DatabaseError};
+use crate::error::Error;
+use crate::feed::CommitFeed;
+use crate::instance::Instance;
+use crate::system;
+use crate::ticket::Ticket;
+use crate::user::User;
+use host::Parts;
+
+/// The place of an instance's actor, empty until sync is enabled.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Option<ActorHandle>>);
+
+impl Slot {
+    fn get(&self) -> Option<ActorHandle> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A user has logged in: its keys may open more at linked peers.
+    pub(crate) fn keys_changed(&self) {
+        if let Some(actor) = self.get() {
+            actor.prove_keys();
+        }
+    }
+
+    /// Stops the actor and waits for it.
+    pub(crate) fn stop(&self) {
+        let actor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(actor) = actor {
+            actor.stop_blocking();
+        }
+    }
+}
+
+/// Tells the actor's links of commits without keeping the actor alive.
+struct Feed(weald_transports::CommitFeed);
+
+impl CommitFeed for Feed {
+    fn committed(&self, database: DatabaseId, numbers: &[Number], origin: Option<PublicKey>) {
+        self.0.committed(database, numbers, origin);
+    }
+}
+
+impl Instance {
+    /// Starts the background actor that syncs this instance, or returns the handle of the one that runs.
+    ///
+    /// It dials nobody before a transport is registered, and accepts nobody before
+    /// [`Sync::accept_connections`]. Peers known from before are then dialled again by themselves.
+    ///
+    /// # Errors
+    /// When the peers kept cannot be read, or the system gives no threads.
+    pub fn enable_sync(&self) -> Result<Sync, Error> {
+        let core = self.core();
+        let mut slot = core.sync.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(actor) = &*slot {
+            return Ok(Sync { core: Arc::clone(core), actor: actor.clone() });
+        }
+        let database = system::open(core, system::SYNC)?;
+        let parts = Parts {
+            store: core.store()?,
+            writer: core.writer(),
+            access: Arc::clone(&core.access),
+            device: Arc::clone(&core.device),
+            key_ring: Arc::clone(&core.key_ring),
+            database: database.number(),
+            peers: Mutex::new(peers::load(&database)?),
+        };
+        let actor = spawn(Arc::new(parts), ActorOptions::default())?;
+        core.feeds.add(Arc::new(Feed(actor.feed())));
+        *slot = Some(actor.clone());
+        Ok(Sync { core: Arc::clone(core), actor })
+    }
+
+    /// Returns the handle of the actor; `None` before [`enable_sync`](Self::enable_sync).
+    pub fn sync(&self) -> Option<Sync> {
+        let actor = self.core().sync.get()?;
+        Some(Sync { core: Arc::clone(self.core()), actor })
+    }
+}
+
+/// Commands the one background actor that syncs an instance. Cloning is cheap; clones share the actor and keep
+/// the instance open.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), weald::Error> {
+/// use weald::transport::memory::MemoryNetwork;
+/// use weald::{DatabaseSettings, Instance, Level};
+///
+/// let network = MemoryNetwork::new(); // between devices: weald::transport::http::HttpTransport
+/// let (here, there) = (Instance::in_memory()?, Instance::in_memory()?);
+/// let (alice, bob) = (here.create_user("alice", None)?, there.create_user("bob", None)?);
+/// let room = alice.create_database(DatabaseSettings::named("Demo").grant_anyone(Level::Write(10)))?;
+///
+/// let sync = here.enable_sync()?;
+/// sync.register_transport("wires", network.transport("alice"));
+/// sync.accept_connections().await?;
+/// let ticket = sync.ticket(&room); // send it to bob, as text
+///
+/// let sync = there.enable_sync()?;
+/// sync.register_transport("wires", network.transport("bob"));
+/// let joined = sync.join(&bob, &ticket).await?;
+/// assert_eq!(joined.name().as_deref(), Some("Demo"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sync {
+    core: Arc<Core>,
+    actor: ActorHandle,
+}
+
+impl fmt::Debug for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sync").field("device", &self.core.device.public()).finish_non_exhaustive()
+    }
+}
+
+impl Sync {
+    /// Adds a transport under a name of the app's choice, in place of one of that name.
+    ///
+    /// From now on peers at addresses of its kind are dialled. It accepts nobody by itself.
+    pub fn register_transport(&self, name: impl Into<String>, transport: impl Transport + 'static) {
+        self.actor.register_transport(name, Arc::new(transport));
+    }
+
+    /// Starts every registered transport that has an address to listen at. Needed at each start.
+    ///
+    /// Transports that listen already go on; those that only dial are left alone.
+    ///
+    /// # Errors
+    /// [`SyncError::NoTransportEnabled`], or [`SyncError::Listen`] for the first that fails, such as for a port in
+    /// use; the others listen nevertheless.
+    pub async fn accept_connections(&self) -> Result<Vec<Address>, SyncError> {
+        self.actor.accept_connections().await
+    }
+
+    /// Stops accepting connections.
+    ///
+    /// # Errors
+    /// [`SyncError::InstanceDropped`].
+    pub async fn stop_accepting(&self) -> Result<(), SyncError> {
+        self.actor.stop_accepting().await
+    }
+
+    /// Returns whether any transport listens.
+    pub fn is_server_running(&self) -> bool {
+        !self.actor.servers().is_empty()
+    }
+
+    /// Returns the address of the first transport that listens, with its real port.
+    pub fn server_address(&self) -> Option<Address> {
+        self.actor.servers().into_iter().next().map(|(_, address)| address)
+    }
+
+    /// Returns the name and address of every transport that listens.
+    pub fn all_server_addresses(&self) -> Vec<(String, Address)> {
+        self.actor.servers()
+    }
+
+    /// Connects to whoever answers at an address, proves both ways, remembers the peer, returns its device key.
+    ///
+    /// # Errors
+    /// Any [`SyncError`].
+    pub async fn connect_to_peer(&self, address: impl IntoAddress) -> Result<PublicKey, SyncError> {
+        self.actor.connect(vec![address.into_address()?], None).await
+    }
+
+    /// Connects to an address and syncs one database, or with `None` all that both may; returns the peer once
+    /// both hold the same.
+    ///
+    /// What is not here is fetched, what is here is caught up, both ways. From then on new entries go both ways
+    /// at once, also after restarts.
+    ///
+    /// # Errors
+    /// Any [`SyncError`]; [`SyncError::DatabaseUnknown`] where the peer does not give the one asked for.
+    pub async fn sync_with_peer(
+        &self,
+        address: impl IntoAddress,
+        database: Option<DatabaseId>,
+    ) -> Result<PublicKey, SyncError> {
+        self.actor.sync_with(vec![address.into_address()?], None, database).await
+    }
+
+    /// Syncs a database with a known peer, at any of its addresses.
+    ///
+    /// # Errors
+    /// Any [`SyncError`].
+    pub async fn sync_database_with_peer(
+        &self,
+        peer: PublicKey,
+        database: DatabaseId,
+    ) -> Result<(), SyncError> {
+        self.actor.sync_with_known(peer, Some(database)).await
+    }
+
+    /// Adds what is known of a peer: addresses, and databases to be kept in sync. Nothing known before is removed.
+    ///
+    /// A peer with a database and an address is dialled until it is reached, also after restarts.
+    pub fn register_peer(&self, record: PeerRecord) {
+        self.actor.register_peer(record);
+    }
+
+    /// Keeps a database in sync with a peer no more.
+    pub fn drop_relation(&self, peer: PublicKey, database: DatabaseId) {
+        self.actor.drop_relation(peer, database);
+    }
+
+    /// Returns what is known of a peer now; `None` when it is not known.
+    pub fn peer(&self, peer: &PublicKey) -> Option<PeerStatus> {
+        self.actor.peer(peer)
+    }
+
+    /// Returns every known peer with its status.
+    pub fn list_peers(&self) -> Vec<PeerStatus> {
+        self.actor.peers()
+    }
+
+    /// Returns how it stands with a database at each peer that it was synced with since the start.
+    pub fn status(&self, database: &DatabaseId) -> BTreeMap<PublicKey, SyncStatus> {
+        let peers = self.actor.peers().into_iter();
+        let status =
+            |mut peer: PeerStatus| Some((peer.record.key, peer.databases.remove(database)?));
+        peers.filter_map(status).collect()
+    }
+
+    /// Returns a stream of what happens from now on.
+    pub fn events(&self) -> Events {
+        self.actor.events()
+    }
+
+    /// Makes the ticket of a database: its id, this device, and where it listens now.
+    ///
+    /// Where a server listens at all addresses of this machine, the ticket names the one by which it reaches others.
+    pub fn ticket(&self, database: &Database) -> Ticket {
+        let mut ticket = Ticket::new(database.id()).with_peer(self.core.device.public());
+        for (_, address) in self.actor.servers() {
+            ticket = ticket.with_address(reachable(address));
+        }
+        match database.name() {
+            Some(name) => ticket.with_name(name),
+            None => ticket,
+        }
+    }
+
+    /// Joins the database of a ticket for a user: tracks it, fetches it from the ticket's addresses, opens it.
+    ///
+    /// A database that is here already is opened at once and kept in sync. Where fetching broke off, calling this
+    /// again goes on where it stopped; where the ticket names the peer it goes on by itself, also after a restart.
+    ///
+    /// # Errors
+    /// [`Error::Sync`] when it cannot be fetched now.
+    pub async fn join(&self, user: &User, ticket: &Ticket) -> Result<Database, Error> {
+        let id = ticket.database();
+        user.track(id)?;
+        if let Some(peer) = ticket.peer().filter(|peer| *peer != self.core.device.public()) {
+            let mut record = PeerRecord::new(peer);
+            record.addresses = ticket.addresses().to_vec();
+            record.databases.insert(id);
+            self.actor.register_peer(record);
+        }
+        if !self.core.held(&id)?.is_some_and(|held| held.complete) {
+            let addresses = ticket.addresses().to_vec();
+            self.actor.sync_with(addresses, ticket.peer(), Some(id)).await?;
+        }
+        match self.core.held(&id)?.filter(|held| held.complete) {
+            Some(_) => user.open_database(&id),
+            None => Err(DatabaseError::NotHere { id }.into()),
+        }
+    }
+}
+
+/// Replaces the address of a server at all addresses by one that others can dial.
+fn reachable(address: Address) -> Address {
+    let all = match (address.kind(), address.host_port()) {
+        (HTTP, Some((host, port))) => {
+            let unspecified = host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
+            unspecified.then_some(port)
+        }
+        _ => None,
+    };
+    all.map_or(address, |port| Address::from_socket(SocketAddr::new(outward_ip(), port)))
+}
+
+/// Returns the address by which this machine reaches others; its own loopback when it reaches nobody.
+fn outward_ip() -> IpAddr {
+    // Connecting a datagram socket sends nothing: the system only chooses the way. The address is one of those
+    // reserved for documentation.
+    let chosen = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    chosen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |chosen| chosen.ip())
+}
