@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
 
+use crate::create;
 use crate::open::OpenError;
 
 /// The version of the format that this build writes, and the newest that it reads.
@@ -58,13 +59,8 @@ pub(crate) fn check_side_file(path: &Path) -> Result<bool, OpenError> {
 
 /// Writes the side file, whole or not at all.
 pub(crate) fn write_side_file(path: &Path) -> Result<(), OpenError> {
-    let new = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        fs::write(&new, format!("{SIDE_PREFIX}{FORMAT_VERSION}\n"))?;
-        fs::File::open(&new)?.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|source| OpenError::device("write the format version", path, source))
+    create::write_file(path, &format!("{SIDE_PREFIX}{FORMAT_VERSION}\n"))
+        .map_err(|source| OpenError::device("write the format version", path, source))
 }
 
 /// Reads the version in the file itself.

@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod create;
 mod fault;
 mod format;
 mod open;
@@ -25,6 +26,7 @@ mod owner;
 mod queue;
 mod rows;
 mod settle;
+mod shadow;
 mod snapshot;
 mod store;
 mod work;

@@ -1,7 +1,7 @@
 //! From a directory to an owned, checked file.
 //!
-//! Invariant: a file that is refused was not written to, and a file under its final name has its
-//! format version inside: a new one gets its name only when it is complete.
+//! Invariant: a file that is refused was not written to; one that no side file vouches for is not
+//! even repaired before its table says whose it is. A store that is gone is not replaced.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -14,17 +14,17 @@ use std::rc::Rc;
 use redb::{Database, DatabaseError, StorageError};
 use thiserror::Error;
 
+use crate::create::{create_data, create_dir};
 use crate::fault::panic_text;
 use crate::format;
 use crate::owner::Owner;
+use crate::shadow::Shadow;
 
 /// How much memory redb may use for pages, in bytes, unless the options say otherwise.
 pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The name of the file with the rows.
 pub(crate) const DATA_FILE: &str = "weald.redb";
-/// The name of that file until it is complete.
-const NEW_FILE: &str = "weald.redb.new";
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -76,6 +76,12 @@ pub enum OpenError {
         path: PathBuf,
         /// What was found instead.
         what: String,
+    },
+    /// The file with the rows is gone, and what is beside it says that there was one.
+    #[error("{} is missing, though there was a store; put it back or restore it from a backup, or remove the file {} beside it to begin with an empty store", path.display(), format::FORMAT_FILE)]
+    Missing {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is damaged.
     #[error("{} is damaged ({what}); restore it from a backup, or move it away and sync again from a peer", path.display())]
@@ -152,7 +158,7 @@ impl OpenError {
         }
     }
 
-    fn database(action: &'static str, path: &Path, error: DatabaseError) -> Self {
+    pub(crate) fn database(action: &'static str, path: &Path, error: DatabaseError) -> Self {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Self::InUse { path: path.to_owned() },
             DatabaseError::Storage(error) => Self::storage(action, path, error),
@@ -184,29 +190,42 @@ pub(crate) type Opener = Box<dyn Fn(When) -> Result<Opened, DatabaseError> + Sen
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Owner, Opener, Opened), OpenError> {
     create_dir(dir)?;
     let owner = Owner::take(dir)?;
+    match open_owned(dir, options) {
+        Ok((opener, opened)) => Ok((owner, opener, opened)),
+        Err(error) => {
+            owner.withdraw();
+            Err(error)
+        }
+    }
+}
+
+fn open_owned(dir: &Path, options: &Options) -> Result<(Opener, Opened), OpenError> {
     let data = dir.join(DATA_FILE);
     let side = dir.join(format::FORMAT_FILE);
     let has_side_file = format::check_side_file(&side)?;
     let exists = data
         .try_exists()
         .map_err(|source| OpenError::device("look for the store", &data, source))?;
-    let when = if exists {
-        check(&data)?
-    } else {
-        create(dir, &data)?;
-        When::Closed
-    };
-    if !has_side_file {
-        format::write_side_file(&side)?;
-    }
     let cache_bytes = options.cache_bytes;
+    let when = match (exists, has_side_file) {
+        (true, true) => check(&data)?,
+        (true, false) => check_unknown(&data, cache_bytes)?,
+        (false, true) => return Err(OpenError::Missing { path: data }),
+        (false, false) => {
+            create_data(dir, &data)?;
+            When::Closed
+        }
+    };
     let path = data.clone();
     let opener: Opener = Box::new(move |when| open_file(&path, cache_bytes, when));
     let opened = guarded(&data, || {
         opener(when).map_err(|error| OpenError::database("open the store", &data, error))
     })?;
     format::check_table(&data, &opened.database)?;
-    Ok((owner, opener, opened))
+    if !has_side_file {
+        format::write_side_file(&side)?;
+    }
+    Ok((opener, opened))
 }
 
 /// Opens a file that has its name, repairing it when its last owner was killed.
@@ -254,40 +273,22 @@ fn check(path: &Path) -> Result<When, OpenError> {
     })
 }
 
-/// Makes a complete file under another name, then gives it its own.
-fn create(dir: &Path, data: &Path) -> Result<(), OpenError> {
-    let new = dir.join(NEW_FILE);
-    let fail = |source| OpenError::device("create the store", data, source);
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-        _ => {}
+/// Looks at a file that no side file vouches for, repairing a shadow of it when its last owner was
+/// killed: it may be anybody's, and only its table tells.
+fn check_unknown(path: &Path, cache_bytes: usize) -> Result<When, OpenError> {
+    let when = check(path)?;
+    if when == When::AfterFailure {
+        let shadow = Shadow::open(path)
+            .map_err(|source| OpenError::device("look at the store", path, source))?;
+        guarded(path, || {
+            let file = redb::Builder::new()
+                .set_cache_size(cache_bytes)
+                .create_with_backend(shadow)
+                .map_err(|error| OpenError::database("look at the store", path, error))?;
+            format::check_table(path, &file)
+        })?;
     }
-    let database = redb::Builder::new()
-        .set_cache_size(0)
-        .create(&new)
-        .map_err(|error| OpenError::database("create the store", data, error))?;
-    format::write_table(&database).map_err(|error| match error {
-        redb::Error::Io(source) => fail(source),
-        error => fail(io::Error::other(error)),
-    })?;
-    drop(database);
-    fs::File::open(&new).and_then(|file| file.sync_all()).map_err(fail)?;
-    fs::rename(&new, data).map_err(fail)?;
-    sync_dir(dir).map_err(fail)
-}
-
-/// Makes the directory, readable by its owner only.
-fn create_dir(dir: &Path) -> Result<(), OpenError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|source| OpenError::device("create the directory", dir, source))
-}
-
-/// Makes new names in a directory durable, where the system needs that.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+    Ok(when)
 }
 
 /// Turns a panic over bytes that make no sense into an error.

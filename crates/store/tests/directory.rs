@@ -26,12 +26,12 @@ fn filled(dir: &Path) {
     store.apply(batch, Durability::Immediate).unwrap();
 }
 
-/// The bytes of every file but the owner's lock, which has none.
+/// The bytes of every file; of the owner's lock, which stays on some systems, where it goes.
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     fs::read_dir(dir)
         .unwrap()
         .map(|file| file.unwrap())
-        .filter(|file| file.file_name() != "owner.lock")
+        .filter(|file| cfg!(unix) || file.file_name() != "owner.lock")
         .map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()))
         .collect()
 }
@@ -154,6 +154,65 @@ fn foreign_files_are_refused() {
     fs::write(dir.path().join("file"), "").unwrap();
     let error = open(&dir.path().join("file")).map(drop).unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
+}
+
+/// What a process of another program leaves that is killed while it has its file open.
+fn killed_stranger(dir: &Path) -> Vec<u8> {
+    let used = dir.join("in use");
+    let file = redb::Database::create(&used).unwrap();
+    let mine = redb::TableDefinition::<&str, u64>::new("mine");
+    let write = file.begin_write().unwrap();
+    for number in 0..100 {
+        let key = number.to_string();
+        write.open_table(mine).unwrap().insert(key.as_str(), number).unwrap();
+    }
+    write.commit().unwrap();
+    let bytes = fs::read(&used).unwrap();
+    drop(file);
+    fs::remove_file(used).unwrap();
+    bytes
+}
+
+#[test]
+fn a_foreign_file_of_a_killed_owner_is_not_even_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = killed_stranger(dir.path());
+    let home = dir.path().join("home");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join(DATA), bytes).unwrap();
+    let error = refused(&home);
+    assert!(matches!(&error, OpenError::NotWeald { path, .. } if path.ends_with(DATA)), "{error}");
+    let names: Vec<_> = contents(&home).into_keys().collect();
+    assert_eq!(names, [DATA]);
+}
+
+#[test]
+fn a_lost_file_is_not_replaced_by_an_empty_store() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let away = dir.path().join("away");
+    fs::rename(dir.path().join(DATA), &away).unwrap();
+    let error = refused(dir.path());
+    assert!(matches!(&error, OpenError::Missing { path } if path.ends_with(DATA)), "{error}");
+    assert!(error.to_string().contains("put it back"), "{error}");
+    fs::rename(&away, dir.path().join(DATA)).unwrap();
+    assert!(open(dir.path()).unwrap().snapshot().unwrap().get(ROWS, &[0; 4]).unwrap().is_some());
+    fs::remove_file(dir.path().join(DATA)).unwrap();
+    fs::remove_file(dir.path().join(FORMAT)).unwrap();
+    assert!(open(dir.path()).unwrap().snapshot().unwrap().get(ROWS, &[0; 4]).unwrap().is_none());
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_only_in_a_directory_for_everybody() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    filled(dir.path());
+    for name in [DATA, FORMAT, "owner.lock"] {
+        let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }
 
 #[test]
