@@ -63,7 +63,10 @@ pub use key::{
 pub use memory::MemoryStore;
 pub use overlay::Overlay;
 pub use parcel::{Fault, Parcel, ParcelError, VERIFY_BATCH, Verified, verify};
-pub use pending::{PENDING_MAX_BYTES, Pending, PendingOverflow};
+pub use pending::{
+    PENDING_MAX_BYTES, PENDING_PARCEL_BYTES, PENDING_PARENT_BYTES, PENDING_SECTION_BYTES, Pending,
+    PendingOverflow,
+};
 pub use random::Randomness;
 pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_MAX};
 pub use seam::{Durability, Snapshot, Store, StoreError, Visit};

@@ -1,6 +1,7 @@
-//! Parcels whose parents have not come: they belong to one session and are counted in bytes.
+//! Parcels whose parents have not come: they belong to one session, and the memory that they take
+//! is counted in bytes.
 //!
-//! Invariant: the bytes held never exceed the limit; on overflow everything is dropped, so that the
+//! Invariant: the bytes counted never exceed the limit; on overflow everything is dropped, so that the
 //! session's round starts again from the tips.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,16 @@ use thiserror::Error;
 use crate::id::EntryId;
 use crate::parcel::Parcel;
 
-/// How many bytes of parcels one session may have waiting, unless it says otherwise.
+/// How many bytes of memory one session may have waiting, unless it says otherwise.
 pub const PENDING_MAX_BYTES: usize = 16 << 20;
+/// What a waiting parcel takes in memory beside its bytes: the entry's fields, its place by id, and
+/// the room that allocations leave unused.
+pub const PENDING_PARCEL_BYTES: usize = 1_024;
+/// What each parent of a waiting parcel takes: its id in the fields and in what is missing, and a
+/// place in the index of those who wait for it.
+pub const PENDING_PARENT_BYTES: usize = 640;
+/// What each section of a waiting parcel takes beside its payload: its fields, decoded.
+pub const PENDING_SECTION_BYTES: usize = 256;
 
 /// More would wait than is allowed; what waited was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -19,6 +28,17 @@ pub const PENDING_MAX_BYTES: usize = 16 << 20;
 pub struct PendingOverflow {
     /// The limit in bytes.
     pub limit: usize,
+}
+
+/// Returns what a parcel takes in memory while it waits for `missing` parents, about and not less.
+fn weight(parcel: &Parcel, missing: usize) -> usize {
+    let parents = parcel.entry.parents().len().max(missing);
+    let sections = parcel.entry.sections().len();
+    // The body is kept in bytes and in fields.
+    parcel.bytes()
+        + PENDING_PARCEL_BYTES
+        + parents * PENDING_PARENT_BYTES
+        + sections * PENDING_SECTION_BYTES
 }
 
 #[derive(Debug)]
@@ -37,7 +57,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Holds at most `limit` bytes of parcels.
+    /// Holds at most `limit` bytes, counted as memory.
     pub const fn new(limit: usize) -> Self {
         Self { limit, bytes: 0, parcels: BTreeMap::new(), waiting: BTreeMap::new() }
     }
@@ -51,7 +71,7 @@ impl Pending {
         if self.parcels.contains_key(&id) {
             return Ok(());
         }
-        self.bytes += parcel.bytes();
+        self.bytes += weight(&parcel, missing.len());
         if self.bytes > self.limit {
             *self = Self::new(self.limit);
             return Err(PendingOverflow { limit: self.limit });
@@ -73,7 +93,7 @@ impl Pending {
             let Some(Waiting { parcel, missing }) = self.parcels.remove(&id) else {
                 continue;
             };
-            self.bytes -= parcel.bytes();
+            self.bytes -= weight(&parcel, missing.len());
             for parent in missing.iter().filter(|parent| *parent != stored) {
                 self.forget(parent, &id);
             }
@@ -111,7 +131,7 @@ impl Pending {
         self.parcels.is_empty()
     }
 
-    /// Returns how many bytes wait.
+    /// Returns how many bytes of memory what waits is counted as.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use weald_dag::{EntryId, Parcel, Pending, PendingOverflow, Time};
+use weald_dag::{
+    EntryId, PENDING_PARCEL_BYTES, PENDING_PARENT_BYTES, PENDING_SECTION_BYTES, Parcel, Pending,
+    PendingOverflow, Time,
+};
 
 use crate::make::{child, signed};
 
@@ -20,6 +23,13 @@ static PARCELS: LazyLock<Vec<Parcel>> = LazyLock::new(|| {
     let parcel = |n| signed(child(parents(n), Time::from_millis(1)), vec![vec![n as u8; 100 * n]]);
     (0..COUNT).map(|n| parcel(n).into_parcel()).collect()
 });
+
+/// What a parcel of the list counts as: its bytes and what memory keeps beside them.
+fn weight(parcel: &Parcel) -> usize {
+    let parents = parcel.entry.parents().len() * PENDING_PARENT_BYTES;
+    let sections = parcel.entry.sections().len() * PENDING_SECTION_BYTES;
+    parcel.bytes() + PENDING_PARCEL_BYTES + parents + sections
+}
 
 fn insert(pending: &mut Pending, n: usize) -> Result<(), PendingOverflow> {
     let parcel = PARCELS[n].clone();
@@ -42,7 +52,7 @@ proptest! {
             prop_oneof![2 => (0..COUNT).prop_map(Step::Insert), 1 => (0..5_usize).prop_map(Step::Stored)],
             0..40,
         ),
-        limit in 500..6000_usize,
+        limit in 2000..20_000_usize,
     ) {
         let mut pending = Pending::new(limit);
         let mut model: BTreeMap<EntryId, Parcel> = BTreeMap::new();
@@ -51,7 +61,7 @@ proptest! {
                 Step::Insert(n) => {
                     let parcel = &PARCELS[n];
                     model.insert(parcel.entry.id(), parcel.clone());
-                    let fits = model.values().map(Parcel::bytes).sum::<usize>() <= limit;
+                    let fits = model.values().map(weight).sum::<usize>() <= limit;
                     if !fits {
                         model.clear();
                     }
@@ -67,7 +77,7 @@ proptest! {
                     prop_assert!(taken.iter().all(|parcel| expected.contains(&parcel.entry.id())));
                 }
             }
-            prop_assert_eq!(pending.bytes(), model.values().map(Parcel::bytes).sum::<usize>());
+            prop_assert_eq!(pending.bytes(), model.values().map(weight).sum::<usize>());
             prop_assert_eq!((pending.len(), pending.is_empty()), (model.len(), model.is_empty()));
             prop_assert!(model.keys().all(|id| pending.contains(id)));
             let missing: BTreeSet<EntryId> = pending.missing().collect();
@@ -80,7 +90,7 @@ proptest! {
 
 #[test]
 fn exactly_the_limit_fits_and_one_byte_less_drops_all() {
-    let limit = PARCELS[1].bytes() + PARCELS[2].bytes();
+    let limit = weight(&PARCELS[1]) + weight(&PARCELS[2]);
     let mut pending = Pending::new(limit);
     insert(&mut pending, 1).unwrap();
     insert(&mut pending, 2).unwrap();
