@@ -194,6 +194,11 @@ impl Entry {
         &self.fields.sections
     }
 
+    /// Returns the random bytes that make a root entry unlike any other; `None` in every other.
+    pub const fn nonce(&self) -> Option<[u8; NONCE_LEN]> {
+        self.fields.nonce
+    }
+
     /// Returns the id of the database that this entry is the root of, if it is a root.
     pub fn roots(&self) -> Option<DatabaseId> {
         self.fields.nonce.is_some().then_some(DatabaseId::from(self.id))

@@ -136,21 +136,22 @@ impl Local {
         let [flags] = varint::take_array(bytes)?;
         let generation = varint::take(bytes)?;
         let epoch = varint::take(bytes)?;
-        let parents = take_numbers(number, PARENTS_MAX, bytes)?;
+        let parents = take_numbers(number, 1, PARENTS_MAX, bytes)?;
         let head = if flags & HAS_HEAD == 0 {
             None
         } else {
             let clock = Time::from_raw(varint::take(bytes)?);
             let needed = varint::take(bytes)?;
-            Some(Head { clock, needed, tips: take_numbers(number, TIPS_MAX, bytes)? })
+            Some(Head { clock, needed, tips: take_numbers(number, 0, TIPS_MAX, bytes)? })
         };
         Ok(Self { standing: Standing::from_flags(flags), generation, epoch, parents, head })
     }
 }
 
-/// Takes numbers that were written as distances back from `number`.
+/// Takes numbers that were written as distances back from `number`, each at least `nearest`.
 fn take_numbers(
     number: Number,
+    nearest: u64,
     limit: usize,
     bytes: &mut &[u8],
 ) -> Result<Vec<Number>, CodingError> {
@@ -158,7 +159,9 @@ fn take_numbers(
     let wrong = CodingError::Unexpected { at: 0, expected: "a number of an earlier entry" };
     let mut numbers = Vec::with_capacity(count.min(bytes.len()));
     for _ in 0..count {
-        let back = varint::take(bytes)?;
+        // A parent at no distance would be its own, and every walk over it endless.
+        let back = varint::take(bytes)
+            .and_then(|back| if back < nearest { Err(wrong.clone()) } else { Ok(back) })?;
         numbers.push(Number(number.0.checked_sub(back).ok_or_else(|| wrong.clone())?));
     }
     Ok(numbers)

@@ -29,7 +29,8 @@ fn local() -> impl Strategy<Value = (Number, Local)> {
                     of.into_iter().map(|other| other % modulus).collect();
                 all.into_iter().map(Number).collect::<Vec<_>>()
             };
-            let (parents, tips) = (earlier(parents), earlier(tips));
+            let (mut parents, tips) = (earlier(parents), earlier(tips));
+            parents.retain(|parent| parent.0 < number);
             let clock = Time::from_raw(clock);
             let head = has_head.then_some(Head { tips, clock, needed: number });
             (Number(number), Local { standing, generation, epoch, parents, head })
@@ -134,4 +135,22 @@ fn a_long_payload_that_is_gone_is_damage() {
 fn an_empty_graph_has_no_head() {
     let rows = snapshot();
     assert_eq!(Graph::new(&rows, DATABASE).head().unwrap(), None);
+}
+
+#[test]
+fn an_entry_that_is_its_own_parent_is_damage_and_no_walk_hangs_on_it() {
+    let parcel = signed(root(), Vec::new()).into_parcel();
+    let standing = Standing::Visible;
+    let parents = vec![Number(3)];
+    let local = Local { standing, generation: 1, epoch: 0, parents, head: None };
+    let mut rows = snapshot();
+    append(&mut rows, DATABASE, Number(4), &local, &parcel);
+    let space = Space::new("entries", DATABASE);
+    let mut bytes = rows.get(space, &Number(4).key()).unwrap().unwrap();
+    assert_eq!(bytes[3..5], [1, 1], "one parent, one back");
+    bytes[4] = 0;
+    rows.put(space, Number(4).key(), bytes);
+    let graph = Graph::new(&rows, DATABASE);
+    assert!(matches!(graph.reaches(Number(4), Number(0)), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(graph.ancestors(&[Number(4)]), Err(StoreError::Corrupt { .. })));
 }
