@@ -52,6 +52,8 @@ pub(crate) struct Status {
     pub(crate) peers: usize,
     /// How many entries peers are still to get or to send.
     pub(crate) pending: u64,
+    /// Why a peer that is wanted cannot be reached.
+    pub(crate) away: Option<String>,
     /// What went wrong last.
     pub(crate) error: Option<String>,
 }
@@ -115,6 +117,15 @@ impl App {
         self.rooms.push(Room { id, title, here, history, names, unread: false });
     }
 
+    /// Takes a room out of the list.
+    pub(crate) fn remove(&mut self, id: DatabaseId) {
+        let Some(place) = self.rooms.iter().position(|room| room.id == id) else { return };
+        self.rooms.remove(place);
+        if self.current > 0 && self.current >= place {
+            self.current -= 1;
+        }
+    }
+
     /// Shows a room.
     pub(crate) fn show(&mut self, id: DatabaseId) -> Option<Request> {
         let place = self.rooms.iter().position(|room| room.id == id)?;
@@ -125,7 +136,7 @@ impl App {
     pub(crate) fn take(&mut self, id: DatabaseId, reading: &Reading, lines: Vec<Line>, more: bool) {
         let shown = self.room().is_some_and(|room| room.id == id);
         let Some(room) = self.room_mut(id) else { return };
-        let newest = |lines: &[Line]| lines.last().map(|line| line.cursor.clone());
+        let newest = |lines: &[Line]| lines.last().map(|line| line.cursor);
         let before = newest(room.history.lines());
         let first = before.is_none() && !room.unread;
         room.history.take(reading, lines, more);
@@ -162,9 +173,9 @@ impl App {
     }
 
     /// Returns to the newest message.
-    pub(crate) fn to_newest(&mut self) -> Option<Request> {
+    pub(crate) fn go_to_newest(&mut self) -> Option<Request> {
         let room = self.rooms.get_mut(self.current)?;
-        room.history.to_newest();
+        room.history.go_to_newest();
         room.unread = false;
         Some(Request::Read(room.id, Reading::Newest))
     }
@@ -231,7 +242,7 @@ impl App {
             self.fail(&"this room has not been fetched yet; your line is kept, send it when the room is here");
             return None;
         }
-        room.history.to_newest();
+        room.history.go_to_newest();
         Some(Request::Say(room.id, text))
     }
 

@@ -15,7 +15,7 @@ pub(crate) const FIRST_ROOM: &str = "Lobby";
 
 /// Chat in rooms that are replicated databases: no server, and it works offline.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "weald-chat", version, max_term_width = 90)]
+#[command(name = "weald-chat", version, max_term_width = 90, args_override_self = true)]
 pub(crate) struct Arguments {
     /// The name others see [default: your name on this computer]
     #[arg(long, value_name = "NAME", value_parser = names::check)]

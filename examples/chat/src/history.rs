@@ -76,19 +76,19 @@ impl History {
     /// Returns which messages to read after something has changed.
     pub(crate) fn reading(&self) -> Reading {
         match (&self.anchor, self.lines.first()) {
-            (Some(_), Some(first)) => Reading::After(first.cursor.clone()),
+            (Some(_), Some(first)) => Reading::After(first.cursor),
             _ => Reading::Newest,
         }
     }
 
     /// Returns which messages to read when the reader has come to an edge of the window.
     pub(crate) fn reading_at(&self, edge: Edge) -> Option<Reading> {
-        let first = self.lines.first()?.cursor.clone();
+        let first = self.lines.first()?.cursor;
         match edge {
             Edge::Start => (!self.reaches_start).then_some(Reading::Before(first)),
             // Without what is at the start there is room for as much at the end.
             Edge::End => {
-                let kept = self.lines.get(PAGE.min(self.lines.len() - 1))?.cursor.clone();
+                let kept = self.lines.get(PAGE.min(self.lines.len() - 1))?.cursor;
                 (!self.reaches_end).then_some(Reading::After(kept))
             }
         }
@@ -122,13 +122,8 @@ impl History {
         self.anchor.is_none()
     }
 
-    /// Returns whether the oldest message of the room is loaded.
-    pub(crate) fn reaches_start(&self) -> bool {
-        self.reaches_start
-    }
-
     /// Goes back to the newest message.
-    pub(crate) fn to_newest(&mut self) {
+    pub(crate) fn go_to_newest(&mut self) {
         self.anchor = None;
     }
 
@@ -146,7 +141,7 @@ impl History {
             self.anchor = None;
         } else if let Some(place) = wanted.checked_sub(1).and_then(|last| places.get(last)) {
             let hidden = places.iter().skip(wanted).take_while(|p| p.line == place.line).count();
-            self.anchor = self.lines.get(place.line).map(|line| (line.cursor.clone(), hidden));
+            self.anchor = self.lines.get(place.line).map(|line| (line.cursor, hidden));
         }
         if rows > 0 {
             (wanted == lowest).then_some(Edge::Start)
@@ -222,7 +217,7 @@ mod tests {
 
     fn lines(cursors: &[Cursor]) -> Vec<Line> {
         let line = |(n, cursor): (usize, &Cursor)| Line {
-            cursor: cursor.clone(),
+            cursor: *cursor,
             author: key(2),
             time: 0,
             text: format!("message {n}"),
@@ -257,7 +252,7 @@ mod tests {
         let before = shown(&history, screen);
         assert_eq!(before, ["message 7", "message 8", "message 9"]);
         let reading = history.reading();
-        assert_eq!(reading, Reading::After(all[4].cursor.clone()));
+        assert_eq!(reading, Reading::After(all[4].cursor));
         history.take(&reading, all[5..].to_vec(), false);
         assert_eq!(shown(&history, screen), before);
         assert_eq!(history.scroll(-100, screen), Some(Edge::End));
@@ -274,7 +269,7 @@ mod tests {
         assert_eq!(history.scroll(100, screen), Some(Edge::Start));
         let before = shown(&history, screen);
         let reading = history.reading_at(Edge::Start).unwrap();
-        assert_eq!(reading, Reading::Before(all[6].cursor.clone()));
+        assert_eq!(reading, Reading::Before(all[6].cursor));
         history.take(&reading, all[..6].to_vec(), false);
         assert_eq!(shown(&history, screen), before);
         assert_eq!(history.reading_at(Edge::Start), None);

@@ -68,7 +68,7 @@ fn control_key(app: &mut App, c: char) -> Option<Request> {
 /// End goes to the newest message when an older one is shown, else to the end of the line.
 fn end(app: &mut App) -> Option<Request> {
     if app.room().is_some_and(|room| !room.history.follows()) {
-        return app.to_newest();
+        return app.go_to_newest();
     }
     app.input.end();
     None

@@ -1,11 +1,12 @@
 //! What is convenient to know from last time; losing it loses no message.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use weald::DatabaseId;
+use weald::{DatabaseId, Ticket};
 
 /// The file in the data directory.
 const FILE: &str = "last-time.json";
@@ -22,6 +23,8 @@ pub(crate) struct LastTime {
 struct Facts {
     room: Option<String>,
     port: Option<u16>,
+    /// The tickets of rooms that have not been fetched yet.
+    joining: BTreeMap<String, String>,
 }
 
 impl LastTime {
@@ -58,6 +61,28 @@ impl LastTime {
         self.change(|facts| facts.port = Some(port))
     }
 
+    /// Returns the ticket of a room that has not been fetched yet.
+    pub(crate) fn joining(&self, room: DatabaseId) -> Option<Ticket> {
+        self.facts.joining.get(&room.to_string())?.parse().ok()
+    }
+
+    /// Remembers the ticket of a room until it has been fetched.
+    ///
+    /// # Errors
+    /// The error of the file system; what was remembered before stays.
+    pub(crate) fn set_joining(&mut self, ticket: &Ticket) -> io::Result<()> {
+        let (room, text) = (ticket.database().to_string(), ticket.to_string());
+        self.change(|facts| drop(facts.joining.insert(room, text)))
+    }
+
+    /// Forgets the ticket of a room.
+    ///
+    /// # Errors
+    /// The error of the file system; what was remembered before stays.
+    pub(crate) fn joined(&mut self, room: DatabaseId) -> io::Result<()> {
+        self.change(|facts| drop(facts.joining.remove(&room.to_string())))
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut Facts)) -> io::Result<()> {
         let before = self.facts.clone();
         change(&mut self.facts);
@@ -85,6 +110,11 @@ mod tests {
         before.set_port(7300).unwrap();
         let after = LastTime::read(directory.path());
         assert_eq!((after.room(), after.port()), (Some(room), Some(7300)));
+        let ticket = Ticket::new(room).with_name("Demo");
+        before.set_joining(&ticket).unwrap();
+        assert_eq!(LastTime::read(directory.path()).joining(room), Some(ticket));
+        before.joined(room).unwrap();
+        assert_eq!(LastTime::read(directory.path()).joining(room), None);
         fs::write(directory.path().join(FILE), "{damaged").unwrap();
         assert_eq!(LastTime::read(directory.path()).port(), None);
     }

@@ -10,6 +10,9 @@ pub(crate) const NAME_MAX: usize = 32;
 /// The most keys of a room whose names are kept; those beyond are shown by their short key.
 pub(crate) const NAMED_KEYS_MAX: usize = 20_000;
 
+/// Nobody is shown by this name alone: without a screen, it begins the line of a ticket.
+const TICKET: &str = "ticket";
+
 /// Says why a name cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum NameError {
@@ -88,7 +91,8 @@ impl Names {
     /// claims the same name, or only its short key.
     pub(crate) fn shown(&self, key: &PublicKey) -> String {
         let Some(name) = self.claimed.get(key) else { return key.short() };
-        if self.bearers.get(&fold(name)).is_some_and(|count| *count > 1) {
+        let shared = self.bearers.get(&fold(name)).is_some_and(|count| *count > 1);
+        if shared || fold(name) == TICKET {
             return format!("{name} ({})", key.short());
         }
         name.clone()
@@ -127,6 +131,13 @@ mod tests {
         assert_eq!(names.shown(&key(3)), key(3).short());
         names.claim(key(2), "robert");
         assert_eq!(names.shown(&key(2)), "robert");
+    }
+
+    #[test]
+    fn nobody_passes_for_a_ticket() {
+        let mut names = Names::default();
+        names.claim(key(2), "Ticket");
+        assert_ne!(names.shown(&key(2)), "Ticket");
     }
 
     #[test]

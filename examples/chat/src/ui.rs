@@ -156,7 +156,8 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
             };
             let address = status.address.as_deref().unwrap_or("not listening");
             let pending = status.pending;
-            format!(" {peers} | {pending} pending | {address} | F1 help")
+            let away = status.away.as_deref().unwrap_or("F1 help");
+            format!(" {peers} | {pending} pending | {address} | {away}")
         }
     };
     let style = if status.error.is_some() { bar.fg(Color::Red) } else { bar };
@@ -238,7 +239,7 @@ mod tests {
         app.show(room(1)).unwrap();
         let all = cursors(texts.len());
         let line = |(n, text): (usize, &&str)| Line {
-            cursor: all[n].clone(),
+            cursor: all[n],
             author: key(if n % 2 == 0 { 1 } else { 2 }),
             time: 0,
             text: (*text).to_owned(),
