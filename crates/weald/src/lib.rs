@@ -95,7 +95,9 @@ pub use weald_dag::{
     Time, Verdict,
 };
 pub use weald_engine::{CommitError, Findings};
-pub use weald_sync::{Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally};
+pub use weald_sync::{
+    Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
+};
 pub use weald_transports::{
     Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState, PeerStatus,
     SyncError, SyncEvent, SyncStatus,
