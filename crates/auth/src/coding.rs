@@ -61,6 +61,12 @@ pub enum SettingsError {
         /// The kind that it names.
         kind: u64,
     },
+    /// A level that this build does not know.
+    #[error("the settings hold a level of unknown kind {kind}; update to read it")]
+    UnknownLevel {
+        /// The kind that it names.
+        kind: u64,
+    },
     /// More of something than is allowed.
     #[error(
         "the settings have {found} {what}, the limit is {limit}; split them over several entries"
@@ -81,6 +87,17 @@ pub enum SettingsError {
     Subject(#[from] KeyError),
 }
 
+impl SettingsError {
+    /// Returns whether a newer build may understand what this one does not: a version, operation or
+    /// level that is not known here. Such an entry is kept out, not refused.
+    pub const fn is_newer(&self) -> bool {
+        matches!(
+            self,
+            Self::NewerVersion { .. } | Self::UnknownKind { .. } | Self::UnknownLevel { .. }
+        )
+    }
+}
+
 /// Encodes operations as the payload of a `_settings` section.
 ///
 /// # Errors
@@ -99,8 +116,9 @@ pub fn encode_operations(operations: &[Operation]) -> Result<Vec<u8>, SettingsEr
 /// Decodes the payload of a `_settings` section.
 ///
 /// # Errors
-/// [`SettingsError`] for anything but the one encoding of operations that this build knows; the
-/// entry is to be refused.
+/// [`SettingsError`] for anything but the one encoding of operations that this build knows. The
+/// entry is to be refused, unless [`SettingsError::is_newer`]: then it is to be kept out until an
+/// update.
 pub fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, SettingsError> {
     bounded("bytes", bytes.len(), PAYLOAD_MAX)?;
     let value: Value =
@@ -219,6 +237,9 @@ fn level_from_value(value: &Value) -> Result<Level, SettingsError> {
         (Some(ADMIN), [_, value]) => Ok(Level::Admin(priority(value)?)),
         (Some(WRITE), [_, value]) => Ok(Level::Write(priority(value)?)),
         (Some(READ), [_]) => Ok(Level::Read),
+        (Some(kind), _) if !matches!(kind, ADMIN | WRITE | READ) => {
+            Err(SettingsError::UnknownLevel { kind })
+        }
         _ => Err(SettingsError::Unexpected { expected }),
     }
 }

@@ -153,7 +153,7 @@ fn what_is_wrong_with_bytes_is_told_apart() {
     assert_eq!(refused(cbor!([1, [[1, "", "v"]]])), SettingsError::EmptyKey);
     let grant = |level: Value| refused(cbor!([1, [[0, null, level, null, null]]]));
     assert_eq!(grant(cbor!([2, 0]).unwrap()), unexpected("a level"));
-    assert_eq!(grant(cbor!([3]).unwrap()), unexpected("a level"));
+    assert_eq!(grant(cbor!([3]).unwrap()), SettingsError::UnknownLevel { kind: 3 });
     assert_eq!(grant(cbor!([0, 4_294_967_296_u64]).unwrap()), unexpected("a priority"));
     assert_eq!(grant(cbor!([0, -1]).unwrap()), unexpected("a priority"));
 }

@@ -57,6 +57,26 @@ pub enum Fault {
         /// How many sections there are.
         expected: usize,
     },
+    /// The payload of a section did not come along, where all were asked for.
+    #[error("entry {id:?}: the payload of store '{store}' did not come along; send all of them")]
+    Withheld {
+        /// The entry that came without it.
+        id: EntryId,
+        /// The store of the section.
+        store: String,
+    },
+}
+
+impl Fault {
+    /// Returns the entry that it is about.
+    pub const fn id(&self) -> EntryId {
+        match self {
+            Self::Signature { id }
+            | Self::Payload { id, .. }
+            | Self::Count { id, .. }
+            | Self::Withheld { id, .. } => *id,
+        }
+    }
 }
 
 /// Why bytes are not a parcel.
@@ -123,6 +143,18 @@ impl Parcel {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the payload of every section came along.
+    ///
+    /// # Errors
+    /// [`Fault::Withheld`] for the first that did not.
+    pub fn check_complete(&self) -> Result<(), Fault> {
+        let mut sections = self.entry.sections().iter().zip(&self.payloads);
+        let Some((section, _)) = sections.find(|(_, payload)| payload.is_none()) else {
+            return Ok(());
+        };
+        Err(Fault::Withheld { id: self.entry.id(), store: section.store.clone() })
     }
 
     /// Returns the length of body, signature and payloads in bytes.

@@ -51,6 +51,11 @@ pub enum Verdict {
     },
     /// It would be hidden here and nothing visible descends from it.
     Unwanted,
+    /// It says something that this build does not understand yet; it may come again later.
+    NewerVersion {
+        /// What is not understood.
+        what: String,
+    },
     /// It is refused for good.
     Refused(Refusal),
     /// Who sent it is at fault, not the entry.

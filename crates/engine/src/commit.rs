@@ -215,7 +215,7 @@ fn settings_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, CommitError> {
         SettingsPayload::None => Ok(None),
         SettingsPayload::Operations(operations) => Ok(Some(operations)),
         SettingsPayload::Absent => Err(void("the payload is missing".into())),
-        SettingsPayload::Undecodable(reason) => Err(void(reason)),
+        SettingsPayload::Newer(reason) | SettingsPayload::Undecodable(reason) => Err(void(reason)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Entries from elsewhere, through the same door as one's own.
 //!
-//! Invariant: a verdict other than `Missing`, `HeldBack` and `Fault` is the same on every replica.
+//! Invariant: a verdict other than `Missing`, `HeldBack`, `NewerVersion` and `Fault` is the same on
+//! every replica.
 
 use weald_auth::{Claim, SETTINGS_STORE};
 use weald_dag::{
@@ -40,7 +41,7 @@ pub(crate) fn ingest(
                     ingested.folded.push(folded);
                     verdict
                 }
-                Err(refusal) => Verdict::Refused(refusal),
+                Err(verdict) => verdict,
             },
         };
         if let Verdict::Refused(refusal) = &verdict {
@@ -62,6 +63,10 @@ fn judge(
     parcel: &Parcel,
     wall_millis: u64,
 ) -> Result<Judged, StoreError> {
+    // It says nothing of the entry: another peer may send it whole.
+    if let Err(fault) = parcel.check_complete() {
+        return Ok(Judged::Other(Verdict::Fault(fault)));
+    }
     let entry = &parcel.entry;
     if let Some(refusal) = replica.refused.get(&entry.id()) {
         return Ok(Judged::Other(Verdict::Refused(refusal.clone())));
@@ -88,11 +93,11 @@ fn enter(
     types: &StoreTypes,
     parcel: Parcel,
     place: Place,
-) -> Result<Result<Folded, Refusal>, StoreError> {
+) -> Result<Result<Folded, Verdict>, StoreError> {
     let entry = &parcel.entry;
     let operations = match operations_of(&parcel) {
         Ok(operations) => operations,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(verdict) => return Ok(Err(verdict)),
     };
     let epoch = replica.epoch_of(&place.parents);
     let claim = Claim {
@@ -104,7 +109,8 @@ fn enter(
         operations: operations.as_deref(),
     };
     if let Err(refusal) = replica.judge(epoch, &claim) {
-        return Ok(Err(Refusal::Authority { reason: refusal.to_string() }));
+        let reason = refusal.to_string();
+        return Ok(Err(Verdict::Refused(Refusal::Authority { reason })));
     }
     let known = visible(replica.next(), place.generation, epoch, entry.time());
     let (changes, voids) = fold(rows, replica.held.number, types, &parcel)?;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin};
+use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin, SETTINGS_STORE};
 use weald_dag::{
-    EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal, Snapshot,
-    Standing, StoreError, Time, append, index,
+    EntryId, Fault, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal,
+    Snapshot, Standing, StoreError, Time, Verdict, append, index,
 };
 
 use crate::authors::Authors;
@@ -204,14 +204,16 @@ pub(crate) const fn visible(number: Number, generation: u64, epoch: EpochId, tim
     Known { number, generation, epoch: epoch.0, standing: Standing::Visible, time }
 }
 
-/// Returns the operations of a claim's settings section, or why it refuses the entry.
-pub(crate) fn operations_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, Refusal> {
+/// Returns the operations of an entry's settings section, or what they keep the entry from.
+pub(crate) fn operations_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, Verdict> {
     match SettingsPayload::of(parcel) {
         SettingsPayload::None => Ok(None),
         SettingsPayload::Operations(operations) => Ok(Some(operations)),
         SettingsPayload::Absent => {
-            Err(Refusal::Settings { reason: "the payload did not come along".into() })
+            let (id, store) = (parcel.entry.id(), SETTINGS_STORE.into());
+            Err(Verdict::Fault(Fault::Withheld { id, store }))
         }
-        SettingsPayload::Undecodable(reason) => Err(Refusal::Settings { reason }),
+        SettingsPayload::Newer(what) => Err(Verdict::NewerVersion { what }),
+        SettingsPayload::Undecodable(reason) => Err(Verdict::Refused(Refusal::Settings { reason })),
     }
 }

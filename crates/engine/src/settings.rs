@@ -28,6 +28,8 @@ pub(crate) enum SettingsPayload {
     Absent,
     /// It has one, and these are its operations.
     Operations(Vec<Operation>),
+    /// It has one that only a newer build understands.
+    Newer(String),
     /// It has one that does not decode.
     Undecodable(String),
 }
@@ -42,6 +44,7 @@ impl SettingsPayload {
             let Some(payload) = payload else { return Self::Absent };
             return match decode_operations(payload) {
                 Ok(operations) => Self::Operations(operations),
+                Err(error) if error.is_newer() => Self::Newer(error.to_string()),
                 Err(error) => Self::Undecodable(error.to_string()),
             };
         }

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use weald_auth::{Level, Operation, Subject};
+use weald_auth::{Level, Operation, Subject, encode_operations};
 use weald_crdt::{Key, LogDraft, MemoryView, TableDraft, Value};
 use weald_dag::{
-    DatabaseId, Domain, Durability, EntryId, Fields, Graph, MemoryStore, Number, Overlay, Parcel,
-    Randomness, Refusal, SecretKey, Section, Signature, Store, Time, Verdict, Verified, verify,
+    DatabaseId, Domain, Durability, EntryId, Fault, Fields, Graph, MemoryStore, Number, Overlay,
+    Parcel, Randomness, Refusal, SecretKey, Section, Signature, Store, Time, Verdict, Verified,
+    verify,
 };
 use weald_engine::{
     Commit, CommitError, Engine, Founding, Ingested, Required, StorePlace, StoreTypes, StoreView,
@@ -262,6 +263,67 @@ fn a_void_section_adds_nothing_and_is_reported() {
     assert_eq!(ingested.folded[0].voids[0].store, "chat");
     assert_eq!(a.digest(id), before);
     a.assert_sound(id);
+}
+
+/// An entry on top of these parents.
+fn made(parents: &[EntryId], after: u64, author: u8, store: &str, payload: &[u8]) -> Parcel {
+    let mut parents = parents.to_vec();
+    parents.sort_unstable();
+    let fields = Fields {
+        parents,
+        time: Time::from_millis(NOW + after),
+        author: key(author).public(),
+        seq: after,
+        sections: vec![Section::of(store, payload)],
+        nonce: None,
+    };
+    Verified::sign(fields, vec![payload.to_vec()], &key(author)).unwrap().into_parcel()
+}
+
+fn setting(name: &str) -> Vec<u8> {
+    encode_operations(&[Operation::Set { key: name.into(), value: "x".into() }]).unwrap()
+}
+
+fn said(text: &str) -> Vec<u8> {
+    message(0, 1, text).sections.remove(0).1
+}
+
+#[test]
+fn an_entry_without_its_payload_is_the_fault_of_who_sent_it() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator(), anyone(Level::Write(10))]);
+    let settings = made(&[id.root()], 5, 1, "_settings", &setting("name"));
+    let chat = made(&[settings.entry.id()], 6, 2, "chat", &said("hello"));
+    let mut bare = [settings.clone(), chat.clone()];
+    bare.iter_mut().for_each(|parcel| parcel.payloads = vec![None]);
+    let mut b = Site::new();
+    b.ingest(id, a.all(id), NOW);
+    for (_, verdict) in b.ingest(id, bare.to_vec(), NOW).verdicts {
+        assert!(matches!(verdict, Verdict::Fault(Fault::Withheld { .. })), "{verdict:?}");
+    }
+    let verdicts = b.ingest(id, vec![settings.clone(), chat.clone()], NOW).verdicts;
+    assert!(verdicts.iter().all(|(_, verdict)| matches!(verdict, Verdict::Stored(_))));
+    a.ingest(id, vec![settings, chat], NOW);
+    assert_eq!((a.digest(id), a.tips(id)), (b.digest(id), b.tips(id)));
+}
+
+#[test]
+fn settings_of_a_newer_build_are_kept_out_and_not_refused() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator(), anyone(Level::Write(10))]);
+    let mut version = setting("a");
+    version[1] = 2;
+    let mut kind = setting("b");
+    kind[4] = 23;
+    for (after, payload) in [(5, version), (6, kind)] {
+        let newer = made(&[id.root()], after, 1, "_settings", &payload);
+        let child = made(&[newer.entry.id()], 9, 1, "chat", &said("hello"));
+        for _ in 0..2 {
+            let verdicts = a.ingest(id, vec![newer.clone(), child.clone()], NOW).verdicts;
+            assert!(matches!(verdicts[0].1, Verdict::NewerVersion { .. }), "{verdicts:?}");
+            assert_eq!(verdicts[1].1, Verdict::Missing(vec![newer.entry.id()]));
+        }
+    }
 }
 
 #[test]

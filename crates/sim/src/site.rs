@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use weald_dag::{DatabaseId, EntryId, Number, Overlay, SecretKey, Store, Verdict};
-use weald_engine::held;
+use weald_dag::{DatabaseId, EntryId, Number, Overlay, SecretKey, Snapshot, Store, Verdict};
+use weald_engine::{Held, held};
 use weald_sync::{
     BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions,
 };
@@ -141,7 +141,12 @@ impl Site {
             role,
             device: self.device.clone(),
             name: format!("site {}", self.index),
-            expected_peer: None,
+            // The other half of the diallers trusts on first use.
+            expected_peer: outside
+                .devices
+                .get(peer)
+                .filter(|_| outside.chance.percent(50))
+                .copied(),
             channel_binding: None,
             keys: Vec::new(),
             seed: outside.chance.bytes(),
@@ -197,18 +202,35 @@ impl Site {
     /// Writes something to one of its databases, if it has a whole one.
     pub(crate) fn write(&mut self, outside: &mut Outside) -> Result<(), Finding> {
         let snapshot = self.writer.disk().snapshot()?;
+        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
+        let large = outside.plan.large_percent;
+        let mut rows = Overlay::new(snapshot);
+        let sections = workload::draft(&mut outside.chance, &mut rows, held.number, large)?;
+        self.submit(Job::Commit { database: held.id, key, sections }, outside)
+    }
+
+    /// Takes an entry that somebody made on top of old ones, as a second replica of one key may.
+    pub(crate) fn branch(&mut self, outside: &mut Outside) -> Result<(), Finding> {
+        let snapshot = self.writer.disk().snapshot()?;
+        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
+        let wall = self.wall(outside.now());
+        let made = workload::branch(&mut outside.chance, snapshot, held.number, &key, wall)?;
+        let Some(made) = made else { return Ok(()) };
+        self.submit(Job::Adopt { database: held.id, made: Box::new(made) }, outside)
+    }
+
+    /// Draws a database to write to, of those that are whole here, and an author.
+    fn choose(
+        &self,
+        snapshot: &dyn Snapshot,
+        outside: &mut Outside,
+    ) -> Result<Option<(Held, Arc<SecretKey>)>, Finding> {
         let mut whole = Vec::new();
         for database in &self.writable {
-            whole.extend(held(&*snapshot, database)?.filter(|held| held.complete));
+            whole.extend(held(snapshot, database)?.filter(|held| held.complete));
         }
-        let chance = &mut outside.chance;
-        let (Some(held), Some(key)) = (chance.pick(&whole), chance.pick(&self.authors)) else {
-            return Ok(());
-        };
-        let mut rows = Overlay::new(snapshot);
-        let sections = workload::draft(chance, &mut rows, held.number, outside.plan.large_percent)?;
-        let key = Arc::clone(key);
-        self.submit(Job::Commit { database: held.id, key, sections }, outside)
+        let held = outside.chance.pick(&whole).copied();
+        Ok(held.zip(outside.chance.pick(&self.authors).cloned()))
     }
 
     /// Puts something false among what it holds, and tells its peers of it.
@@ -322,6 +344,7 @@ impl Site {
                 Verdict::Missing(_) => "misses parents of",
                 Verdict::HeldBack { .. } => "held back",
                 Verdict::Unwanted => "does not want",
+                Verdict::NewerVersion { .. } => "does not understand",
                 Verdict::Refused(_) => "refused",
                 Verdict::Fault(_) => "found false",
             };
@@ -380,7 +403,7 @@ impl Site {
         let mut closed = None;
         while let Some(output) = port.session.poll() {
             match output {
-                Output::Send(frame) => outside.send(link, port.end, frame),
+                Output::Send(frame) => outside.send(link, port.end, frame)?,
                 Output::Ingest { batch, database, parcels, .. } => {
                     jobs.push(Job::Ingest { link, batch, database, parcels });
                 }
@@ -434,8 +457,10 @@ impl Port {
     fn hear(&mut self, event: &Told, site: usize, link: LinkId, outside: &mut Outside) {
         match event {
             Told::Authenticated { .. } if self.end == End::Dialler => outside.counts.sessions += 1,
-            Told::Settled { database, .. } => {
+            Told::Settled { database, round_trips, .. } => {
                 outside.counts.rounds += 1;
+                let most = &mut outside.counts.round_trips_max;
+                *most = (*most).max(*round_trips);
                 self.settled.insert(*database);
             }
             // Figures of progress say nothing that the verdicts do not.

@@ -163,6 +163,10 @@ impl Incoming {
                 out.event(Event::HeldBack { database, entry, time });
                 (Class::HeldBack, None)
             }
+            Verdict::NewerVersion { what } => {
+                out.event(Event::NewerVersion { database, entries: 1 });
+                (Class::NewerVersion, Some(what.chars().take(REASON_MAX).collect()))
+            }
             _ => (Class::Unwanted, None),
         };
         if self.kept_out.len() < DECLINED_MAX {
