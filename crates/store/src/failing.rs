@@ -6,13 +6,14 @@
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
 use weald_dag::{Batch, Durability, KeyRange, Order, Space, Store, StoreError};
 
 use crate::open::{Opened, Opener, When};
 use crate::settle::Settle;
-use crate::store::{REOPEN_ATTEMPTS, RedbStore};
+use crate::store::RedbStore;
 
 const ROWS: Space = Space::new("rows", 1);
 
@@ -93,8 +94,9 @@ impl FailingDisk {
         })
     }
 
+    /// Opens a store that tries to open its file again at every call.
     fn store(&self) -> RedbStore {
-        RedbStore::with_backend(self.opener()).unwrap()
+        RedbStore::with_backend(self.opener(), Duration::ZERO).unwrap()
     }
 }
 
@@ -280,17 +282,33 @@ fn a_broken_disk_says_what_to_do_until_it_is_repaired() {
 }
 
 #[test]
-fn attempts_to_open_again_are_bounded() {
+fn a_broken_disk_is_left_alone_between_attempts() {
+    let disk = FailingDisk::default();
+    let store = RedbStore::with_backend(disk.opener(), Duration::from_secs(3_600)).unwrap();
+    put(&store, 1).unwrap();
+    disk.arm(Fault::Broken, 0, u32::MAX);
+    for number in 2..200 {
+        assert!(put(&store, number).is_err());
+        let error = store.snapshot().map(drop).unwrap_err();
+        assert!(error.to_string().contains("repair the disk"), "{error}");
+    }
+    assert_eq!(disk.disk().opened, 2, "once at first, and once after the failed write");
+}
+
+#[test]
+fn a_disk_that_comes_back_is_used_again_however_often_it_was_asked() {
     let disk = FailingDisk::default();
     let store = disk.store();
+    put(&store, 1).unwrap();
     disk.arm(Fault::Broken, 0, u32::MAX);
-    for number in 0..REOPEN_ATTEMPTS * 2 {
+    for number in 2..200 {
         assert!(put(&store, number).is_err());
+        assert!(store.snapshot().is_err());
     }
-    assert!(disk.disk().opened <= REOPEN_ATTEMPTS + 1);
     disk.heal();
-    let error = put(&store, 0).unwrap_err();
-    assert!(error.to_string().contains("no more attempts"), "{error}");
+    assert!(has(&store, 1));
+    put(&store, 200).unwrap();
+    assert!(has(&store, 200));
 }
 
 #[test]

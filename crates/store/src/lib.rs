@@ -37,8 +37,10 @@ mod failing;
 
 pub use format::FORMAT_VERSION;
 pub use open::{DEFAULT_CACHE_BYTES, OpenError, Options};
-pub use queue::{MAX_GROUP_JOBS, MAX_GROUP_WEIGHT, MAX_WAITING_JOBS};
+pub use queue::{
+    MAX_GROUP_BYTES, MAX_GROUP_JOBS, MAX_GROUP_WEIGHT, MAX_WAITING_BYTES, MAX_WAITING_JOBS,
+};
 pub use settle::Settle;
-pub use store::{CompactError, QUICK_REPAIR_ROWS, REOPEN_ATTEMPTS, RedbStore};
+pub use store::{CompactError, QUICK_REPAIR_ROWS, REOPEN_PAUSE, REOPEN_PAUSE_MAX, RedbStore};
 pub use work::{Step, Work, WorkPanic};
 pub use writer::{LINGER, SETTLE_AFTER, Writer, WriterClosed, WriterOptions};

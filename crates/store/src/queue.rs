@@ -1,7 +1,7 @@
 //! Jobs on their way to the writer thread.
 //!
-//! Invariant: jobs leave in the order they came, in bounded groups; once closed, what is queued is
-//! still handed out and nothing is added.
+//! Invariant: jobs leave in the order they came, in groups bounded by count, weight and bytes, and
+//! so is the line; once closed, what is queued is still handed out and nothing is added.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,27 @@ use std::time::{Duration, Instant};
 pub const MAX_GROUP_JOBS: usize = 1_024;
 /// How much weight one group holds at most; a single heavier job is a group of its own.
 pub const MAX_GROUP_WEIGHT: usize = 16_384;
+/// How many bytes one group holds at most; a single larger job is a group of its own.
+pub const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// How many jobs wait at most; who submits one more waits until there is room.
 pub const MAX_WAITING_JOBS: usize = 8_192;
+/// From how many waiting bytes on who submits one more job waits until there is room.
+///
+/// The last job that was let in may go past it, so that a large one is not held up by small ones.
+pub const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) weight: usize,
+    pub(crate) bytes: usize,
+}
 
 /// A queue with one consumer, which takes groups.
 pub(crate) struct Queue<J> {
     state: Mutex<State<J>>,
+    /// Asked once for each job, when it comes.
+    measure: fn(&J) -> Size,
     /// The consumer waits here.
     filled: Condvar,
     /// Producers wait here.
@@ -24,7 +39,9 @@ pub(crate) struct Queue<J> {
 }
 
 struct State<J> {
-    jobs: VecDeque<J>,
+    jobs: VecDeque<(Size, J)>,
+    /// How many bytes the waiting jobs are.
+    bytes: usize,
     closed: bool,
     /// How many waiting jobs wake the consumer; `usize::MAX` while it is busy.
     wanted: usize,
@@ -42,14 +59,15 @@ pub(crate) enum Next<J> {
 }
 
 impl<J> Queue<J> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(measure: fn(&J) -> Size) -> Self {
         let state = State {
             jobs: VecDeque::new(),
+            bytes: 0,
             closed: false,
             wanted: usize::MAX,
             waiting_producers: 0,
         };
-        Self { state: Mutex::new(state), filled: Condvar::new(), emptied: Condvar::new() }
+        Self { state: Mutex::new(state), measure, filled: Condvar::new(), emptied: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State<J>> {
@@ -58,8 +76,10 @@ impl<J> Queue<J> {
 
     /// Adds a job, waiting for room if `may_wait`; returns whether it was added.
     pub(crate) fn push(&self, job: J, may_wait: bool) -> bool {
+        // Not under the lock: it is the work's own code.
+        let size = (self.measure)(&job);
         let mut state = self.state();
-        while may_wait && !state.closed && state.jobs.len() >= MAX_WAITING_JOBS {
+        while may_wait && !state.closed && state.is_full() {
             state.waiting_producers += 1;
             state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.waiting_producers -= 1;
@@ -67,7 +87,8 @@ impl<J> Queue<J> {
         if state.closed {
             return false;
         }
-        state.jobs.push_back(job);
+        state.bytes = state.bytes.saturating_add(size.bytes);
+        state.jobs.push_back((size, job));
         if state.jobs.len() >= state.wanted {
             // Once is enough: the consumer sets it again before it waits.
             state.wanted = usize::MAX;
@@ -89,7 +110,10 @@ impl<J> Queue<J> {
 
     /// Drops what is queued.
     pub(crate) fn clear(&self) {
-        let jobs = std::mem::take(&mut self.state().jobs);
+        let mut state = self.state();
+        state.bytes = 0;
+        let jobs = std::mem::take(&mut state.jobs);
+        drop(state);
         // Not under the lock: jobs run code of their own when they are dropped.
         drop(jobs);
     }
@@ -101,7 +125,6 @@ impl<J> Queue<J> {
         patience: Option<Duration>,
         expected: usize,
         linger: Duration,
-        weigh: fn(&J) -> usize,
     ) -> Next<J> {
         let mut state = self.wait(self.state(), 1, patience);
         if state.jobs.is_empty() {
@@ -110,7 +133,7 @@ impl<J> Queue<J> {
         if state.jobs.len() < expected && !state.closed {
             state = self.wait(state, expected.min(MAX_GROUP_JOBS), Some(linger));
         }
-        let group = state.take_group(weigh);
+        let group = state.take_group();
         let wake = state.waiting_producers > 0;
         drop(state);
         if wake {
@@ -146,16 +169,80 @@ impl<J> Queue<J> {
 }
 
 impl<J> State<J> {
-    fn take_group(&mut self, weigh: fn(&J) -> usize) -> Vec<J> {
-        let mut weight = 0_usize;
-        let mut count = 0;
-        for job in self.jobs.iter().take(MAX_GROUP_JOBS) {
-            weight = weight.saturating_add(weigh(job));
-            if count > 0 && weight > MAX_GROUP_WEIGHT {
+    fn is_full(&self) -> bool {
+        self.jobs.len() >= MAX_WAITING_JOBS || self.bytes >= MAX_WAITING_BYTES
+    }
+
+    fn take_group(&mut self) -> Vec<J> {
+        let (mut weight, mut bytes, mut count) = (0_usize, 0_usize, 0);
+        for (size, _) in self.jobs.iter().take(MAX_GROUP_JOBS) {
+            weight = weight.saturating_add(size.weight);
+            let more = bytes.saturating_add(size.bytes);
+            if count > 0 && (weight > MAX_GROUP_WEIGHT || more > MAX_GROUP_BYTES) {
                 break;
             }
+            bytes = more;
             count += 1;
         }
-        self.jobs.drain(..count).collect()
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.jobs.drain(..count).map(|(_, job)| job).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn queue() -> Queue<usize> {
+        Queue::new(|bytes| Size { weight: 1, bytes: *bytes })
+    }
+
+    fn group(queue: &Queue<usize>) -> Vec<usize> {
+        match queue.next(Some(Duration::ZERO), 1, Duration::ZERO) {
+            Next::Group(jobs) => jobs,
+            Next::Idle | Next::Closed => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_group_is_bounded_by_bytes() {
+        let queue = queue();
+        for bytes in [9 * MIB, 7 * MIB, 0, 1, 40 * MIB, usize::MAX, 3] {
+            assert!(queue.push(bytes, false));
+        }
+        assert_eq!(group(&queue), [9 * MIB, 7 * MIB, 0]);
+        assert_eq!(group(&queue), [1]);
+        assert_eq!(group(&queue), [40 * MIB]);
+        assert_eq!(group(&queue), [usize::MAX]);
+        assert_eq!(group(&queue), [3]);
+        assert!(group(&queue).is_empty());
+    }
+
+    #[test]
+    fn the_line_is_bounded_by_bytes() {
+        let queue = queue();
+        for _ in 0..4 {
+            assert!(!queue.state().is_full());
+            assert!(queue.push(MAX_GROUP_BYTES, true));
+        }
+        assert!(queue.state().is_full());
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| queue.push(1, true));
+            while queue.state().waiting_producers == 0 {
+                std::thread::yield_now();
+            }
+            assert!(queue.push(2, false), "the writer thread itself never waits");
+            assert_eq!(group(&queue), [MAX_GROUP_BYTES]);
+            assert!(held.join().unwrap());
+        });
+        let mut left = Vec::new();
+        while !queue.state().jobs.is_empty() {
+            left.extend(group(&queue));
+        }
+        let whole = MAX_GROUP_BYTES;
+        assert_eq!(left, [whole, whole, whole, 2, 1]);
+        assert_eq!(queue.state().bytes, 0);
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redb::{CommitError, CompactionError, Database, ReadableDatabase, WriteTransaction};
 use thiserror::Error;
@@ -24,8 +25,11 @@ use crate::snapshot::RedbSnapshot;
 /// size that costs nothing to speak of.
 pub const QUICK_REPAIR_ROWS: usize = 4_096;
 
-/// How often in a row the file is tried again after a failed write, one try for each call.
-pub const REOPEN_ATTEMPTS: u32 = 16;
+/// How long the file is left alone after it could not be opened again; each further failure in a
+/// row doubles it, up to [`REOPEN_PAUSE_MAX`].
+pub const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+/// The longest time between two attempts to open the file again.
+pub const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// An ordered byte map in one file of a directory that this process owns.
 ///
@@ -34,8 +38,9 @@ pub const REOPEN_ATTEMPTS: u32 = 16;
 ///
 /// After a failed write it closes the file, opens it again and goes on with what is durable: the
 /// failed batch is there whole or not at all, eventual batches that were not settled may be gone,
-/// and snapshots from before may give errors. While the file cannot be opened every call tries
-/// once more, up to [`REOPEN_ATTEMPTS`] times, and returns an error that says what to do.
+/// and snapshots from before may give errors. While the file cannot be opened every call returns
+/// an error that says what to do, and tries once more if [`REOPEN_PAUSE`] is over: a disk that
+/// comes back is used again, and one that does not is not worn out by who asks often.
 pub struct RedbStore {
     current: Mutex<Current>,
     /// Orders the writers, and keeps the names of the tables they write.
@@ -59,7 +64,18 @@ struct Current {
     /// The one snapshot for all readers since the last batch.
     snapshot: Option<Arc<RedbSnapshot>>,
     repaired: bool,
-    failed_attempts: u32,
+    /// How long the file is left alone after the first failure to open it again.
+    pause: Duration,
+    /// The last failure to open the file again, until it is open.
+    failed: Option<Failed>,
+}
+
+/// A failure to open the file again.
+struct Failed {
+    error: StoreError,
+    at: Instant,
+    /// How long to leave the file alone from then on.
+    pause: Duration,
 }
 
 /// Why a store could not be compacted. No row has changed.
@@ -87,9 +103,14 @@ impl RedbStore {
 
     /// Opens a store over any device, for tests of what happens when it fails.
     #[cfg(test)]
-    pub(crate) fn with_backend(opener: Opener) -> Result<Self, redb::DatabaseError> {
+    pub(crate) fn with_backend(
+        opener: Opener,
+        pause: Duration,
+    ) -> Result<Self, redb::DatabaseError> {
         let opened = opener(When::Closed)?;
-        Ok(Self::new(opener, opened, None, None))
+        let store = Self::new(opener, opened, None, None);
+        store.current().pause = pause;
+        Ok(store)
     }
 
     fn new(opener: Opener, opened: Opened, path: Option<PathBuf>, owner: Option<Owner>) -> Self {
@@ -97,7 +118,8 @@ impl RedbStore {
             database: Some(opened.database),
             snapshot: None,
             repaired: opened.repaired,
-            failed_attempts: 0,
+            pause: REOPEN_PAUSE,
+            failed: None,
         };
         Self {
             current: Mutex::new(current),
@@ -191,18 +213,14 @@ impl Current {
     /// Returns the open file, after opening it again if a write failed.
     fn database(&mut self, opener: &Opener) -> Result<&Database, StoreError> {
         if self.database.is_none() {
-            if self.failed_attempts >= REOPEN_ATTEMPTS {
-                return Err(fault::other(
-                    "use its file after a failed write",
-                    "the file could not be opened again, and no more attempts are made",
-                ));
+            if let Some(failed) = &self.failed
+                && failed.at.elapsed() < failed.pause
+            {
+                return Err(failed.error.clone());
             }
             match open_again(opener) {
                 Ok(opened) => self.opened(opened),
-                Err(error) => {
-                    self.failed_attempts += 1;
-                    return Err(error);
-                }
+                Err(error) => return Err(self.not_opened(error)),
             }
         }
         self.database.as_ref().ok_or(StoreError::Closed)
@@ -211,10 +229,20 @@ impl Current {
     fn opened(&mut self, opened: Opened) {
         self.database = Some(opened.database);
         self.repaired = opened.repaired;
-        self.failed_attempts = 0;
+        self.failed = None;
     }
 
-    /// Closes the file and tries to open it again; if that fails, each later call tries once.
+    fn not_opened(&mut self, error: StoreError) -> StoreError {
+        let pause = match &self.failed {
+            Some(before) => before.pause.saturating_mul(2).min(REOPEN_PAUSE_MAX),
+            None => self.pause,
+        };
+        // From the end of the attempt: checking a large file takes long.
+        self.failed = Some(Failed { error: error.clone(), at: Instant::now(), pause });
+        error
+    }
+
+    /// Closes the file and tries to open it again; if that fails, later calls do.
     fn reopen(&mut self, opener: &Opener) {
         self.snapshot = None;
         // Closed before it is opened: redb locks the file.

@@ -38,6 +38,13 @@ pub trait Work: Send + 'static {
     fn weight(_job: &Self::Job) -> usize {
         1
     }
+
+    /// Returns how much memory a job keeps, in bytes; a group holds at most
+    /// [`MAX_GROUP_BYTES`](crate::MAX_GROUP_BYTES), and no job is let in while
+    /// [`MAX_WAITING_BYTES`](crate::MAX_WAITING_BYTES) wait. 0 by default.
+    fn bytes(_job: &Self::Job) -> usize {
+        0
+    }
 }
 
 /// A bug in the work of the writer thread: it panicked.

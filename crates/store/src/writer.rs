@@ -13,7 +13,7 @@ use thiserror::Error;
 use weald_dag::{Batch, Durability, KeyRange, Order, Overlay, Snapshot, Space, StoreError, Visit};
 
 use crate::fault::panic_text;
-use crate::queue::{Next, Queue};
+use crate::queue::{Next, Queue, Size};
 use crate::settle::Settle;
 use crate::work::{Step, Work, WorkPanic};
 
@@ -81,7 +81,7 @@ impl<J: Send + 'static> Writer<J> {
         work: W,
         options: WriterOptions,
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(size::<W>));
         let writing = Writing { store, work, options: options.clone(), queue: Arc::clone(&queue) };
         let thread =
             thread::Builder::new().name(options.thread_name).spawn(move || writing.run())?;
@@ -94,8 +94,9 @@ impl<J: Send + 'static> Writer<J> {
 impl<J> Writer<J> {
     /// Hands a job to the writer thread, behind all that were submitted before.
     ///
-    /// Waits for room while [`MAX_WAITING_JOBS`](crate::MAX_WAITING_JOBS) are queued; on the
-    /// writer thread itself it never waits.
+    /// Waits for room while [`MAX_WAITING_JOBS`](crate::MAX_WAITING_JOBS) or
+    /// [`MAX_WAITING_BYTES`](crate::MAX_WAITING_BYTES) are queued; on the writer thread itself it
+    /// never waits.
     ///
     /// # Errors
     /// [`WriterClosed`] once the writer was closed; the job is then dropped.
@@ -133,6 +134,10 @@ impl<J> Drop for Shared<J> {
     }
 }
 
+fn size<W: Work>(job: &W::Job) -> Size {
+    Size { weight: W::weight(job), bytes: W::bytes(job) }
+}
+
 /// What the writer thread owns.
 struct Writing<W: Work> {
     store: Arc<dyn Settle>,
@@ -159,7 +164,7 @@ impl<W: Work> Writing<W> {
         loop {
             let patience = unsettled.then_some(self.options.settle_after);
             let expected = if last_group > 1 { last_group } else { 1 };
-            match self.queue.next(patience, expected, self.options.linger, W::weight) {
+            match self.queue.next(patience, expected, self.options.linger) {
                 Next::Group(jobs) => {
                     last_group = jobs.len();
                     unsettled |= self.group(jobs);
