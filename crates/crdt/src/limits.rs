@@ -17,6 +17,9 @@ pub const MAX_KEY_NESTING: usize = 4;
 /// The greatest length in bytes of the payload of one section.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
+/// The greatest length in bytes of the name of a store type; it has at least one byte.
+pub const MAX_TYPE_NAME_BYTES: usize = 128;
+
 /// The greatest number of operations in a section.
 pub const MAX_OPERATIONS: usize = 65_536;
 

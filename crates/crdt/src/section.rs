@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::cbor::{ARRAY, BYTES, Reader, UNSIGNED, put_bytes, put_head, put_length, put_text};
-use crate::limits::{MAX_NAMES, MAX_OPERATIONS, MAX_PAYLOAD_BYTES};
+use crate::limits::{MAX_NAMES, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES};
 use crate::malformed::Malformed;
 use crate::stamp::{Dot, EntryStamp};
 
@@ -18,6 +18,14 @@ pub enum Void {
     /// The payload is too long.
     #[error("the payload has {length} bytes, more than {MAX_PAYLOAD_BYTES}; split the transaction")]
     TooLarge {
+        /// The length in bytes.
+        length: usize,
+    },
+    /// The name of the type is empty or too long.
+    #[error(
+        "the name of the type has {length} bytes; name it with 1 to {MAX_TYPE_NAME_BYTES} bytes"
+    )]
+    TypeName {
         /// The length in bytes.
         length: usize,
     },
@@ -58,14 +66,19 @@ pub enum Void {
 /// Returns the name of the store type a payload is for.
 ///
 /// # Errors
-/// [`Void`] if the payload is too long, or does not begin as a section does.
+/// [`Void`] if the payload is too long, does not begin as a section does, or names a type of no
+/// or more than [`MAX_TYPE_NAME_BYTES`] bytes.
 pub fn section_type(payload: &[u8]) -> Result<&str, Void> {
     if payload.len() > MAX_PAYLOAD_BYTES {
         return Err(Void::TooLarge { length: payload.len() });
     }
     let mut reader = Reader::new(payload);
     expect_fields(&mut reader, 4)?;
-    Ok(reader.text()?)
+    let name = reader.text()?;
+    if name.is_empty() || name.len() > MAX_TYPE_NAME_BYTES {
+        return Err(Void::TypeName { length: name.len() });
+    }
+    Ok(name)
 }
 
 /// Reads an array head and checks its number of items.
@@ -122,7 +135,8 @@ impl<'a> SectionReader<'a> {
     }
 
     /// Reads the names of the operation with this index. A name of an operation of the own entry
-    /// that does not come before is void, and left out.
+    /// that does not come before is void, and so is one of an id that no entry has; both are left
+    /// out.
     pub(crate) fn names(&mut self, index: u32) -> Result<Vec<Dot>, Void> {
         let length = self.reader.array()?;
         if !length.is_multiple_of(2) {
@@ -141,6 +155,10 @@ impl<'a> SectionReader<'a> {
                 None => self.own,
                 Some(place) => *self.ids.get(place).ok_or(Void::UnknownName)?,
             };
+            // No entry has the id of the provisional one; only a transaction's own rows know it.
+            if place > 0 && entry == EntryStamp::PROVISIONAL.entry {
+                continue;
+            }
             if entry != self.own || named < index {
                 names.push(Dot { entry, index: named });
             }

@@ -79,7 +79,7 @@ impl ViewError {
 
 /// Says that a row is not what a merge writes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the row at key {key:02x?} is damaged; run a verification with rebuild")]
+#[error("the row at key {key:02x?} is damaged; verify the database and rebuild its state")]
 pub struct RowError {
     /// The key of the row, relative to its store.
     pub key: Vec<u8>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use crate::pack::{self, Unpacker};
-use crate::stamp::Dot;
+use crate::stamp::{Dot, EntryStamp};
 use crate::view::{Area, RowError, View, ViewError, ViewMut, visit_prefix};
 
 const ID_BYTES: usize = 32;
@@ -23,10 +23,14 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Loads what waited for the entry.
+    /// Loads what waited for the entry. Nothing waits for a transaction that is being written: its
+    /// operations have no names yet that others could give.
     pub(crate) fn load(view: &dyn ViewMut, own: [u8; 32]) -> Result<Self, ViewError> {
         let mut due = BTreeMap::new();
         let mut damaged = None;
+        if own == EntryStamp::PROVISIONAL.entry {
+            return Ok(Self { own, due, new: BTreeMap::new(), applied: BTreeMap::new() });
+        }
         visit_prefix(view, Area::Dangling, &own, &mut |key, row| {
             let Some(slots) = unpack(row) else {
                 damaged = Some(RowError { key: key.to_vec() });
