@@ -86,11 +86,13 @@ struct Direction {
     armed: Option<Tampering>,
     held: Option<Vec<u8>>,
     before: Vec<u8>,
+    /// Bytes that were sent and have not arrived.
+    in_flight: usize,
 }
 
 impl Direction {
     const fn new(quality: Quality) -> Self {
-        Self { quality, last: 0, armed: None, held: None, before: Vec::new() }
+        Self { quality, last: 0, armed: None, held: None, before: Vec::new(), in_flight: 0 }
     }
 
     fn arrival(&mut self, now: u64, length: usize, chance: &mut Chance) -> u64 {
@@ -229,8 +231,26 @@ impl Network {
         };
         let direction = link.towards(to);
         let frames = direction.tampered(frame, chance);
+        direction.in_flight += frames.iter().map(Vec::len).sum::<usize>();
         let timed = frames.into_iter();
         timed.map(|frame| (direction.arrival(now, frame.len(), chance), frame)).collect()
+    }
+
+    /// Takes note that a frame has arrived.
+    pub(crate) fn arrived(&mut self, id: LinkId, to: End, length: usize) {
+        if let Some(link) = self.links.get_mut(&id) {
+            let direction = link.towards(to);
+            direction.in_flight = direction.in_flight.saturating_sub(length);
+        }
+    }
+
+    /// Returns how many bytes are on their way towards an end.
+    pub(crate) fn in_flight(&self, id: LinkId, to: End) -> usize {
+        let link = self.links.get(&id);
+        link.map_or(0, |link| match to {
+            End::Dialler => link.to_dialler.in_flight,
+            End::Responder => link.to_responder.in_flight,
+        })
     }
 
     /// Returns when what was sent towards an end has arrived.

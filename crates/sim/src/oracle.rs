@@ -8,6 +8,8 @@ use std::sync::Arc;
 use weald_dag::{DatabaseId, EntryId, Graph, MemoryStore, Number, Snapshot, Store, StoreError};
 use weald_engine::{Held, StoreTypes, all_held, held, state_digest, verify};
 
+use weald_sync::DatabaseStatus;
+
 use crate::finding::Finding;
 use crate::lie::Lie;
 use crate::network::Link;
@@ -37,6 +39,10 @@ pub(crate) fn unrest(
             if let Some(database) = shared.iter().find(|id| !port.settled.contains(id)) {
                 let (database, link) = (database.short(), link.0);
                 return Ok(Some(format!("site {index} link {link} has not settled {database}")));
+            }
+            let waiting = |status: &DatabaseStatus| status.pending_in + status.pending_out > 0;
+            if port.session.statuses().values().any(waiting) {
+                return Ok(Some(format!("something waits at site {index} on link {}", link.0)));
             }
             if port.session.deadline().is_some() {
                 return Ok(Some(format!("site {index} still waits on link {}", link.0)));

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Arguments;
 
-use weald_dag::{DatabaseId, EntryId};
+use weald_dag::{DatabaseId, EntryId, PublicKey};
+use weald_sync::limits::{FRAME_MAX, MESSAGE_MAX, WINDOW_BYTES};
 
 use crate::chance::Chance;
+use crate::finding::Finding;
 use crate::network::{End, LinkId, Network};
 use crate::plan::Plan;
 use crate::schedule::{Event, Schedule};
@@ -15,6 +17,19 @@ use crate::trace::Trace;
 
 /// Greatest number of milliseconds that pass until an end of a cut link learns of it.
 const NOTICE_MS_MAX: u64 = 2_000;
+
+/// What sealing may add to a frame, in bytes.
+const SEAL_BYTES_MAX: usize = 64;
+/// What may be on its way on a link beside the window of batches: one batch more, controls, and a
+/// frame of somebody on the path.
+const SLACK_BYTES: usize = 2 * MESSAGE_MAX;
+
+fn bound(site: usize, what: &'static str, found: usize, limit: usize) -> Result<(), Finding> {
+    if found > limit {
+        return Err(Finding::Unbounded { site, what, found, limit });
+    }
+    Ok(())
+}
 
 /// What was counted in a world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +40,8 @@ pub struct Counts {
     pub sessions: u64,
     /// Rounds that settled.
     pub rounds: u64,
+    /// The most round trips that a round took.
+    pub round_trips_max: u32,
     /// Entries that were received and stored.
     pub received: u64,
     /// Entries that were received and held already.
@@ -47,6 +64,9 @@ impl Counts {
         self.commits += other.commits;
         self.sessions += other.sessions;
         self.rounds += other.rounds;
+        if other.round_trips_max > self.round_trips_max {
+            self.round_trips_max = other.round_trips_max;
+        }
         self.received += other.received;
         self.duplicates += other.duplicates;
         self.frames += other.frames;
@@ -67,6 +87,8 @@ pub(crate) struct Outside {
     pub(crate) counts: Counts,
     /// What every site must come to hold.
     pub(crate) acknowledged: BTreeMap<DatabaseId, BTreeSet<EntryId>>,
+    /// The device key of each site.
+    pub(crate) devices: Vec<PublicKey>,
     /// Links that somebody on the path tampered with.
     pub(crate) tampered: BTreeSet<LinkId>,
     /// The site that lies, if there is one.
@@ -89,6 +111,7 @@ impl Outside {
             network: Network::default(),
             counts: Counts::default(),
             acknowledged: BTreeMap::new(),
+            devices: Vec::new(),
             tampered: BTreeSet::new(),
             liar: None,
             forged: BTreeSet::new(),
@@ -109,7 +132,12 @@ impl Outside {
     }
 
     /// Sends a frame from an end of a link.
-    pub(crate) fn send(&mut self, link: LinkId, from: End, frame: Vec<u8>) {
+    ///
+    /// # Errors
+    /// [`Finding::Unbounded`] when it, or what is on its way with it, is more than may be.
+    pub(crate) fn send(&mut self, link: LinkId, from: End, frame: Vec<u8>) -> Result<(), Finding> {
+        let site = self.network.link(link).map_or(0, |link| link.site(from));
+        bound(site, "bytes in a frame", frame.len(), FRAME_MAX + SEAL_BYTES_MAX)?;
         self.counts.frames += 1;
         self.counts.bytes += u64::try_from(frame.len()).unwrap_or(0);
         self.last_link = link;
@@ -117,6 +145,8 @@ impl Outside {
         for (time, bytes) in self.network.send(link, to, frame, now, &mut self.chance) {
             self.schedule.at(time, Event::Frame { link, to, bytes });
         }
+        let found = self.network.in_flight(link, to);
+        bound(site, "bytes on their way on a link", found, WINDOW_BYTES + SLACK_BYTES)
     }
 
     /// Closes a link from one end; what was sent before still arrives at the other.

@@ -55,6 +55,10 @@ pub struct Plan {
     pub private: bool,
     /// How many commits are made while things go wrong.
     pub commits: usize,
+    /// How many times a site makes many commits at once.
+    pub bursts: usize,
+    /// How many entries are made on top of old ones, so that the graph grows wide.
+    pub branches: usize,
     /// For how many virtual milliseconds things go wrong.
     pub storm_ms: u64,
     /// How often each kind of thing goes wrong.
@@ -89,6 +93,8 @@ impl Plan {
             databases: if chance.percent(30) { 2 } else { 1 },
             private: chance.percent(30),
             commits: chance.index(50),
+            bursts: if chance.percent(12) { chance.index(4) } else { 0 },
+            branches: if chance.percent(25) { chance.index(60) } else { 0 },
             storm_ms: chance.within(1_000..=40_000),
             faults: Faults {
                 cut: chance.within(0..=3),
@@ -117,6 +123,8 @@ impl Plan {
             databases: 1,
             private: false,
             commits: 10,
+            bursts: 0,
+            branches: 0,
             storm_ms: 2_000,
             faults,
             fault_count: 0,

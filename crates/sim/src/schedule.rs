@@ -22,8 +22,10 @@ pub(crate) enum Event {
     Deadline { site: usize, link: LinkId, at: u64 },
     /// The writer of a site has flushed its group.
     Flushed { site: usize, life: u32 },
-    /// A site makes a commit.
-    Write { site: usize },
+    /// A site makes commits, all at once.
+    Write { site: usize, count: u64 },
+    /// A site takes an entry that somebody made on top of old ones.
+    Branch { site: usize },
     /// The liar puts something false among what it holds.
     Lie,
     /// Something goes wrong.
@@ -81,11 +83,11 @@ mod tests {
     #[test]
     fn events_come_by_time_and_then_in_the_order_of_planning() {
         let mut schedule = Schedule::default();
-        schedule.at(5, Event::Write { site: 1 });
-        schedule.at(3, Event::Write { site: 2 });
-        schedule.at(3, Event::Write { site: 3 });
+        schedule.at(5, Event::Write { site: 1, count: 1 });
+        schedule.at(3, Event::Write { site: 2, count: 1 });
+        schedule.at(3, Event::Write { site: 3, count: 1 });
         let mut order = Vec::new();
-        while let Some(Event::Write { site }) = schedule.next(4) {
+        while let Some(Event::Write { site, .. }) = schedule.next(4) {
             order.push((schedule.now(), site));
         }
         assert_eq!((order, schedule.now()), (vec![(3, 2), (3, 3)], 4));

@@ -2,16 +2,22 @@
 //!
 //! Invariant: every section is one that the door accepts; writing nothing is possible.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use weald_crdt::{DocDraft, DraftError, Key, LogDraft, Path, TableDraft, Value};
-use weald_dag::Overlay;
+use weald_dag::{Fields, Graph, Number, Overlay, SecretKey, Section, Snapshot, Time, Verified};
 use weald_engine::{StorePlace, StoreViewMut};
 
 use crate::chance::Chance;
+use crate::finding::Finding;
 
 /// Names of the rows that everybody edits.
 const ROWS: [&str; 4] = ["north", "east", "south", "west"];
 /// Names of the fields of those rows, and of the keys of the document.
 const FIELDS: [&str; 3] = ["title", "state", "owner"];
+/// How many parents an entry on top of old ones has at most.
+const PARENTS: u64 = 3;
 /// Greatest length of a large message in bytes.
 const LARGE_BYTES: u64 = 120_000;
 
@@ -38,6 +44,38 @@ pub(crate) fn draft(
         sections.extend(row(chance, rows, database)?.map(|payload| ("rows".to_owned(), payload)));
     }
     Ok(sections)
+}
+
+/// Makes a message on top of a few entries drawn from all, if there are any.
+///
+/// # Errors
+/// [`Finding`] where a row cannot be read or the message not be made.
+pub(crate) fn branch(
+    chance: &mut Chance,
+    snapshot: Arc<dyn Snapshot>,
+    database: u32,
+    key: &SecretKey,
+    wall: u64,
+) -> Result<Option<Verified>, Finding> {
+    let graph = Graph::new(&*snapshot, database);
+    let Some((newest, _)) = graph.head()? else { return Ok(None) };
+    let (mut parents, mut time) = (BTreeSet::new(), Time::from_millis(wall));
+    for _ in 0..chance.within(1..=PARENTS) {
+        let parent = graph.entry(Number(chance.within(0..=newest.0)))?;
+        time = time.max(parent.time().next().unwrap_or(time));
+        parents.insert(parent.id());
+    }
+    let payload = message(chance, &mut Overlay::new(Arc::clone(&snapshot)), database, 32)?;
+    let fields = Fields {
+        parents: parents.into_iter().collect(),
+        time,
+        author: key.public(),
+        seq: 0,
+        sections: vec![Section::of("chat", &payload)],
+        nonce: None,
+    };
+    // A message that short breaks no rule of the format.
+    Ok(Verified::sign(fields, vec![payload], key).ok())
 }
 
 fn message(

@@ -11,7 +11,7 @@ use weald_engine::Founding;
 
 use crate::fault;
 use crate::finding::Finding;
-use crate::network::End;
+use crate::network::{End, LinkId};
 use crate::oracle;
 use crate::outside::{Counts, Outside};
 use crate::plan::Plan;
@@ -28,6 +28,8 @@ const HEAL_MS_MAX: u64 = 180_000;
 const QUIET_MS: u64 = 30_000;
 /// How long a commit may take to reach everyone over open links, in milliseconds.
 const LIVE_MS_MAX: u64 = 20_000;
+/// How many commits a burst has at most.
+const BURST_MAX: u64 = 250;
 /// How often a liar forges something.
 const LIES: u64 = 5;
 /// How often it is looked whether all is equal, in milliseconds.
@@ -83,6 +85,7 @@ impl World {
         outside.liar = plan.lie.map(|_| plan.sites);
         for index in 0..plan.sites + usize::from(plan.lie.is_some()) {
             let device = SecretKey::from_seed(&outside.chance.bytes());
+            outside.devices.push(device.public());
             let own = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
             let skew = i64::try_from(outside.chance.within(0..=2 * plan.skew_ms)).unwrap_or(0);
             let skew = skew - i64::try_from(plan.skew_ms).unwrap_or(0);
@@ -118,7 +121,15 @@ impl World {
         let Outside { plan, chance, schedule, .. } = &mut self.outside;
         for _ in 0..plan.commits {
             let site = chance.index(plan.sites);
-            schedule.at(chance.within(0..=plan.storm_ms), Event::Write { site });
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Write { site, count: 1 });
+        }
+        for _ in 0..plan.bursts {
+            let (site, count) = (chance.index(plan.sites), chance.within(1..=BURST_MAX));
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Write { site, count });
+        }
+        for _ in 0..plan.branches {
+            let site = chance.index(plan.sites);
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Branch { site });
         }
         for _ in 0..plan.lie.map_or(0, |_| LIES) {
             schedule.at(chance.within(0..=plan.storm_ms), Event::Lie);
@@ -143,35 +154,12 @@ impl World {
         let outside = &mut self.outside;
         match event {
             Event::Dial { site, peer } => self.dial(site, peer),
-            Event::Accept { link } => {
-                let ends = outside.network.link(link);
-                let ends = ends.map(|link| (link.site(End::Responder), link.site(End::Dialler)));
-                let Some((site, peer)) = ends else { return Ok(()) };
-                match self.sites.get_mut(site).filter(|site| site.up) {
-                    Some(site) => site.open(link, End::Responder, peer, outside),
-                    None => {
-                        outside.close(link, End::Responder);
-                        Ok(())
-                    }
-                }
-            }
-            Event::Frame { link, to, bytes } => {
-                let Some(site) = site_at(&mut self.sites, outside, link, to) else { return Ok(()) };
-                let hash = blake3::hash(&bytes);
-                let (index, length) = (site.index, bytes.len());
-                let [a, b, ..] = *hash.as_bytes();
-                outside.note(format_args!(
-                    "site {index} link {} < {length} bytes {a:02x}{b:02x}",
-                    link.0
-                ));
-                site.frame(link, &bytes, outside)
-            }
-            Event::Cut { link, end } => {
-                let Some(site) = site_at(&mut self.sites, outside, link, end) else {
-                    return Ok(());
-                };
-                site.link_closed(link, outside)
-            }
+            Event::Accept { link } => self.accept(link),
+            Event::Frame { link, to, bytes } => self.arrive(link, to, &bytes),
+            Event::Cut { link, end } => match site_at(&mut self.sites, outside, link, end) {
+                Some(site) => site.link_closed(link, outside),
+                None => Ok(()),
+            },
             Event::Deadline { site, link, at } => match self.sites.get_mut(site) {
                 Some(site) => site.wake(link, at, outside),
                 None => Ok(()),
@@ -180,13 +168,17 @@ impl World {
                 Some(site) => site.flushed(life, outside),
                 None => Ok(()),
             },
-            Event::Write { site } => match self.sites.get_mut(site).filter(|site| site.up) {
-                Some(site) => site.write(outside),
+            Event::Write { site, count } => match up(&mut self.sites, site) {
+                Some(site) => (0..count).try_for_each(|_| site.write(outside)),
+                None => Ok(()),
+            },
+            Event::Branch { site } => match up(&mut self.sites, site) {
+                Some(site) => site.branch(outside),
                 None => Ok(()),
             },
             Event::Lie => {
-                let liar = outside.liar.and_then(|liar| self.sites.get_mut(liar));
-                match liar.filter(|liar| liar.up).zip(outside.plan.lie) {
+                let liar = outside.liar.and_then(|liar| up(&mut self.sites, liar));
+                match liar.zip(outside.plan.lie) {
                     Some((liar, lie)) => liar.lie(lie, outside),
                     None => Ok(()),
                 }
@@ -203,6 +195,31 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    fn accept(&mut self, link: LinkId) -> Result<(), Finding> {
+        let outside = &mut self.outside;
+        // A link that was cut on its way there does not arrive.
+        let ends = outside.network.link(link).filter(|link| link.is_alive());
+        let ends = ends.map(|link| (link.site(End::Responder), link.site(End::Dialler)));
+        let Some((site, peer)) = ends else { return Ok(()) };
+        match up(&mut self.sites, site) {
+            Some(site) => site.open(link, End::Responder, peer, outside),
+            None => {
+                outside.close(link, End::Responder);
+                Ok(())
+            }
+        }
+    }
+
+    fn arrive(&mut self, link: LinkId, to: End, bytes: &[u8]) -> Result<(), Finding> {
+        let outside = &mut self.outside;
+        outside.network.arrived(link, to, bytes.len());
+        let Some(site) = site_at(&mut self.sites, outside, link, to) else { return Ok(()) };
+        let (index, length) = (site.index, bytes.len());
+        let [a, b, ..] = *blake3::hash(bytes).as_bytes();
+        outside.note(format_args!("site {index} link {} < {length} bytes {a:02x}{b:02x}", link.0));
+        site.frame(link, bytes, outside)
     }
 
     fn dial(&mut self, site: usize, peer: usize) -> Result<(), Finding> {
@@ -301,10 +318,15 @@ impl World {
     }
 }
 
+/// Returns a site, if it has power.
+fn up(sites: &mut [Site], site: usize) -> Option<&mut Site> {
+    sites.get_mut(site).filter(|site| site.up)
+}
+
 fn site_at<'a>(
     sites: &'a mut [Site],
     outside: &Outside,
-    link: crate::network::LinkId,
+    link: LinkId,
     end: End,
 ) -> Option<&'a mut Site> {
     let site = outside.network.link(link)?.site(end);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use weald_dag::{
     Batch, DatabaseId, Domain, Durability, EntryId, Number, Overlay, Parcel, SecretKey, Signature,
-    Store, StoreError, Verdict, verify,
+    Store, StoreError, Verdict, Verified, verify,
 };
 use weald_engine::{Commit, Engine, Folded, Founding, StoreTypes, held};
 use weald_sync::BatchId;
@@ -20,6 +20,8 @@ use crate::network::LinkId;
 pub(crate) enum Job {
     /// Makes an entry.
     Commit { database: DatabaseId, key: Arc<SecretKey>, sections: Vec<(String, Vec<u8>)> },
+    /// Takes an entry that was made elsewhere, by hand.
+    Adopt { database: DatabaseId, made: Box<Verified> },
     /// Takes entries that a session received.
     Ingest { link: LinkId, batch: BatchId, database: DatabaseId, parcels: Vec<Parcel> },
     /// Notes that a database is whole.
@@ -173,6 +175,16 @@ impl Writer {
         match job {
             Job::Commit { database, key, sections } => {
                 self.commit(rows, database, key, sections, wall_millis)
+            }
+            Job::Adopt { database, made } => {
+                let id = made.entry().id();
+                let ingested = self.engine.ingest(rows, database, vec![*made], wall_millis)?;
+                Ok(match ingested.verdicts.first() {
+                    Some((_, Verdict::Stored(number))) => {
+                        Answer::Committed { database, id, number: *number }
+                    }
+                    other => Answer::NotCommitted { database, reason: format!("{other:?}") },
+                })
             }
             Job::Ingest { link, batch, database, parcels } => {
                 let ids: Vec<EntryId> = parcels.iter().map(|parcel| parcel.entry.id()).collect();
