@@ -10,7 +10,7 @@ use crate::id::EntryId;
 use crate::ingest::Known;
 use crate::overlay::Overlay;
 use crate::parcel::Parcel;
-use crate::row::{self, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
+use crate::row::{self, Front, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
 use crate::seam::{Snapshot, StoreError};
 use crate::space::{KeyRange, Order};
 
@@ -63,8 +63,12 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] when there is no such entry.
     pub fn local(&self, number: Number) -> Result<Local, StoreError> {
+        Ok(self.front(number)?.local)
+    }
+
+    fn front(&self, number: Number) -> Result<Front, StoreError> {
         let bytes = self.bytes(number)?;
-        Local::decode(number, &mut bytes.as_slice())
+        Front::decode(number, &mut bytes.as_slice())
             .map_err(|error| self.damaged(format!("entry number {}: {error}", number.0)))
     }
 
@@ -119,9 +123,19 @@ impl<'a> Graph<'a> {
         })?;
         let Some(number) = last else { return Ok(None) };
         let number = number.ok_or_else(|| self.damaged("the key of the newest entry".into()))?;
-        let head = self.local(number)?.head;
+        let Front { local, tips_beside } = self.front(number)?;
+        let head = match tips_beside {
+            None => local.head,
+            Some(head) => Some(Head { tips: self.tips_beside(number)?, ..head }),
+        };
         let missing = || self.damaged(format!("entry number {} has no head", number.0));
         Ok(Some((number, head.ok_or_else(missing)?)))
+    }
+
+    fn tips_beside(&self, number: Number) -> Result<Vec<Number>, StoreError> {
+        let row = self.rows.get(row::tips(self.database), row::TIPS_KEY)?;
+        let row = row.ok_or_else(|| self.damaged("the tips are missing".into()))?;
+        Head::decode_tips(number, &row).map_err(|error| self.damaged(format!("the tips: {error}")))
     }
 
     /// Visits entries in ascending order from `from` on, until `visit` breaks.
@@ -199,6 +213,9 @@ pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, 
         if let Some(payload) = payload.as_ref().filter(|bytes| bytes.len() > INLINE_PAYLOAD_MAX) {
             rows.put(row::payloads(database), row::payload_key(number, section), payload.clone());
         }
+    }
+    if let Some(head) = local.head.as_ref().filter(|head| !head.is_inline()) {
+        rows.put(row::tips(database), row::TIPS_KEY, head.encode_tips(number));
     }
     rows.put(row::entries(database), number.key(), row::encode(number, local, parcel));
 }

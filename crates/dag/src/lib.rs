@@ -68,7 +68,7 @@ pub use pending::{
     PendingOverflow,
 };
 pub use random::Randomness;
-pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_MAX};
+pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_INLINE_MAX};
 pub use seam::{Durability, Snapshot, Store, StoreError, Visit};
 pub use space::{KeyRange, Order, Space};
 pub use text::{ID_LEN, SHORT_ID_LEN, TextError};

@@ -14,12 +14,15 @@ use crate::varint;
 
 /// Payloads over this many bytes rest beside the row.
 pub const INLINE_PAYLOAD_MAX: usize = 1 << 10;
-/// How many tips a head can hold; far above what peers that see each other make.
-pub const TIPS_MAX: usize = 1 << 20;
+/// More tips than this rest in one row beside the head, which each group of entries overwrites: so
+/// what a group leaves behind for good does not grow with the number of tips.
+pub const TIPS_INLINE_MAX: usize = 64;
 
 const VISIBLE: u8 = 1;
 const NEEDED: u8 = 2;
 const HAS_HEAD: u8 = 4;
+const TIPS_BESIDE: u8 = 8;
+const FLAGS: u8 = VISIBLE | NEEDED | HAS_HEAD | TIPS_BESIDE;
 
 const ABSENT: u64 = 0;
 const INLINE: u64 = 1;
@@ -39,6 +42,14 @@ pub(crate) const fn ids(database: u32) -> Space {
 pub(crate) const fn payloads(database: u32) -> Space {
     Space::new("payloads", database)
 }
+
+/// Nothing → the tips of the newest head, where they are too many for it.
+pub(crate) const fn tips(database: u32) -> Space {
+    Space::new("tips", database)
+}
+
+/// The key of the only row of [`tips`].
+pub(crate) const TIPS_KEY: &[u8] = b"";
 
 /// The place of an entry in this replica's topological order, counted from 0 for the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,14 +123,26 @@ pub struct Local {
     pub epoch: u64,
     /// The numbers of its parents, ascending.
     pub parents: Vec<Number>,
-    /// The graph after it, on the last entry of each batch.
+    /// The graph after it, on the last entry of each batch. It is not read where its tips rest
+    /// beside it: [`crate::Graph::head`] gives that of the newest entry.
     pub head: Option<Head>,
+}
+
+/// The front of a row: what is local.
+pub(crate) struct Front {
+    pub(crate) local: Local,
+    /// A head whose tips rest beside the row and are not in `local`.
+    pub(crate) tips_beside: Option<Head>,
 }
 
 impl Local {
     pub(crate) fn encode(&self, number: Number, out: &mut Vec<u8>) {
-        let head_flag = if self.head.is_some() { HAS_HEAD } else { 0 };
-        out.push(self.standing.flags() | head_flag);
+        let head = match &self.head {
+            None => 0,
+            Some(head) if head.is_inline() => HAS_HEAD,
+            Some(_) => HAS_HEAD | TIPS_BESIDE,
+        };
+        out.push(self.standing.flags() | head);
         varint::put(out, self.generation);
         varint::put(out, self.epoch);
         varint::put(out, self.parents.len() as u64);
@@ -127,24 +150,75 @@ impl Local {
         if let Some(head) = &self.head {
             varint::put(out, head.clock.raw());
             varint::put(out, head.needed);
-            varint::put(out, head.tips.len() as u64);
-            head.tips.iter().for_each(|tip| varint::put(out, number.0 - tip.0));
+            if head.is_inline() {
+                varint::put(out, head.tips.len() as u64);
+                head.tips.iter().for_each(|tip| varint::put(out, number.0 - tip.0));
+            }
         }
     }
+}
 
+impl Front {
     pub(crate) fn decode(number: Number, bytes: &mut &[u8]) -> Result<Self, CodingError> {
         let [flags] = varint::take_array(bytes)?;
+        if flags & !FLAGS != 0 {
+            return Err(CodingError::Unexpected { at: 0, expected: "flags that are known" });
+        }
         let generation = varint::take(bytes)?;
         let epoch = varint::take(bytes)?;
         let parents = take_numbers(number, 1, PARENTS_MAX, bytes)?;
-        let head = if flags & HAS_HEAD == 0 {
-            None
-        } else {
+        let standing = Standing::from_flags(flags);
+        let mut local = Local { standing, generation, epoch, parents, head: None };
+        let mut tips_beside = None;
+        if flags & HAS_HEAD != 0 {
             let clock = Time::from_raw(varint::take(bytes)?);
             let needed = varint::take(bytes)?;
-            Some(Head { clock, needed, tips: take_numbers(number, 0, TIPS_MAX, bytes)? })
-        };
-        Ok(Self { standing: Standing::from_flags(flags), generation, epoch, parents, head })
+            if flags & TIPS_BESIDE != 0 {
+                tips_beside = Some(Head { clock, needed, tips: Vec::new() });
+            } else {
+                let tips = take_numbers(number, 0, TIPS_INLINE_MAX, bytes)?;
+                local.head = Some(Head { clock, needed, tips });
+            }
+        }
+        Ok(Self { local, tips_beside })
+    }
+}
+
+impl Head {
+    pub(crate) const fn is_inline(&self) -> bool {
+        self.tips.len() <= TIPS_INLINE_MAX
+    }
+
+    /// Encodes the tips as the row beside the head on the entry `number`: that number, then the
+    /// distance of each tip from the one before. The length of the row bounds how many there are.
+    pub(crate) fn encode_tips(&self, number: Number) -> Vec<u8> {
+        let mut out = Vec::with_capacity(8 + 2 * self.tips.len());
+        out.extend_from_slice(&number.key());
+        let mut before = 0;
+        for tip in &self.tips {
+            varint::put(&mut out, tip.0 - before);
+            before = tip.0;
+        }
+        out
+    }
+
+    /// Decodes the tips beside the head on the entry `number`.
+    pub(crate) fn decode_tips(
+        number: Number,
+        mut bytes: &[u8],
+    ) -> Result<Vec<Number>, CodingError> {
+        let wrong = |expected| CodingError::Unexpected { at: 0, expected };
+        if varint::take_array::<8>(&mut bytes)? != number.key() {
+            return Err(wrong("the tips of the newest head"));
+        }
+        let mut tips: Vec<Number> = Vec::new();
+        while !bytes.is_empty() {
+            let further = varint::take(&mut bytes)?;
+            let before = tips.last().map_or(0, |tip| tip.0);
+            let tip = before.checked_add(further).filter(|tip| *tip <= number.0);
+            tips.push(Number(tip.ok_or_else(|| wrong("a number of an earlier entry"))?));
+        }
+        Ok(tips)
     }
 }
 
@@ -204,7 +278,7 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn decode(number: Number, mut bytes: &[u8]) -> Result<Row, ParcelError> {
-    let local = Local::decode(number, &mut bytes)?;
+    let Front { local, .. } = Front::decode(number, &mut bytes)?;
     let signature = Signature::from_bytes(varint::take_array(&mut bytes)?);
     let length = varint::take_length(&mut bytes, BODY_MAX)?;
     let entry = Entry::decode(varint::take_bytes(&mut bytes, length)?)?;

@@ -154,3 +154,40 @@ fn an_entry_that_is_its_own_parent_is_damage_and_no_walk_hangs_on_it() {
     assert!(matches!(graph.reaches(Number(4), Number(0)), Err(StoreError::Corrupt { .. })));
     assert!(matches!(graph.ancestors(&[Number(4)]), Err(StoreError::Corrupt { .. })));
 }
+
+fn wide(tips: u64, number: u64) -> Local {
+    let tips = (0..tips).map(Number).collect();
+    let head = Some(Head { tips, clock: Time::from_millis(1), needed: number });
+    let standing = Standing::Visible;
+    Local { standing, generation: 1, epoch: 0, parents: vec![Number(0)], head }
+}
+
+#[test]
+fn a_head_of_any_number_of_tips_is_read_back_and_leaves_one_row() {
+    let parcel = signed(root(), Vec::new()).into_parcel();
+    let mut rows = snapshot();
+    let graph_head = |rows: &Overlay| Graph::new(rows, DATABASE).head();
+    for (number, tips) in [(70, 63), (71, 64), (72, 65), (3_000_000, (1 << 20) + 1)] {
+        let local = wide(tips, number);
+        append(&mut rows, DATABASE, Number(number), &local, &parcel);
+        let (newest, head) = graph_head(&rows).unwrap().unwrap();
+        assert_eq!((newest, Some(&head)), (Number(number), local.head.as_ref()));
+        let row = rows.get(Space::new("entries", DATABASE), &Number(number).key()).unwrap();
+        assert!(row.unwrap().len() < 400 + parcel.bytes());
+    }
+    let mut tips = 0;
+    let space = Space::new("tips", DATABASE);
+    let all = weald_dag::KeyRange::all();
+    rows.range(space, all, weald_dag::Order::Ascending, &mut |_, _| {
+        tips += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(tips, 1);
+    // Tips of another head, and none at all, are damage.
+    append(&mut rows, DATABASE, Number(4_000_000), &wide(65, 9), &parcel);
+    append(&mut rows, DATABASE, Number(3_999_999), &wide(66, 9), &parcel);
+    assert!(matches!(graph_head(&rows), Err(StoreError::Corrupt { .. })));
+    rows.remove(space, []);
+    assert!(matches!(graph_head(&rows), Err(StoreError::Corrupt { .. })));
+}
