@@ -105,6 +105,20 @@ pub enum EntryError {
         /// How many parents.
         parents: usize,
     },
+    /// There is not one payload for each section.
+    #[error("{found} payloads were given for {expected} sections")]
+    PayloadCount {
+        /// How many were given.
+        found: usize,
+        /// How many sections there are.
+        expected: usize,
+    },
+    /// A payload is not what its section names.
+    #[error("the payload for store '{store}' is not what its section names; describe it again")]
+    Payload {
+        /// The store of the section.
+        store: String,
+    },
     /// The author is not a usable key.
     #[error("the entry's author is not a usable key: {0}")]
     Author(#[from] KeyError),

@@ -98,13 +98,22 @@ impl Verified {
     /// Makes and signs an entry of one's own; `payloads` belong to the sections, in their order.
     ///
     /// # Errors
-    /// [`EntryError`] where the fields break a rule of the format.
+    /// [`EntryError`] where the fields break a rule of the format, or the payloads are not what the
+    /// sections name.
     pub fn sign(
         fields: Fields,
         payloads: Vec<Vec<u8>>,
         key: &SecretKey,
     ) -> Result<Self, EntryError> {
         let entry = Entry::encode(Fields { author: key.public(), ..fields })?;
+        let (found, expected) = (payloads.len(), entry.sections().len());
+        if found != expected {
+            return Err(EntryError::PayloadCount { found, expected });
+        }
+        let mut sections = entry.sections().iter().zip(&payloads);
+        if let Some((section, _)) = sections.find(|(section, payload)| !section.is_of(payload)) {
+            return Err(EntryError::Payload { store: section.store.clone() });
+        }
         let signature = key.sign(Domain::Entry, entry.id().as_bytes());
         let payloads = payloads.into_iter().map(Some).collect();
         Ok(Self(Parcel { entry, signature, payloads }))

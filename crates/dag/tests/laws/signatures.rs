@@ -230,3 +230,18 @@ fn a_signature_holds_for_no_other_domain() {
     assert!(holds(Domain::Entry));
     assert!(![Domain::Hello, Domain::Possession, Domain::Request].into_iter().any(holds));
 }
+
+#[test]
+fn what_is_signed_has_the_payloads_that_it_names() {
+    let sections = vec![weald_dag::Section::of("s", b"one")];
+    let fields = weald_dag::Fields { sections, ..crate::make::root() };
+    let sign = |payloads: &[&[u8]]| {
+        let payloads = payloads.iter().map(|payload| payload.to_vec()).collect();
+        weald_dag::Verified::sign(fields.clone(), payloads, &crate::make::KEYS[0]).map(drop)
+    };
+    assert_eq!(sign(&[b"one"]), Ok(()));
+    let store = "s".to_owned();
+    assert_eq!(sign(&[b"two"]), Err(weald_dag::EntryError::Payload { store }));
+    let none = weald_dag::EntryError::PayloadCount { found: 0, expected: 1 };
+    assert_eq!(sign(&[]), Err(none));
+}
