@@ -48,8 +48,8 @@ pub use doc::{DocDraft, DocType, PathConflict};
 pub use draft::{DraftError, SectionDraft};
 pub use key::Key;
 pub use limits::{
-    MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING, MAX_NAMES, MAX_NESTING,
-    MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES,
+    MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING, MAX_NAMED_SLOTS, MAX_NAMES,
+    MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES,
 };
 pub use log::{Item, LogDraft, LogType};
 pub use malformed::Malformed;

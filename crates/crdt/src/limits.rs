@@ -25,3 +25,9 @@ pub const MAX_OPERATIONS: usize = 65_536;
 
 /// The greatest number of names an operation carries.
 pub const MAX_NAMES: usize = 64;
+
+/// The greatest sum, over the operations of a section, of names times slots touched.
+///
+/// A row's existence, a field and a leaf are slots. The sum bounds the names that one section can
+/// make wait.
+pub const MAX_NAMED_SLOTS: usize = 262_144;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::cbor::{ARRAY, BYTES, Reader, UNSIGNED, put_bytes, put_head, put_length, put_text};
-use crate::limits::{MAX_NAMES, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES};
+use crate::limits::{
+    MAX_NAMED_SLOTS, MAX_NAMES, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES,
+};
 use crate::malformed::Malformed;
 use crate::stamp::{Dot, EntryStamp};
 
@@ -41,6 +43,14 @@ pub enum Void {
     #[error("an operation names {count} others, more than {MAX_NAMES}; split the operation")]
     TooManyNames {
         /// The number of names.
+        count: usize,
+    },
+    /// The operations name too much: names times slots touched, summed up.
+    #[error(
+        "the operations name {count} versions, more than {MAX_NAMED_SLOTS}; split the transaction"
+    )]
+    TooManyNamedSlots {
+        /// The sum over the operations of names times slots touched.
         count: usize,
     },
     /// A name points past the list of entry ids, or past the greatest index of an operation.
@@ -96,6 +106,9 @@ pub(crate) struct SectionReader<'a> {
     own: [u8; 32],
     ids: Vec<[u8; 32]>,
     count: usize,
+    /// How many names the operation has that was read last, void ones included.
+    named: usize,
+    named_slots: usize,
 }
 
 impl<'a> SectionReader<'a> {
@@ -126,7 +139,7 @@ impl<'a> SectionReader<'a> {
         if count > MAX_OPERATIONS {
             return Err(Void::TooManyOperations { count });
         }
-        Ok(Self { reader, own, ids, count })
+        Ok(Self { reader, own, ids, count, named: 0, named_slots: 0 })
     }
 
     /// Returns the number of operations.
@@ -146,6 +159,7 @@ impl<'a> SectionReader<'a> {
         if count > MAX_NAMES {
             return Err(Void::TooManyNames { count });
         }
+        self.named = count;
         let mut names = Vec::with_capacity(count);
         for _ in 0..count {
             let (place, named) = (self.reader.unsigned()?, self.reader.unsigned()?);
@@ -165,6 +179,16 @@ impl<'a> SectionReader<'a> {
         }
         Ok(names)
     }
+
+    /// Counts the slots that the operation touches whose names were read last.
+    pub(crate) fn touch(&mut self, slots: usize) -> Result<(), Void> {
+        self.named_slots = self.named_slots.saturating_add(self.named.saturating_mul(slots));
+        check_named_slots(self.named_slots)
+    }
+}
+
+fn check_named_slots(count: usize) -> Result<(), Void> {
+    if count > MAX_NAMED_SLOTS { Err(Void::TooManyNamedSlots { count }) } else { Ok(()) }
 }
 
 /// Collects the operations of a transaction on one store.
@@ -174,6 +198,7 @@ pub(crate) struct SectionWriter {
     places: BTreeMap<[u8; 32], u64>,
     operations: Vec<u8>,
     count: usize,
+    named_slots: usize,
 }
 
 /// The state of a [`SectionWriter`] to return to.
@@ -182,6 +207,7 @@ pub(crate) struct Mark {
     ids: usize,
     length: usize,
     count: usize,
+    named_slots: usize,
 }
 
 /// Bytes of a payload beside ids and operations: heads, type name and version.
@@ -208,7 +234,12 @@ impl SectionWriter {
 
     /// Remembers where the section stands.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { ids: self.ids.len(), length: self.operations.len(), count: self.count }
+        Mark {
+            ids: self.ids.len(),
+            length: self.operations.len(),
+            count: self.count,
+            named_slots: self.named_slots,
+        }
     }
 
     /// Takes everything back that was pushed since the mark.
@@ -218,6 +249,7 @@ impl SectionWriter {
         }
         self.operations.truncate(mark.length);
         self.count = mark.count;
+        self.named_slots = mark.named_slots;
     }
 
     /// Checks the limits of a section.
@@ -225,6 +257,7 @@ impl SectionWriter {
         if self.count > MAX_OPERATIONS {
             return Err(Void::TooManyOperations { count: self.count });
         }
+        check_named_slots(self.named_slots)?;
         let length = FRAME_BYTES + self.ids.len() * ID_BYTES + self.operations.len();
         if length > MAX_PAYLOAD_BYTES { Err(Void::TooLarge { length }) } else { Ok(()) }
     }
@@ -278,7 +311,9 @@ impl OperationWriter<'_> {
         self.section.operations.extend_from_slice(value);
     }
 
-    pub(crate) fn names(&mut self, names: &[Dot]) {
+    /// Appends the names of an operation that touches this number of slots.
+    pub(crate) fn names(&mut self, names: &[Dot], slots: usize) {
+        self.section.named_slots += names.len() * slots;
         self.array(names.len() * 2);
         for dot in names {
             let place = self.place(dot.entry);

@@ -1,5 +1,5 @@
 //! The versions of one slot: its heads are the operations, writes and removals, that no operation
-//! applied here names. The live ones are the heads that write; they stand in order of stamps.
+//! applied here names, and no later one of their own entry follows. The live ones are the heads that write; they stand in order of stamps.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::stamp::{Dot, Stamp};
 /// With more heads than this, a name is looked up in an index instead of one head after the other.
 const INDEXED: usize = 16;
 
-/// The operations on a slot that nothing names: the encoded value, or `None` for a removal.
+/// The operations on a slot that nothing names or supersedes: the encoded value, or `None` for a removal.
 pub(crate) type Heads = BTreeMap<Stamp, Option<Vec<u8>>>;
 
 /// The heads of a slot, and what was live before the section.
@@ -71,6 +71,19 @@ impl Slot {
             None => self.heads.keys().find(|stamp| stamp.dot() == *dot).copied(),
         };
         stamp.is_some_and(|stamp| self.heads.remove(&stamp).is_some())
+    }
+
+    /// Drops the head that an earlier operation of the same entry left, so that an entry has at most
+    /// one head in a slot.
+    pub(crate) fn supersede(&mut self, stamp: &Stamp) {
+        let first = Stamp { index: 0, ..*stamp };
+        let earlier = self.heads.range(first..*stamp).next_back().map(|(earlier, _)| *earlier);
+        if let Some(earlier) = earlier {
+            self.heads.remove(&earlier);
+            if let Some(times) = &mut self.times {
+                times.remove(&earlier.dot());
+            }
+        }
     }
 
     pub(crate) fn push(&mut self, stamp: Stamp, value: Option<Vec<u8>>) {

@@ -130,6 +130,94 @@ fn waiting_names_do_not_kill_what_a_transaction_writes() {
 }
 
 #[test]
+fn a_section_makes_a_bounded_number_of_names_wait() {
+    let kinds: [(&dyn StoreType, Vec<u8>, Vec<u8>); 2] = [
+        (
+            &TableType,
+            forged("table", Some(7), 1, |out| row_write(out, 64, 4095)),
+            forged("table", Some(7), 1, |out| row_write(out, 64, 4096)),
+        ),
+        (
+            &DocType,
+            forged("doc", Some(7), 4096, |out| leaf_write(out, 64)),
+            forged("doc", Some(7), 4097, |out| leaf_write(out, 64)),
+        ),
+    ];
+    for (kind, most, more) in kinds {
+        apply(kind, &most, 1, &mut MemoryView::new());
+        assert!(kind.check(&more).is_err());
+        let mut view = MemoryView::new();
+        assert!(kind.apply(&more, &stamp(1), &mut view, &mut Vec::new()).is_err());
+        assert_eq!(view, MemoryView::new());
+    }
+}
+
+#[test]
+fn an_entry_adds_one_head_to_a_slot() {
+    let key = Key::from("row");
+    let mut rows = MemoryView::new();
+    apply(&TableType, &forged("table", None, 5_000, |out| row_write(out, 0, 1)), 1, &mut rows);
+    assert!(rows.get(Area::State, &key.encode().unwrap()).unwrap().unwrap().len() < 100);
+    assert!(table::get(&rows, &key).unwrap().unwrap().conflicts.is_empty());
+    let mut leaves = MemoryView::new();
+    apply(&DocType, &forged("doc", None, 5_000, |out| leaf_write(out, 0)), 1, &mut leaves);
+    assert!(doc::conflicts(&leaves, &Path::root()).unwrap().is_empty());
+}
+
+fn number(out: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Returns the rows that this many entries leave which all wrote the field "a" and saw none of
+/// each other.
+fn flooded_row(heads: usize) -> MemoryView {
+    let mut row = vec![1];
+    number(&mut row, heads);
+    for at in 0..heads {
+        let stamp = stamp(at as u64 + 1);
+        row.extend(stamp.time.to_be_bytes());
+        row.extend(stamp.entry);
+        row.push(0);
+    }
+    number(&mut row, heads);
+    (0..heads).for_each(|at| number(&mut row, at * 2));
+    row.extend([1, b'a']);
+    number(&mut row, heads);
+    for at in 0..heads {
+        number(&mut row, at * 2);
+        row.extend([1, 1]);
+    }
+    let mut view = MemoryView::new();
+    view.put(Area::State, &Key::from("row").encode().unwrap(), row);
+    view
+}
+
+fn flooded_leaf(heads: usize) -> MemoryView {
+    let mut row = Vec::new();
+    number(&mut row, heads);
+    for at in 0..heads {
+        let stamp = stamp(at as u64 + 1);
+        row.extend(stamp.time.to_be_bytes());
+        row.extend(stamp.entry);
+        row.extend([0, 1, 1, 1]);
+    }
+    let mut view = MemoryView::new();
+    view.put(Area::State, &Path::from(["a"]).encode().unwrap(), row);
+    view
+}
+
+const FLOOD: usize = 40_000;
+
+fn losers(view: &MemoryView) -> usize {
+    let row = table::get(view, &Key::from("row")).unwrap().unwrap();
+    row.conflicts.first().map_or(0, |conflict| conflict.losers.len())
+}
+
+#[test]
 fn the_name_of_a_type_is_bounded() {
     let section = |length: usize| forged(&"t".repeat(length), None, 0, |_| {});
     assert!(section_type(&section(0)).is_err());

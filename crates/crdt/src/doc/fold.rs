@@ -59,9 +59,10 @@ pub(super) fn apply(
                 waiting.wait(view, name, operation.path, LEAF)?;
             }
         }
+        let stamp = entry.at(index);
+        cell.slot.supersede(&stamp);
         if !waiting.is_named(index, operation.path, LEAF) {
-            let value = operation.value.map(<[u8]>::to_vec);
-            cell.slot.push(entry.at(index), value);
+            cell.slot.push(stamp, operation.value.map(<[u8]>::to_vec));
         }
     }
     waiting.merge(view)?;

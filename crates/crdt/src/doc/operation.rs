@@ -14,6 +14,8 @@ use super::{DocType, VERSION};
 const SET: u64 = 0;
 const REMOVE: u64 = 1;
 const MAP_MAJOR: u8 = 5;
+/// An operation touches its leaf and nothing else.
+const SLOTS: usize = 1;
 
 /// One operation on a leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl Operation<'_> {
             out.array(if self.value.is_some() { 4 } else { 3 });
             out.unsigned(if self.value.is_some() { SET } else { REMOVE });
             out.bytes(self.path);
-            out.names(&self.names);
+            out.names(&self.names, SLOTS);
             if let Some(value) = self.value {
                 out.raw(value);
             }
@@ -51,6 +53,7 @@ pub(super) fn decode(payload: &[u8], own: [u8; 32]) -> Result<Vec<Operation<'_>>
             return Err(Malformed::BadPath.into());
         }
         let names = section.names(index)?;
+        section.touch(SLOTS)?;
         let value = match (kind, length) {
             (SET, 4) => Some(section.reader.raw_value(MAX_NESTING - depth)?),
             (REMOVE, 3) => None,

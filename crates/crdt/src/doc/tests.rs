@@ -84,7 +84,8 @@ fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
 
 type Heads = BTreeMap<Vec<u8>, Vec<(Stamp, Option<Vec<u8>>)>>;
 
-/// The definition: the heads of a leaf are the operations there that no valid name reaches.
+/// The definition: the heads of a leaf are the operations there that no valid name reaches and no
+/// later operation of the same entry follows.
 fn model(entries: &[DrawnEntry]) -> Heads {
     let each = |entry: &DrawnEntry| {
         let stamp = stamp(entry);
@@ -98,9 +99,9 @@ fn model(entries: &[DrawnEntry]) -> Heads {
     for (stamp, drawn) in &operations {
         let reaches = |(other, namer): &(Stamp, Drawn)| {
             let valid = other.entry != stamp.entry || stamp.index < other.index;
-            valid
-                && namer.path == drawn.path
-                && namer.names.contains(&(stamp.entry[0], stamp.index))
+            let later = other.entry == stamp.entry && stamp.index < other.index;
+            let names = namer.names.contains(&(stamp.entry[0], stamp.index));
+            namer.path == drawn.path && (later || valid && names)
         };
         if !operations.iter().any(reaches) {
             let key = path(drawn.path).encode().unwrap();

@@ -82,6 +82,7 @@ fn fold(
                 waiting.wait(view, name, operation.key, id)?;
             }
         }
+        slot.supersede(&stamp);
         if !waiting.is_named(stamp.index, operation.key, id) {
             slot.push(stamp, value.map(<[u8]>::to_vec));
         }

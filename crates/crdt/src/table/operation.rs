@@ -35,13 +35,21 @@ pub(super) enum Action<'a> {
 }
 
 impl Operation<'_> {
+    /// Returns how many slots the operation touches: existence and its fields.
+    fn slots(&self) -> usize {
+        match &self.action {
+            Action::Write { fields, removed } => 1 + fields.len() + removed.len(),
+            Action::Delete => 1,
+        }
+    }
+
     pub(super) fn encode(&self, section: &mut SectionWriter) {
         section.push(|out| match &self.action {
             Action::Write { fields, removed } => {
                 out.array(if removed.is_empty() { 4 } else { 5 });
                 out.unsigned(WRITE);
                 out.bytes(self.key);
-                out.names(&self.names);
+                out.names(&self.names, self.slots());
                 out.map(fields.len());
                 for (field, value) in fields {
                     out.text(field);
@@ -56,7 +64,7 @@ impl Operation<'_> {
                 out.array(3);
                 out.unsigned(DELETE);
                 out.bytes(self.key);
-                out.names(&self.names);
+                out.names(&self.names, self.slots());
             }
         });
     }
@@ -82,7 +90,9 @@ pub(super) fn decode(payload: &[u8], own: [u8; 32]) -> Result<Vec<Operation<'_>>
             (DELETE, 3) => Action::Delete,
             _ => return Err(Malformed::Expected { what: "an operation of a table" }.into()),
         };
-        operations.push(Operation { key, names, action });
+        let operation = Operation { key, names, action };
+        section.touch(operation.slots())?;
+        operations.push(operation);
     }
     section.reader.finish()?;
     Ok(operations)

@@ -162,7 +162,8 @@ fn check_changes(before: &MemoryView, after: &MemoryView, changes: &[Change]) {
     }
 }
 
-/// The definition: the heads of every slot are the operations there that no valid name reaches.
+/// The definition: the heads of every slot are the operations there that no valid name reaches and
+/// no later operation of the same entry follows.
 type Heads = BTreeMap<(Vec<u8>, &'static str), Vec<(Stamp, Option<Vec<u8>>)>>;
 type Dangling = BTreeMap<(Dot, Vec<u8>), BTreeSet<Vec<u8>>>;
 
@@ -179,7 +180,9 @@ fn model(entries: &[DrawnEntry]) -> (Heads, Dangling) {
             let reaches = |(other, namer): &(Stamp, &Drawn)| {
                 let valid = other.entry != stamp.entry || stamp.index < other.index;
                 let same = namer.key == drawn.key && touched(namer).contains_key(slot);
-                valid && same && namer.names.contains(&(stamp.entry[0], stamp.index))
+                let later = other.entry == stamp.entry && stamp.index < other.index;
+                let names = namer.names.contains(&(stamp.entry[0], stamp.index));
+                same && (later || valid && names)
             };
             if !operations.iter().any(reaches) {
                 heads.entry((key(drawn), slot)).or_default().push((*stamp, value));
