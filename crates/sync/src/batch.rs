@@ -152,3 +152,66 @@ impl Packer {
         self.message
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weald_dag::{Fields, SecretKey, Section, Time, Verified};
+
+    fn parcels() -> Vec<Parcel> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let parcel = |n: u8| {
+            let payload = vec![n; 100];
+            let fields = Fields {
+                parents: vec![],
+                time: Time::from_millis(1_800_000_000_000),
+                author: key.public(),
+                seq: 0,
+                sections: vec![Section::of("log", &payload)],
+                nonce: Some([n; 16]),
+            };
+            Verified::sign(fields, vec![payload], &key).unwrap().into_parcel()
+        };
+        (0..3).map(parcel).collect()
+    }
+
+    fn message(parcels: &[Parcel]) -> Vec<u8> {
+        let mut packer = Packer::new(Name(ByteArray::new([9; NAME_LEN])), 7, true);
+        parcels.iter().for_each(|parcel| packer.push(parcel));
+        packer.into_message()
+    }
+
+    #[test]
+    fn a_batch_reads_back() {
+        let parcels = parcels();
+        let batch = EntryBatch::decode(message(&parcels), 1).unwrap();
+        assert_eq!((batch.number, batch.live), (7, true));
+        assert_eq!(batch.raw.unpack().unwrap().parcels, parcels);
+        let second = parcels[1].entry.id();
+        assert_eq!(batch.raw.find(&|id| *id == second), parcels[1..2]);
+        assert_eq!(RawParcels::pack(&parcels).unpack().unwrap().parcels, parcels);
+    }
+
+    #[test]
+    fn entries_of_a_newer_format_are_left_out_and_counted() {
+        let parcels = parcels();
+        let mut bytes = message(&parcels);
+        let body = parcels[1].entry.body();
+        let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
+        assert_eq!(bytes[at + 1], 1, "the version comes first");
+        bytes[at + 1] = 2;
+        let unpacked = EntryBatch::decode(bytes, 1).unwrap().raw.unpack().unwrap();
+        assert_eq!(unpacked.newer, 1);
+        assert_eq!(unpacked.parcels, [parcels[0].clone(), parcels[2].clone()]);
+    }
+
+    #[test]
+    fn a_batch_that_is_cut_is_refused() {
+        let bytes = message(&parcels());
+        for length in 1..bytes.len() {
+            let batch = EntryBatch::decode(bytes[..length].to_vec(), 1);
+            let read = batch.and_then(|batch| batch.raw.unpack());
+            assert!(!read.is_ok_and(|unpacked| unpacked.parcels.len() == 3), "{length}");
+        }
+    }
+}

@@ -319,7 +319,7 @@ impl Channel {
             return Ok(());
         }
         let view = ctx.view(&self.database)?;
-        let (tally, unheld) = classify(theirs, &view, &self.incoming)?;
+        let (tally, unheld) = classify(theirs, &view, &mut self.incoming)?;
         self.tally = tally;
         round.settled_here = true;
         let (name, number) = (self.name, round.number);
@@ -558,7 +558,7 @@ impl Channel {
 fn classify(
     theirs: &Theirs,
     view: &View,
-    incoming: &Incoming,
+    incoming: &mut Incoming,
 ) -> Result<(Tally, Vec<Unheld>), CloseReason> {
     let mut tally = Tally::default();
     let mut unheld = Vec::new();
@@ -575,6 +575,10 @@ fn classify(
         let withheld = theirs.announce.withheld && why.class == Class::Missing;
         let class = if withheld { Class::Withheld } else { why.class };
         tally.add(class);
+        if class == why.class && class != Class::Missing {
+            // What waited for its parents waits no longer, and is classed the same in later rounds.
+            incoming.remember(*id, why.clone());
+        }
         unheld.push(Unheld { index, class, reason: why.reason });
     }
     Ok((tally, unheld))

@@ -169,8 +169,13 @@ impl Incoming {
             }
             _ => (Class::Unwanted, None),
         };
+        self.remember(entry, KeptOut { class, reason });
+    }
+
+    /// Remembers why an entry is not held, as far as there is room.
+    pub(crate) fn remember(&mut self, entry: EntryId, why: KeptOut) {
         if self.kept_out.len() < DECLINED_MAX {
-            self.kept_out.insert(entry, KeptOut { class, reason });
+            self.kept_out.insert(entry, why);
         }
     }
 
