@@ -178,8 +178,11 @@ pub(crate) struct Opened {
 pub(crate) enum When {
     /// After it was closed, or for the first time.
     Closed,
-    /// After a write failed, or its last owner was killed and nobody knows: what the system has in
-    /// memory of the file may never have reached the disk, and never will, so it must not be read.
+    /// After its last owner was killed: what the system has in memory of the file may not be on the
+    /// disk yet.
+    Killed,
+    /// After a write failed: what the system has in memory of the file may never have reached the
+    /// disk, and never will, so it must not be read.
     AfterFailure,
 }
 
@@ -230,8 +233,10 @@ fn open_owned(dir: &Path, options: &Options) -> Result<(Opener, Opened), OpenErr
 
 /// Opens a file that has its name, repairing it when its last owner was killed.
 fn open_file(path: &Path, cache_bytes: usize, when: When) -> Result<Opened, DatabaseError> {
-    if when == When::AfterFailure {
-        forget_pages(path)?;
+    match when {
+        When::Closed => {}
+        When::Killed => sync_pages(path)?,
+        When::AfterFailure => forget_pages(path)?,
     }
     let repaired = Rc::new(Cell::new(false));
     let seen = Rc::clone(&repaired);
@@ -240,6 +245,19 @@ fn open_file(path: &Path, cache_bytes: usize, when: When) -> Result<Opened, Data
         .set_repair_callback(move |_| seen.set(true))
         .open(path)?;
     Ok(Opened { database, repaired: repaired.get() })
+}
+
+/// Makes what a killed owner wrote durable before anything is built on it.
+///
+/// An owner whose sync fails forgets the pages at once. The failure that nobody was told of, of
+/// pages written behind the back of a process that is gone, comes out here. Forgetting them after
+/// every kill would be as safe, and take time that grows with the file.
+fn sync_pages(path: &Path) -> io::Result<()> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    file.sync_data().or_else(|error| {
+        tracing::warn!(%error, "what a killed process wrote is not all on the disk");
+        forget_pages(path)
+    })
 }
 
 /// Lets the system forget the pages of a file that are not waiting to be written.
@@ -262,7 +280,7 @@ fn check(path: &Path) -> Result<When, OpenError> {
         match builder.open_read_only(path) {
             Ok(file) => format::check_table(path, &file).map(|()| When::Closed),
             // Its last owner was killed; only an opening for writing can tell more.
-            Err(DatabaseError::RepairAborted) => Ok(When::AfterFailure),
+            Err(DatabaseError::RepairAborted) => Ok(When::Killed),
             Err(DatabaseError::Storage(StorageError::Io(error)))
                 if error.kind() == io::ErrorKind::InvalidData =>
             {
@@ -277,7 +295,7 @@ fn check(path: &Path) -> Result<When, OpenError> {
 /// killed: it may be anybody's, and only its table tells.
 fn check_unknown(path: &Path, cache_bytes: usize) -> Result<When, OpenError> {
     let when = check(path)?;
-    if when == When::AfterFailure {
+    if when == When::Killed {
         let shadow = Shadow::open(path)
             .map_err(|source| OpenError::device("look at the store", path, source))?;
         guarded(path, || {
