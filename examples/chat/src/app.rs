@@ -107,14 +107,19 @@ impl App {
         self.rooms.iter_mut().find(|room| room.id == id)
     }
 
-    /// Takes what is known of a room, new or not.
+    /// Takes what is known of a room, new or not; the list stays in the order of titles.
     pub(crate) fn set_room(&mut self, id: DatabaseId, title: String, here: bool) {
-        if let Some(room) = self.room_mut(id) {
-            (room.title, room.here) = (title, here);
-            return;
+        let shown = self.room().map(|room| room.id);
+        match self.room_mut(id) {
+            Some(room) => (room.title, room.here) = (title, here),
+            None => {
+                let (history, names) = (History::default(), Names::default());
+                self.rooms.push(Room { id, title, here, history, names, unread: false });
+            }
         }
-        let (history, names) = (History::default(), Names::default());
-        self.rooms.push(Room { id, title, here, history, names, unread: false });
+        self.rooms.sort_by_cached_key(|room| (room.title.to_lowercase(), room.id));
+        let place = self.rooms.iter().position(|room| Some(room.id) == shown);
+        self.current = place.unwrap_or(0);
     }
 
     /// Takes a room out of the list.

@@ -152,6 +152,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shown_room_stays_when_the_list_changes() {
+        let mut app = chat();
+        app.show(room(2)).unwrap();
+        app.set_room(room(3), "Attic".to_owned(), true);
+        assert_eq!(app.rooms[0].id, room(3));
+        assert_eq!(app.room().map(|room| room.id), Some(room(2)));
+        app.remove(room(3));
+        assert_eq!(app.room().map(|room| room.id), Some(room(2)));
+        app.remove(room(2));
+        app.remove(room(1));
+        assert!(app.room().is_none() && app.step(1).is_none());
+    }
+
+    #[test]
     fn what_could_not_be_done_stays_written() {
         let mut app = chat();
         assert_eq!(write(&mut app, "/nonsense"), None);

@@ -7,7 +7,8 @@ use tokio::time::timeout;
 use weald::transport::ListenError;
 use weald::transport::http::HttpTransport;
 use weald::{
-    CloseReason, Database, DatabaseId, Error, Instance, PeerState, Sync, SyncError, Ticket, User,
+    CloseReason, Database, DatabaseId, Error, Instance, PeerState, Sync, SyncError, SyncEvents,
+    Ticket, User,
 };
 
 use crate::app::Status;
@@ -79,6 +80,11 @@ impl Peers {
         Ok(database)
     }
 
+    /// Returns what happens from now on.
+    pub(crate) fn events(&self) -> SyncEvents {
+        self.sync.events()
+    }
+
     /// Returns how others join a room.
     pub(crate) fn ticket(&self, room: &Database) -> Ticket {
         self.sync.ticket(room)
@@ -94,7 +100,7 @@ impl Peers {
             sessions.map(|s| s.session.pending_in + s.session.pending_out).fold(0, pending);
         status.peers = linked.count();
         status.address = self.sync.server_address().map(|address| address.text().to_owned());
-        let away = peers.iter().filter(|peer| peer.state != PeerState::Connected);
+        let away = peers.iter().filter(|peer| matches!(peer.state, PeerState::Waiting { .. }));
         status.away = away.filter_map(|peer| peer.last_error.as_ref()).next().map(words);
     }
 

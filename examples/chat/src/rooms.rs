@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use weald::{
     Cursor, Database, DatabaseId, DatabaseSettings, Event, Filter, Instance, Level, OpenError,
-    PublicKey, RowKey, Ticket, User, Watch,
+    PublicKey, RowKey, SyncEvent, SyncEvents, Ticket, User, Watch,
 };
 
 use crate::app::Status;
@@ -266,6 +266,7 @@ impl Rooms {
             self.told(Update::Room { id, title, here: false }).await;
             self.remember(|last_time| last_time.set_joining(&ticket));
         }
+        let mut events = self.inner.peers.events();
         let mut pause = JOIN_AGAIN_FIRST;
         loop {
             match self.inner.peers.join(&self.inner.user, &ticket).await {
@@ -284,7 +285,10 @@ impl Rooms {
                     self.told(Update::Trouble(text)).await;
                 }
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = completed(&mut events, id) => {}
+            }
             pause = (pause * 2).min(JOIN_AGAIN_LAST);
         }
     }
@@ -320,6 +324,16 @@ impl Rooms {
             let _ = self.inner.updates.try_send(Update::Trouble(text));
         }
     }
+}
+
+/// Waits until a room has been fetched by itself, because its peer was reached again.
+async fn completed(events: &mut SyncEvents, id: DatabaseId) {
+    while let Some(event) = events.next().await {
+        if matches!(event, SyncEvent::Complete { database, .. } if database == id) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Sums up what happened in a room since it was last told.

@@ -116,6 +116,10 @@ impl Chat {
     fn update(&mut self, update: Update) {
         match update {
             Update::Room { id, title, here } => {
+                if here && self.app.room_mut(id).is_some_and(|room| !room.here) {
+                    // What kept it away is over.
+                    self.app.status.error = None;
+                }
                 self.app.set_room(id, title, here);
                 if self.wanted == Some(id) {
                     self.wanted = None;

@@ -154,10 +154,12 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
                 1 => "1 peer".to_owned(),
                 many => format!("{many} peers"),
             };
-            let address = status.address.as_deref().unwrap_or("not listening");
-            let pending = status.pending;
-            let away = status.away.as_deref().unwrap_or("F1 help");
-            format!(" {peers} | {pending} pending | {address} | {away}")
+            let address = || status.address.as_deref().unwrap_or("not listening");
+            let last = match &status.away {
+                Some(away) => away.clone(),
+                None => format!("{} | F1 help", address()),
+            };
+            format!(" {peers} | {} pending | {last}", status.pending)
         }
     };
     let style = if status.error.is_some() { bar.fg(Color::Red) } else { bar };
