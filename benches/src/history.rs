@@ -22,17 +22,21 @@ impl History {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let gz = path.extension().is_some_and(|extension| extension == "gz");
-        let reader: Box<dyn Read> = if gz { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+        let reader: Box<dyn Read> =
+            if gz { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
         let mut lines: Vec<Line> = Vec::new();
         for (number, text) in BufReader::new(reader).lines().enumerate() {
             let text = text?;
             if text.trim().is_empty() {
                 continue;
             }
-            let line: Line = serde_json::from_str(&text)
-                .with_context(|| format!("line {number} is not [parents, author, seconds, subject]"))?;
+            let line: Line = serde_json::from_str(&text).with_context(|| {
+                format!("line {number} is not [parents, author, seconds, subject]")
+            })?;
             if let Some(parent) = line.0.iter().find(|parent| **parent >= lines.len()) {
-                bail!("line {number} names line {parent} as a parent, which does not stand before it");
+                bail!(
+                    "line {number} names line {parent} as a parent, which does not stand before it"
+                );
             }
             lines.push(line);
         }

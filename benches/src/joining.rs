@@ -55,9 +55,9 @@ pub(crate) fn serve(instance: &Instance, database: &Database, data: &Path) -> Re
     let ticket = runtime.block_on(async {
         let sync = instance.enable_sync()?;
         let transport = HttpTransport::builder().bind("127.0.0.1:0").build()?;
-        sync.register_transport("http", transport)?;
+        sync.register_transport("http", transport);
         sync.accept_connections().await?;
-        anyhow::Ok(sync.ticket(database)?)
+        anyhow::Ok(sync.ticket(database))
     })?;
     let output = Command::new(std::env::current_exe()?)
         .args(["joiner", "--ticket", &ticket.to_string(), "--data"])
@@ -81,7 +81,7 @@ pub(crate) fn join(ticket: &str, data: &Path) -> Result<()> {
     let started = Instant::now();
     let database = runtime.block_on(async {
         let sync = instance.enable_sync()?;
-        sync.register_transport("http", HttpTransport::builder().bind("127.0.0.1:0").build()?)?;
+        sync.register_transport("http", HttpTransport::builder().bind("127.0.0.1:0").build()?);
         anyhow::Ok(sync.join(&user, &ticket).await?)
     })?;
     let joined = Joined {

@@ -82,7 +82,9 @@ fn main() -> Result<()> {
         Case::CommitParallel(common) => {
             sizes(&common, &[10_000, 100_000], "commit-parallel", commit::parallel)
         }
-        Case::Get(common) => sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "get", reads::get),
+        Case::Get(common) => {
+            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "get", reads::get)
+        }
         Case::Tail(common) => sizes(&common, &[1_000, 100_000, 1_000_000], "tail", reads::tail),
         Case::Open(common) => {
             sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "open", reads::open)

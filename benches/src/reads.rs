@@ -66,7 +66,8 @@ pub(crate) fn open(report: &Report, n: u64) -> Result<()> {
     let path = folder.path().join("weald");
     let (instance, database) = sample::database(&path)?;
     sample::fill_entries(&database, n)?;
-    let last = database.write(|tx| Ok(tx.table::<Message>("messages")?.insert(&Message::new(n))?))?.value;
+    let last =
+        database.write(|tx| Ok(tx.table::<Message>("messages")?.insert(&Message::new(n))?))?.value;
     let id = database.id();
     drop(database);
     instance.close();

@@ -50,7 +50,9 @@ pub(crate) fn replay(
     let ids = import(&instance, &database, &history)?;
     report.figure("weald-import", lines, started.elapsed().as_secs_f64(), "seconds");
     if let Some([a, b]) = difference {
-        let id = |line: &usize| ids.get(*line).copied().with_context(|| format!("there is no line {line}"));
+        let id = |line: &usize| {
+            ids.get(*line).copied().with_context(|| format!("there is no line {line}"))
+        };
         let count = database.difference(&[id(a)?], &[id(b)?])?;
         report.figure("weald", lines, count as f64, "difference");
         instance.close();
@@ -86,7 +88,9 @@ fn import(instance: &Instance, database: &Database, history: &History) -> Result
     for (number, line) in history.lines.iter().enumerate() {
         batch.push(made.entry(line).with_context(|| format!("line {number}"))?);
         if batch.len() == BATCH || number + 1 == history.lines.len() {
-            for (id, verdict) in instance.ingest(instance.device_key(), database.id(), std::mem::take(&mut batch))? {
+            for (id, verdict) in
+                instance.ingest(instance.device_key(), database.id(), std::mem::take(&mut batch))?
+            {
                 if !matches!(verdict, Verdict::Stored(_)) {
                     bail!("entry {id} was not stored: {verdict:?}");
                 }

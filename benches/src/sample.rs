@@ -18,7 +18,9 @@ pub(crate) struct Message {
 impl Message {
     /// Makes the `i`-th message.
     pub(crate) fn new(i: u64) -> Self {
-        Self { text: format!("{i:010} {}", "the quick brown fox jumps over the lazy dog ".repeat(2)) }
+        Self {
+            text: format!("{i:010} {}", "the quick brown fox jumps over the lazy dog ".repeat(2)),
+        }
     }
 }
 
@@ -63,7 +65,8 @@ pub(crate) fn fill_entries(database: &Database, n: u64) -> Result<()> {
     let share = n.div_ceil(THREADS);
     std::thread::scope(|scope| {
         let ranges = (0..THREADS).map(|thread| thread * share..n.min((thread + 1) * share));
-        let threads: Vec<_> = ranges.map(|range| scope.spawn(move || commit_each(database, range))).collect();
+        let threads: Vec<_> =
+            ranges.map(|range| scope.spawn(move || commit_each(database, range))).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
             Ok(done) => done,
             Err(_) => anyhow::bail!("a writing thread panicked"),

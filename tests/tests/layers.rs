@@ -81,7 +81,8 @@ fn pure_crates_bring_in_no_io() {
         .map(|node| {
             let kept = node.deps.iter().filter(|dep| {
                 dep.dep_kinds.iter().any(|kind| {
-                    let elsewhere = kind.target.as_ref().is_some_and(|t| t.to_string().contains("wasm"));
+                    let elsewhere =
+                        kind.target.as_ref().is_some_and(|t| t.to_string().contains("wasm"));
                     kind.kind == DependencyKind::Normal && !elsewhere
                 })
             });
