@@ -1,20 +1,43 @@
-//! Naming the heads of a slot that has more of them than one operation may name.
+//! Which of the heads that it saw a write names: all of them, or the newest that fit the section.
+//! What is left unnamed stays a conflict until a later write names it.
 
+use std::collections::BTreeSet;
+
+use crate::draft::DraftError;
 use crate::limits::MAX_NAMES;
-use crate::stamp::{Dot, EntryStamp};
+use crate::stamp::{Dot, Stamp};
 
-/// Splits the heads of one slot over operations of at most [`MAX_NAMES`] names, each of which also
-/// names the one before.
-pub(crate) fn chunks(heads: Vec<Dot>, first: u32) -> Vec<Vec<Dot>> {
-    let mut heads = heads.into_iter();
-    let mut chunks = vec![heads.by_ref().take(MAX_NAMES).collect::<Vec<_>>()];
-    for index in first.. {
-        let mut chunk: Vec<Dot> = heads.by_ref().take(MAX_NAMES - 1).collect();
-        if chunk.is_empty() {
-            break;
-        }
-        chunk.push(Dot { entry: EntryStamp::PROVISIONAL.entry, index });
-        chunks.push(chunk);
+/// The stamp that no other comes before: nothing is older.
+const OLDEST: Stamp = Stamp { time: 0, entry: [0; 32], index: 0 };
+
+/// Splits the heads of one slot over operations of at most [`MAX_NAMES`] names; there is at least
+/// one, and each supersedes the one before.
+pub(crate) fn chunks(heads: &[Dot]) -> Vec<Vec<Dot>> {
+    if heads.is_empty() {
+        return vec![Vec::new()];
     }
-    chunks
+    heads.chunks(MAX_NAMES).map(<[Dot]>::to_vec).collect()
+}
+
+/// Calls `write` with the stamp of the oldest head to name, until what it writes is within the
+/// limits: first to name all, then the newer half, and so on.
+///
+/// A write that stands `alone` in its section names one head at least, any other as many as one
+/// operation may; if that does not fit, the transaction must be split.
+pub(crate) fn name_what_fits(
+    heads: &BTreeSet<Stamp>,
+    alone: bool,
+    mut write: impl FnMut(&Stamp) -> Result<(), DraftError>,
+) -> Result<(), DraftError> {
+    let least = if alone { 1 } else { MAX_NAMES };
+    let mut count = heads.len();
+    loop {
+        let oldest = heads.iter().rev().take(count).next_back().unwrap_or(&OLDEST);
+        let written = write(oldest);
+        let fewer = least.max(count / 2);
+        if !matches!(written, Err(DraftError::Limit(_))) || fewer >= count {
+            return written;
+        }
+        count = fewer;
+    }
 }

@@ -29,9 +29,9 @@ impl Slot {
         &self.heads
     }
 
-    /// Returns the names that an operation which saw this slot gives.
-    pub(crate) fn dots(&self) -> impl Iterator<Item = Dot> {
-        self.heads.keys().map(Stamp::dot)
+    /// Returns the heads that an operation which saw this slot names, the newest last.
+    pub(crate) fn stamps(&self) -> Vec<Stamp> {
+        self.heads.keys().copied().collect()
     }
 
     /// Returns the live versions, the winner last.

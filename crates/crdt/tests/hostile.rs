@@ -218,6 +218,69 @@ fn losers(view: &MemoryView) -> usize {
 }
 
 #[test]
+fn a_row_with_more_heads_than_a_section_can_name_is_written_and_clears() {
+    let key = Key::from("row");
+    let mut state = flooded_row(FLOOD);
+    let mut before = losers(&state);
+    for number in 0..4 {
+        let (mut draft, mut overlay) = (TableDraft::new(), state.clone());
+        if number % 2 == 0 {
+            draft.put(&mut overlay, &key, &Value::from([("a", number)])).unwrap();
+        } else {
+            let fields = BTreeMap::from([("a".to_owned(), Some(Value::from(number)))]);
+            draft.edit(&mut overlay, &key, &fields).unwrap();
+        }
+        apply(&TableType, &draft.encode(), u64::MAX / 2 + number, &mut state);
+        let row = table::get(&state, &key).unwrap().unwrap();
+        assert_eq!(row.value, Value::from([("a", number)]));
+        let after = losers(&state);
+        assert!(after == 0 || after + 10_000 < before, "{before} then {after}");
+        assert_eq!(losers(&overlay), after);
+        before = after;
+    }
+    assert_eq!(before, 0);
+    let mut state = flooded_row(FLOOD);
+    for number in 0..4 {
+        let (mut draft, mut overlay) = (TableDraft::new(), state.clone());
+        if draft.delete(&mut overlay, &key).unwrap() {
+            apply(&TableType, &draft.encode(), u64::MAX / 2 + number, &mut state);
+        }
+    }
+    assert!(table::get(&state, &key).unwrap().is_none());
+}
+
+#[test]
+fn a_leaf_with_more_heads_than_a_section_can_name_is_written_and_clears() {
+    let at = Path::from(["a"]);
+    let mut state = flooded_leaf(FLOOD);
+    for number in 0..4 {
+        let (mut draft, mut overlay) = (DocDraft::new(), state.clone());
+        draft.set(&mut overlay, &at, &Value::from(number)).unwrap();
+        apply(&DocType, &draft.encode(), u64::MAX / 2 + number, &mut state);
+        assert_eq!(doc::get(&state, &at).unwrap(), Some(Value::from(number)));
+    }
+    assert!(doc::conflicts(&state, &at).unwrap().is_empty());
+}
+
+#[test]
+fn a_great_value_replaces_many_heads() {
+    let (key, at) = (Key::from("row"), Path::from(["a"]));
+    let great = Value::Bytes(vec![7; MAX_PAYLOAD_BYTES - 20_000]);
+    let (mut draft, mut view) = (TableDraft::new(), flooded_row(300));
+    draft.put(&mut view, &key, &Value::from([("a", great.clone())])).unwrap();
+    TableType.check(&draft.encode()).unwrap();
+    assert_eq!(losers(&view), 0);
+    let (mut draft, mut view) = (DocDraft::new(), flooded_leaf(300));
+    draft.set(&mut view, &at, &great).unwrap();
+    DocType.check(&draft.encode()).unwrap();
+    assert!(doc::conflicts(&view, &at).unwrap().is_empty());
+    // A row that nobody flooded still does not take a value without naming what it replaces.
+    let (mut draft, mut view) = (TableDraft::new(), flooded_row(1));
+    let greatest = Value::Bytes(vec![7; MAX_PAYLOAD_BYTES - 90]);
+    draft.put(&mut view, &key, &Value::from([("a", greatest)])).unwrap_err();
+}
+
+#[test]
 fn the_name_of_a_type_is_bounded() {
     let section = |length: usize| forged(&"t".repeat(length), None, 0, |_| {});
     assert!(section_type(&section(0)).is_err());

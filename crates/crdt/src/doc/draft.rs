@@ -8,17 +8,20 @@ use super::{DocType, VERSION, fold, read};
 use crate::cbor::EMPTY_MAP;
 use crate::draft::DraftError;
 use crate::limits::MAX_NESTING;
-use crate::names::chunks;
+use crate::names::{chunks, name_what_fits};
 use crate::path::Path;
 use crate::read::ReadError;
 use crate::section::SectionWriter;
 use crate::slot::Slot;
-use crate::stamp::{Dot, EntryStamp};
+use crate::stamp::{Dot, EntryStamp, Stamp};
 use crate::value::{Value, ValueError};
 use crate::view::{Area, RowError, ViewMut, visit_prefix};
 
 /// What becomes of a leaf, by its encoded path: its encoded value, or `None` to remove it.
 type Leaves = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A leaf to write or remove: its encoded path, its value, and the heads it has.
+type LeafPlan<'a> = (&'a [u8], Option<&'a [u8]>, Vec<Stamp>);
 
 /// Collects what a transaction does to a document.
 #[derive(Clone, Debug, Default)]
@@ -86,18 +89,24 @@ impl DocDraft {
 
     /// Records operations and applies them to the transaction's rows, or does neither.
     fn stage(&mut self, view: &mut dyn ViewMut, leaves: &Leaves) -> Result<(), DraftError> {
-        let first = self.section.next_index();
-        let mut operations = Vec::new();
+        let mut plans = Vec::with_capacity(leaves.len());
         for (path, value) in leaves {
-            let heads: Vec<Dot> = fold::load(&*view, path)?.dots().collect();
-            let next = first.saturating_add(u32::try_from(operations.len()).unwrap_or(u32::MAX));
-            let value = value.as_deref();
-            operations.extend(chunks(heads, next).into_iter().map(|names| Operation {
-                path,
-                names,
-                value,
-            }));
+            plans.push((path.as_slice(), value.as_deref(), fold::load(&*view, path)?.stamps()));
         }
+        let heads = plans.iter().flat_map(|(.., heads)| heads).copied().collect();
+        let alone = self.is_empty();
+        name_what_fits(&heads, alone, |oldest| self.write(view, &plans, oldest))
+    }
+
+    fn write(
+        &mut self,
+        view: &mut dyn ViewMut,
+        plans: &[LeafPlan<'_>],
+        oldest: &Stamp,
+    ) -> Result<(), DraftError> {
+        let first = self.section.next_index();
+        let operations: Vec<Operation<'_>> =
+            plans.iter().flat_map(|plan| operations(plan, oldest)).collect();
         let mark = self.section.mark();
         operations.iter().for_each(|operation| operation.encode(&mut self.section));
         let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
@@ -108,6 +117,20 @@ impl DocDraft {
         }
         staged
     }
+}
+
+/// Returns the operations on a leaf that name its heads since `oldest`; the last one writes the value.
+fn operations<'a>((path, value, heads): &LeafPlan<'a>, oldest: &Stamp) -> Vec<Operation<'a>> {
+    let heads: Vec<Dot> = heads.iter().filter(|head| *head >= oldest).map(Stamp::dot).collect();
+    if heads.is_empty() && value.is_none() {
+        return Vec::new();
+    }
+    let mut operations: Vec<Operation<'a>> =
+        chunks(&heads).into_iter().map(|names| Operation { path, names, value: None }).collect();
+    if let Some(last) = operations.last_mut() {
+        last.value = *value;
+    }
+    operations
 }
 
 fn refuse_through_scalar(view: &dyn ViewMut, path: &Path) -> Result<(), DraftError> {

@@ -1,15 +1,17 @@
 //! The operations of a transaction on one table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::operation::{FIELD_NESTING, Operation};
-use super::plan::{self, FieldPlan};
+use super::plan::{self, FieldPlan, RowPlan};
 use super::row::Slots;
 use super::{TableType, VERSION, fold};
 use crate::draft::DraftError;
 use crate::key::Key;
 use crate::limits::MAX_COMPONENT_BYTES;
+use crate::names::name_what_fits;
 use crate::section::SectionWriter;
+use crate::slot::Slot;
 use crate::stamp::EntryStamp;
 use crate::value::{Value, ValueError};
 use crate::view::ViewMut;
@@ -49,10 +51,9 @@ impl TableDraft {
             .filter(|(field, _)| !fields.contains_key(*field))
             .map(|(field, _)| (field.as_str(), None));
         let set = values.iter().map(|(field, value)| (*field, value.as_deref()));
-        let plans = set.chain(gone).map(|(field, value)| plan_field(&slots, field, value));
-        let operations =
-            plan::write(&key, slots.existence_dots(), plans, self.section.next_index());
-        self.stage(view, &operations)
+        let fields = set.chain(gone).map(|(field, value)| plan_field(&slots, field, value));
+        let (existence, fields) = (slots.existence.stamps(), fields.collect());
+        self.write(view, &RowPlan { key: &key, existence, fields })
     }
 
     /// Sets (`Some`) and removes (`None`) some fields of a row that exists.
@@ -71,13 +72,14 @@ impl TableDraft {
         if !slots.is_live() {
             return Err(DraftError::NoRow);
         }
-        let plans = values.iter().map(|(field, value)| plan_field(&slots, field, value.as_deref()));
-        let operations =
-            plan::write(&key, slots.existence_dots(), plans, self.section.next_index());
-        self.stage(view, &operations)
+        let fields =
+            values.iter().map(|(field, value)| plan_field(&slots, field, value.as_deref()));
+        let (existence, fields) = (slots.existence.stamps(), fields.collect());
+        self.write(view, &RowPlan { key: &key, existence, fields })
     }
 
-    /// Deletes a row, and returns whether there was one; without one there is no operation.
+    /// Deletes a row, and returns whether there was one; without one there is no operation. A row
+    /// with more versions than a section can name stays until another delete names the rest.
     ///
     /// # Errors
     /// [`DraftError`] for a key that cannot be used, or a section over its limits.
@@ -87,8 +89,12 @@ impl TableDraft {
         if !slots.is_live() {
             return Ok(false);
         }
-        let operations = plan::delete(&key, slots.existence_dots(), self.section.next_index());
-        self.stage(view, &operations)?;
+        let existence = slots.existence.stamps();
+        let heads = existence.iter().copied().collect();
+        let alone = self.is_empty();
+        name_what_fits(&heads, alone, |oldest| {
+            self.stage(view, &plan::delete(&key, &existence, oldest))
+        })?;
         Ok(true)
     }
 
@@ -100,6 +106,11 @@ impl TableDraft {
     /// Returns the payload of the section.
     pub fn encode(&self) -> Vec<u8> {
         self.section.encode(TableType::NAME, VERSION)
+    }
+
+    fn write(&mut self, view: &mut dyn ViewMut, plan: &RowPlan<'_>) -> Result<(), DraftError> {
+        let alone = self.is_empty();
+        name_what_fits(&plan.heads(), alone, |oldest| self.stage(view, &plan.operations(oldest)))
     }
 
     /// Records operations and applies them to the transaction's rows, or does neither.
@@ -141,7 +152,6 @@ fn encode_fields<'a>(
 }
 
 fn plan_field<'a>(slots: &Slots, field: &'a str, value: Option<&'a [u8]>) -> FieldPlan<'a> {
-    let heads: BTreeSet<_> =
-        slots.fields.get(field).map(|slot| slot.dots().collect()).unwrap_or_default();
+    let heads = slots.fields.get(field).map(Slot::stamps).unwrap_or_default();
     FieldPlan { field, value, heads }
 }

@@ -36,7 +36,7 @@ pub(super) enum Action<'a> {
 
 impl Operation<'_> {
     /// Returns how many slots the operation touches: existence and its fields.
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         match &self.action {
             Action::Write { fields, removed } => 1 + fields.len() + removed.len(),
             Action::Delete => 1,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pack::{self, Unpacker};
 use crate::slot::{Heads, Slot};
-use crate::stamp::{Dot, Stamp};
+use crate::stamp::Stamp;
 
 const UNIFORM: u8 = 0;
 const GENERAL: u8 = 1;
@@ -30,11 +30,6 @@ impl Slots {
     pub(super) fn is_empty(&self) -> bool {
         self.existence.heads().is_empty()
             && self.fields.values().all(|slot| slot.heads().is_empty())
-    }
-
-    /// Returns the names of every head of existence.
-    pub(super) fn existence_dots(&self) -> Vec<Dot> {
-        self.existence.dots().collect()
     }
 
     pub(super) fn pack(&self) -> Vec<u8> {
