@@ -10,7 +10,7 @@ use thiserror::Error;
 use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::current::Current;
-use crate::epoch::{EpochId, Epochs, Origin};
+use crate::epoch::{Before, EpochId, Epochs, Known, Origin};
 use crate::holding::{Holding, Holdings};
 use crate::judge::{self, AuthRefusal, Claim};
 use crate::operation::Operation;
@@ -122,16 +122,21 @@ impl Authority {
     /// Returns the epoch of an entry with these parents. When it is new, [`Self::epoch_count`] grows
     /// and its tips are to be kept.
     pub fn epoch_of(&mut self, parents: &[Origin]) -> EpochId {
-        if let Some((first, rest)) = parents.split_first()
-            && first.settings.is_none()
-            && rest.iter().all(|parent| parent == first)
-        {
-            return first.epoch;
-        }
-        let tips = self.tables.epochs.tips_of(parents);
-        match self.tables.epochs.find(&tips) {
-            Some(epoch) => epoch,
-            None => Arc::make_mut(&mut self.tables).epochs.intern(tips),
+        let before = self.before(parents);
+        self.intern(before)
+    }
+
+    /// Returns the past of an entry with these parents, to judge it by. Nothing is kept.
+    pub fn before(&self, parents: &[Origin]) -> Before {
+        self.tables.epochs.before(parents)
+    }
+
+    /// Returns the epoch of the past of an entry that is accepted. When it is new,
+    /// [`Self::epoch_count`] grows and its tips are to be kept.
+    pub fn intern(&mut self, before: Before) -> EpochId {
+        match before.0 {
+            Known::Epoch(epoch) => epoch,
+            Known::Not { tips, .. } => Arc::make_mut(&mut self.tables).epochs.intern(tips),
         }
     }
 
@@ -166,7 +171,15 @@ impl Authority {
     /// # Errors
     /// [`AuthRefusal`], the same on every replica and for good.
     pub fn judge(&self, epoch: EpochId, claim: &Claim<'_>) -> Result<Rank, AuthRefusal> {
-        judge::judge(&self.tables.epochs, &self.tables.holdings, epoch, claim)
+        self.judge_before(&epoch.into(), claim)
+    }
+
+    /// Judges an entry by its past, which need not be interned, as [`Self::judge`] does.
+    ///
+    /// # Errors
+    /// [`AuthRefusal`], the same on every replica and for good.
+    pub fn judge_before(&self, before: &Before, claim: &Claim<'_>) -> Result<Rank, AuthRefusal> {
+        judge::judge(&self.tables.epochs, &self.tables.holdings, before, claim)
     }
 
     /// Adds a settings entry that [`Self::judge`] accepted, with the epoch of its past.

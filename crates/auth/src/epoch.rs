@@ -27,6 +27,23 @@ pub struct Origin {
     pub settings: Option<SettingsIndex>,
 }
 
+/// The settings entries in the past of an entry that is to be judged. Asking for it keeps nothing,
+/// so entries that are refused cost no memory.
+#[derive(Clone, Debug)]
+pub struct Before(pub(crate) Known);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    Epoch(EpochId),
+    Not { tips: Vec<SettingsIndex>, past: Past },
+}
+
+impl From<EpochId> for Before {
+    fn from(epoch: EpochId) -> Self {
+        Self(Known::Epoch(epoch))
+    }
+}
+
 #[derive(Debug)]
 struct Epoch {
     tips: Arc<[SettingsIndex]>,
@@ -93,18 +110,46 @@ impl Epochs {
         candidates.into_iter().filter(|index| !covered(*index)).collect()
     }
 
-    /// Interns tips that no other of them reaches, ascending.
-    pub(crate) fn intern(&mut self, tips: Vec<SettingsIndex>) -> EpochId {
-        if let Some(epoch) = self.find(&tips) {
-            return epoch;
+    /// Returns the past of an entry with these parents, without interning it.
+    pub(crate) fn before(&self, parents: &[Origin]) -> Before {
+        if let Some((first, rest)) = parents.split_first()
+            && first.settings.is_none()
+            && rest.iter().all(|parent| parent == first)
+        {
+            return Before(Known::Epoch(first.epoch));
         }
+        let tips = self.tips_of(parents);
+        Before(match self.find(&tips) {
+            Some(epoch) => Known::Epoch(epoch),
+            None => Known::Not { past: self.past_of(&tips), tips },
+        })
+    }
+
+    /// Returns whether a settings entry is in a past.
+    pub(crate) fn is_before(&self, before: &Before, index: SettingsIndex) -> bool {
+        match &before.0 {
+            Known::Epoch(epoch) => self.holds(*epoch, index),
+            Known::Not { past, .. } => past.contains(index),
+        }
+    }
+
+    fn past_of(&self, tips: &[SettingsIndex]) -> Past {
         let mut past = Past::default();
-        for tip in &tips {
+        for tip in tips {
             if let Some(epoch) = self.origin(*tip).and_then(|epoch| self.get(epoch)) {
                 past.union(&epoch.past);
             }
             past.insert(*tip);
         }
+        past
+    }
+
+    /// Interns tips that no other of them reaches, ascending.
+    pub(crate) fn intern(&mut self, tips: Vec<SettingsIndex>) -> EpochId {
+        if let Some(epoch) = self.find(&tips) {
+            return epoch;
+        }
+        let past = self.past_of(&tips);
         let id = EpochId(self.epoch_count());
         let tips: Arc<[SettingsIndex]> = tips.into();
         self.interned.insert(Arc::clone(&tips), id);

@@ -5,7 +5,7 @@
 use thiserror::Error;
 use weald_dag::{EntryId, PublicKey, Time};
 
-use crate::epoch::{EpochId, Epochs};
+use crate::epoch::{Before, Epochs};
 use crate::holding::{Holding, Holdings};
 use crate::level::{Action, Level};
 use crate::operation::{Operation, Subject};
@@ -143,14 +143,15 @@ pub(crate) fn rank_of(claim: &Claim<'_>, index: usize, level: Level) -> Rank {
 pub(crate) fn judge(
     epochs: &Epochs,
     holdings: &Holdings,
-    epoch: EpochId,
+    before: &Before,
     claim: &Claim<'_>,
 ) -> Result<Rank, AuthRefusal> {
     let need = Need::of(claim)?;
     if claim.generation == 0 {
         return Ok(Rank::ROOT);
     }
-    let seen = || holdings.usable_by(claim.author).filter(|held| epochs.holds(epoch, held.grant));
+    let seen =
+        || holdings.usable_by(claim.author).filter(|held| epochs.is_before(before, held.grant));
     let lasting = || seen().filter(|held| held.lasts_at(claim.time.millis()));
     match lasting().filter(|held| need.met_by(held)).map(|held| held.rank).min() {
         Some(rank) => Ok(rank),

@@ -42,7 +42,7 @@ pub use coding::{
     decode_operations, encode_operations,
 };
 pub use current::{Current, Member};
-pub use epoch::{EpochId, Origin};
+pub use epoch::{Before, EpochId, Origin};
 pub use judge::{AuthRefusal, Claim};
 pub use level::{Action, Level};
 pub use operation::{Operation, SETTINGS_STORE, Subject};

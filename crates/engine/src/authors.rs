@@ -42,10 +42,13 @@ impl Authors {
             }
             ControlFlow::Continue(())
         })?;
-        Graph::new(rows, database).each_from(Number(loaded.covered), &mut |stored| {
-            loaded.note(stored.parcel.entry.author(), stored.parcel.entry.seq());
-            ControlFlow::Continue(())
-        })?;
+        // A stretch at most is not covered, and its payloads are not read.
+        let graph = Graph::new(rows, database);
+        let next = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
+        for number in loaded.covered..next {
+            let entry = graph.entry(Number(number))?;
+            loaded.note(entry.author(), entry.seq());
+        }
         Ok(loaded)
     }
 
@@ -54,7 +57,9 @@ impl Authors {
         self.last.get(author).map_or(0, |last| last.saturating_add(1))
     }
 
-    /// Takes note of an entry, and returns whether its number was used before.
+    /// Takes note of an entry, and returns whether its number was used before, as far as this
+    /// replica can tell: only the greatest number of each author is kept, so of entries that come
+    /// out of order (which only siblings can) an honest one may be reported too.
     pub(crate) fn note(&mut self, author: PublicKey, seq: u64) -> bool {
         let forked = self.last.get(&author).is_some_and(|last| seq <= *last);
         if !forked {

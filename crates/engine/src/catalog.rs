@@ -70,15 +70,13 @@ pub fn all_held(rows: &dyn Snapshot) -> Result<Vec<Held>, StoreError> {
     found.into_iter().map(|held| held.ok_or_else(damaged)).collect()
 }
 
-/// Gives a database the next free number and stages its row.
-pub(crate) fn register(
-    rows: &mut Overlay,
+/// Gives a database the next free number. It is held once its row is put.
+pub(crate) fn next(
+    rows: &dyn Snapshot,
     id: DatabaseId,
     complete: bool,
     system: bool,
 ) -> Result<Held, StoreError> {
     let greatest = all_held(rows)?.iter().map(|held| held.number).max().unwrap_or(0);
-    let held = Held { id, number: greatest + 1, complete, system };
-    held.put(rows);
-    Ok(held)
+    Ok(Held { id, number: greatest + 1, complete, system })
 }

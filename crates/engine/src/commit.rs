@@ -53,6 +53,12 @@ pub enum CommitError {
     /// A commit needs a database.
     #[error("this store holds no such database; create it or join it first")]
     UnknownDatabase,
+    /// A database is made once.
+    #[error("this store holds the database already; give the new one another nonce")]
+    AlreadyHeld,
+    /// Nobody could ever change the settings of the database.
+    #[error("the settings of the new database leave no administrator; grant Admin to a key")]
+    NoAdministrator,
     /// The first sync of the database has not finished.
     #[error("the database is still being fetched for the first time; commit when that is done")]
     Incomplete,
@@ -169,7 +175,7 @@ pub(crate) fn enter(
     let entry = &unsigned.entry;
     let operations = settings_of(&unsigned)?;
     let generation = parents.iter().map(|parent| parent.generation + 1).max().unwrap_or(0);
-    let epoch = replica.epoch_of(&parents);
+    let before = replica.before(&parents);
     let claim = Claim {
         id: entry.id(),
         author: entry.author(),
@@ -179,8 +185,9 @@ pub(crate) fn enter(
         operations: operations.as_deref(),
     };
     let refused = |refusal: weald_auth::AuthRefusal| refusal.to_string();
-    let judged = replica.judge(epoch, &claim).map_err(refused);
+    let judged = replica.judge(&before, &claim).map_err(refused);
     judged.map_err(|reason| CommitError::NotPermitted { reason })?;
+    let epoch = replica.epoch(before);
     let known = visible(replica.next(), generation, epoch, entry.time());
     let (changes, voids) = fold(rows, replica.held.number, types, &unsigned)?;
     let settings = operations.is_some().then_some(&claim);

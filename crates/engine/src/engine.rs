@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use weald_auth::{Authority, Operation, SETTINGS_STORE, encode_operations};
+use weald_auth::{Action, Authority, Operation, SETTINGS_STORE, Subject, encode_operations};
 use weald_dag::{
     Clock, DatabaseId, Entry as Body, Fields, NONCE_LEN, Overlay, SecretKey, Section, Snapshot,
-    StoreError, Time, Verdict, Verified,
+    StoreError, Time, Verified,
 };
 
 use crate::catalog::{self, Held};
@@ -52,7 +52,8 @@ impl Engine {
     /// Makes a database.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing is staged then, but for [`CommitError::Store`].
+    /// [`CommitError`], [`CommitError::AlreadyHeld`] and [`CommitError::NoAdministrator`] among them;
+    /// nothing is staged then, but for [`CommitError::Store`].
     pub fn found(
         &mut self,
         rows: &mut Overlay,
@@ -74,14 +75,21 @@ impl Engine {
             sections: vec![Section::of(SETTINGS_STORE, &payload)],
             nonce: Some(founding.nonce),
         })?;
-        let held = catalog::register(rows, entry.id().into(), true, founding.system)?;
+        if catalog::held(rows, &entry.id().into())?.is_some() {
+            return Err(CommitError::AlreadyHeld);
+        }
+        if !leaves_administrator(&founding.operations, entry.time()) {
+            return Err(CommitError::NoAdministrator);
+        }
+        let signatures = sign(&[(Arc::clone(&founding.key), entry.id())]);
+        let signature = signatures.first().copied().ok_or(StoreError::Closed)?;
+        // It is held once it was judged, so a refusal leaves nothing behind.
+        let held = catalog::next(rows, entry.id().into(), true, founding.system)?;
         let mut replica = Replica::load(rows, held)?;
         let sections = vec![(SETTINGS_STORE.to_owned(), payload)];
         let made = Made { key: founding.key, entry, sections };
         let unsigned = commit::enter(&mut replica, rows, &self.types, made, Vec::new())?;
-        let signatures = sign(&[(Arc::clone(&unsigned.key), unsigned.folded.id)]);
-        let signature =
-            signatures.first().copied().unwrap_or(weald_dag::Signature::from_bytes([0; 64]));
+        held.put(rows);
         let folded = unsigned.stage(&mut replica, rows, signature);
         self.replicas.insert(held.number, replica);
         Ok((held, folded))
@@ -122,6 +130,7 @@ impl Engine {
                 Ok((database, unsigned)) => {
                     let replica = self.replicas.get_mut(&database);
                     let both = replica.zip(signatures.next());
+                    // Who signs has gone away; an entry without a signature is never written.
                     let (replica, signature) = both.ok_or(StoreError::Closed)?;
                     Ok(unsigned.stage(replica, rows, signature))
                 }
@@ -131,7 +140,7 @@ impl Engine {
     }
 
     /// Takes verified parcels of one database, parents first. The root of a database that is not
-    /// held makes it held, incomplete.
+    /// held makes it held, incomplete, if it is stored.
     ///
     /// # Errors
     /// Any [`StoreError`]: the whole group must be given up then.
@@ -142,15 +151,19 @@ impl Engine {
         parcels: Vec<Verified>,
         wall_millis: u64,
     ) -> Result<Ingested, StoreError> {
-        let held = match catalog::held(rows, &database)? {
-            Some(held) => held,
-            None if parcels.iter().any(|parcel| parcel.entry().id() == database.root()) => {
-                catalog::register(rows, database, false, false)?
-            }
-            None => return Ok(homeless(&parcels)),
-        };
-        let (replica, types) = self.replica_of(rows, held)?;
-        ingest::ingest(replica, rows, types, parcels, wall_millis)
+        if let Some(held) = catalog::held(rows, &database)? {
+            let (replica, types) = self.replica_of(rows, held)?;
+            return ingest::ingest(replica, rows, types, parcels, wall_millis);
+        }
+        let held = catalog::next(rows, database, false, false)?;
+        let mut replica = Replica::load(rows, held)?;
+        let ingested = ingest::ingest(&mut replica, rows, &self.types, parcels, wall_millis)?;
+        // Nothing is stored before its root.
+        if !ingested.folded.is_empty() {
+            held.put(rows);
+            self.replicas.insert(held.number, replica);
+        }
+        Ok(ingested)
     }
 
     /// Notes that a first sync has brought all of a database.
@@ -219,11 +232,12 @@ impl Engine {
     }
 }
 
-/// The answer for entries whose database is not held and whose root did not come along.
-fn homeless(parcels: &[Verified]) -> Ingested {
-    let missing = |parcel: &Verified| {
-        let entry = parcel.entry();
-        (entry.id(), Verdict::Missing(entry.parents().to_vec()))
-    };
-    Ingested { verdicts: parcels.iter().map(missing).collect(), folded: Vec::new() }
+/// Returns whether the settings of a root grant Admin to a key, at its time and after it.
+fn leaves_administrator(operations: &[Operation], time: Time) -> bool {
+    operations.iter().any(|operation| match operation {
+        Operation::Grant { subject: Subject::Key(_), level, expires, .. } => {
+            level.allows(Action::Administer) && expires.is_none_or(|end| end > time.millis())
+        }
+        _ => false,
+    })
 }

@@ -75,7 +75,9 @@ pub struct Folded {
     pub voids: Vec<VoidSection>,
     /// Whether it changed the database's settings.
     pub settings: bool,
-    /// Whether its author has used this sequence number before: the key is used in two places.
+    /// Whether its author has used this sequence number before, as far as this replica can tell: the
+    /// key is used in two places. Only the greatest number is known, so it depends on the order in
+    /// which siblings come; it is a hint for people, and nothing else follows from it.
     pub author_forked: bool,
 }
 

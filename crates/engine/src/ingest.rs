@@ -3,6 +3,8 @@
 //! Invariant: a verdict other than `Missing`, `HeldBack`, `NewerVersion` and `Fault` is the same on
 //! every replica.
 
+use std::collections::BTreeSet;
+
 use weald_auth::{Claim, SETTINGS_STORE};
 use weald_dag::{
     Admission, DatabaseId, EntryId, Overlay, Parcel, Place, Refusal, StoreError, Verdict, Verified,
@@ -30,10 +32,12 @@ pub(crate) fn ingest(
     wall_millis: u64,
 ) -> Result<Ingested, StoreError> {
     let mut ingested = Ingested::default();
+    // Those of this batch, too: a chain that comes at once is refused at once.
+    let mut refused = BTreeSet::new();
     for parcel in parcels {
         let parcel = parcel.into_parcel();
         let id = parcel.entry.id();
-        let verdict = match judge(replica, rows, &parcel, wall_millis)? {
+        let verdict = match judge(replica, rows, &refused, &parcel, wall_millis)? {
             Judged::Other(verdict) => verdict,
             Judged::Place(place) => match enter(replica, rows, types, parcel, place)? {
                 Ok(folded) => {
@@ -45,7 +49,8 @@ pub(crate) fn ingest(
             },
         };
         if let Verdict::Refused(refusal) = &verdict {
-            replica.refuse(id, refusal.clone());
+            replica.refuse(id, refusal);
+            refused.insert(id);
         }
         ingested.verdicts.push((id, verdict));
     }
@@ -60,6 +65,7 @@ enum Judged {
 fn judge(
     replica: &Replica,
     rows: &Overlay,
+    refused: &BTreeSet<EntryId>,
     parcel: &Parcel,
     wall_millis: u64,
 ) -> Result<Judged, StoreError> {
@@ -68,10 +74,11 @@ fn judge(
         return Ok(Judged::Other(Verdict::Fault(fault)));
     }
     let entry = &parcel.entry;
-    if let Some(refusal) = replica.refused.get(&entry.id()) {
+    if let Some(refusal) = replica.refusal(&entry.id()) {
         return Ok(Judged::Other(Verdict::Refused(refusal.clone())));
     }
-    if let Some(ancestor) = entry.parents().iter().find(|id| replica.refused.contains_key(id)) {
+    let is_refused = |id: &&EntryId| replica.refusal(id).is_some() || refused.contains(*id);
+    if let Some(ancestor) = entry.parents().iter().find(is_refused) {
         let refusal = Refusal::Descends { ancestor: *ancestor };
         return Ok(Judged::Other(Verdict::Refused(refusal)));
     }
@@ -99,7 +106,7 @@ fn enter(
         Ok(operations) => operations,
         Err(verdict) => return Ok(Err(verdict)),
     };
-    let epoch = replica.epoch_of(&place.parents);
+    let before = replica.before(&place.parents);
     let claim = Claim {
         id: entry.id(),
         author: entry.author(),
@@ -108,10 +115,11 @@ fn enter(
         writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
         operations: operations.as_deref(),
     };
-    if let Err(refusal) = replica.judge(epoch, &claim) {
+    if let Err(refusal) = replica.judge(&before, &claim) {
         let reason = refusal.to_string();
         return Ok(Err(Verdict::Refused(Refusal::Authority { reason })));
     }
+    let epoch = replica.epoch(before);
     let known = visible(replica.next(), place.generation, epoch, entry.time());
     let (changes, voids) = fold(rows, replica.held.number, types, &parcel)?;
     let author = (entry.author(), entry.seq());

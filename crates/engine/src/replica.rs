@@ -3,10 +3,12 @@
 //! Invariant: it says what the rows say plus what is staged, and nothing that could not be read
 //! back from them; so it may be dropped at any time between two groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use weald_auth::{AuthRefusal, Authority, Claim, EpochId, Operation, Origin, SETTINGS_STORE};
+use weald_auth::{
+    AuthRefusal, Authority, Before, Claim, EpochId, Operation, Origin, SETTINGS_STORE,
+};
 use weald_dag::{
     EntryId, Fault, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal,
     Snapshot, Standing, StoreError, Time, Verdict, append, index,
@@ -39,7 +41,8 @@ pub(crate) struct Replica {
     pub(crate) held: Held,
     pub(crate) tips: BTreeMap<Number, Tip>,
     pub(crate) authors: Authors,
-    pub(crate) refused: BTreeMap<EntryId, Refusal>,
+    refused: BTreeMap<EntryId, Refusal>,
+    refused_in_order: VecDeque<EntryId>,
     settings: Settings,
     published: Option<Arc<Authority>>,
     recent: BTreeMap<EntryId, Known>,
@@ -70,6 +73,7 @@ impl Replica {
             tips,
             authors: Authors::load(rows, held.number)?,
             refused: BTreeMap::new(),
+            refused_in_order: VecDeque::new(),
             settings: settings::load(rows, held.number)?,
             published: None,
             recent: BTreeMap::new(),
@@ -101,15 +105,21 @@ impl Replica {
         }
     }
 
-    /// Returns the authority epoch of an entry with these parents.
-    pub(crate) fn epoch_of(&mut self, parents: &[Known]) -> EpochId {
+    /// Returns what is before an entry with these parents, to judge it by. Nothing is kept, so an
+    /// entry that is refused costs nothing.
+    pub(crate) fn before(&self, parents: &[Known]) -> Before {
         let index_of = &self.settings.index_of;
         let origin = |parent: &Known| Origin {
             epoch: EpochId(parent.epoch),
             settings: index_of.get(&parent.number).copied(),
         };
         let origins: Vec<Origin> = parents.iter().map(origin).collect();
-        self.settings.authority.epoch_of(&origins)
+        self.settings.authority.before(&origins)
+    }
+
+    /// Returns the authority epoch of an entry that is accepted.
+    pub(crate) fn epoch(&mut self, before: Before) -> EpochId {
+        self.settings.authority.intern(before)
     }
 
     /// Returns whether an entry is, or descends from, one of the newest settings entries.
@@ -121,8 +131,8 @@ impl Replica {
     }
 
     /// Judges what an entry does by the authority of its past.
-    pub(crate) fn judge(&mut self, epoch: EpochId, claim: &Claim<'_>) -> Result<(), AuthRefusal> {
-        self.settings.authority.judge(epoch, claim).map(drop)
+    pub(crate) fn judge(&self, before: &Before, claim: &Claim<'_>) -> Result<(), AuthRefusal> {
+        self.settings.authority.judge_before(before, claim).map(drop)
     }
 
     /// Gives a judged entry its place: number, tips, time, authority. Returns whether its author
@@ -179,12 +189,24 @@ impl Replica {
         Arc::clone(self.published.get_or_insert_with(|| Arc::new(authority.clone())))
     }
 
-    /// Remembers a refusal, so that descendants are refused without asking for it again.
-    pub(crate) fn refuse(&mut self, id: EntryId, refusal: Refusal) {
-        if self.refused.len() >= REFUSED_MAX {
-            self.refused.pop_first();
+    /// Returns why an entry was refused, if that is remembered.
+    pub(crate) fn refusal(&self, id: &EntryId) -> Option<&Refusal> {
+        self.refused.get(id)
+    }
+
+    /// Remembers a refusal, so that children are refused without asking for it again; of too many
+    /// the oldest is forgotten. That an ancestor is refused is not worth a place: it follows.
+    pub(crate) fn refuse(&mut self, id: EntryId, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Descends { .. }) || self.refused.contains_key(&id) {
+            return;
         }
-        self.refused.insert(id, refusal);
+        if self.refused_in_order.len() >= REFUSED_MAX
+            && let Some(oldest) = self.refused_in_order.pop_front()
+        {
+            self.refused.remove(&oldest);
+        }
+        self.refused.insert(id, refusal.clone());
+        self.refused_in_order.push_back(id);
     }
 }
 

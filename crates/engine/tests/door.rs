@@ -462,3 +462,99 @@ fn a_name_of_an_entry_that_never_wrote_to_the_store_leaves_the_same_rows_in_any_
     assert_eq!(before.digest(id), after.digest(id));
     before.assert_sound(id);
 }
+
+fn rows_in(site: &Site, name: &'static str, database: u32) -> usize {
+    let mut count = 0;
+    let space = weald_dag::Space::new(name, database);
+    let (all, order) = (weald_dag::KeyRange::all(), weald_dag::Order::Ascending);
+    let snapshot = site.store.snapshot().unwrap();
+    snapshot
+        .range(space, all, order, &mut |_, _| {
+            count += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    count
+}
+
+#[test]
+fn refused_entries_leave_no_authority_epochs() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator(), anyone(Level::Read)]);
+    let settings: Vec<Parcel> =
+        (0..6).map(|n| made(&[id.root()], 5 + n, 1, "_settings", &setting("k"))).collect();
+    let tips: Vec<EntryId> = settings.iter().map(|parcel| parcel.entry.id()).collect();
+    a.ingest(id, settings, NOW);
+    let strangers = (1..1_u32 << 6).map(|mask| {
+        let parents: Vec<EntryId> =
+            (0..6).filter(|bit| mask >> bit & 1 == 1).map(|bit| tips[bit as usize]).collect();
+        made(&parents, 100, 7, "chat", &said("no"))
+    });
+    for (_, verdict) in a.ingest(id, strangers.collect(), NOW).verdicts {
+        assert!(matches!(verdict, Verdict::Refused(Refusal::Authority { .. })));
+    }
+    a.push(id, 1, "x").unwrap();
+    let (number, epochs) = (a.number(id), 2);
+    assert_eq!(rows_in(&a, "epochs", number), epochs, "after the root, and after all six");
+    a.assert_sound(id);
+}
+
+#[test]
+fn of_too_many_refusals_the_oldest_is_forgotten_and_a_chain_is_refused_at_once() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator(), anyone(Level::Read)]);
+    let first = made(&[id.root()], 4, 7, "chat", &said("no"));
+    let strangers: Vec<Parcel> =
+        (0..4096).map(|n| made(&[id.root()], 5 + n, 7, "chat", &said("no"))).collect();
+    let last = strangers[4095].entry.id();
+    a.ingest(id, vec![first.clone()], NOW);
+    a.ingest(id, strangers, NOW);
+    let child = made(&[last], 9_000, 1, "chat", &said("x"));
+    let grandchild = made(&[child.entry.id()], 9_001, 1, "chat", &said("y"));
+    let verdicts = a.ingest(id, vec![child, grandchild], NOW).verdicts;
+    for (_, verdict) in verdicts {
+        assert!(matches!(verdict, Verdict::Refused(Refusal::Descends { .. })), "{verdict:?}");
+    }
+    let orphan = made(&[first.entry.id()], 9_000, 1, "chat", &said("x"));
+    let verdicts = a.ingest(id, vec![orphan], NOW).verdicts;
+    assert_eq!(verdicts[0].1, Verdict::Missing(vec![first.entry.id()]));
+}
+
+#[test]
+fn what_does_not_found_a_database_leaves_no_trace() {
+    let mut a = Site::new();
+    let id = a.found(vec![creator()]);
+    let mut fails = |nonce: u8, operations: Vec<Operation>, sign: &weald_engine::Sign<'_>| {
+        let mut rows = a.rows();
+        let founding = Founding { key: key(1), nonce: [nonce; 16], operations, system: false };
+        let error = a.engine.found(&mut rows, founding, NOW, sign).unwrap_err();
+        assert!(rows.batch().is_empty(), "{error}");
+        error
+    };
+    assert!(matches!(fails(3, vec![creator()], &sign), CommitError::AlreadyHeld));
+    assert!(matches!(fails(4, vec![], &sign), CommitError::NoAdministrator));
+    let open = anyone(Level::Write(1));
+    assert!(matches!(fails(4, vec![open], &sign), CommitError::NoAdministrator));
+    let everybody = vec![creator(), anyone(Level::Admin(0))];
+    assert!(matches!(fails(4, everybody, &sign), CommitError::NotPermitted { .. }));
+    assert!(matches!(fails(4, vec![creator()], &|_| Vec::new()), CommitError::Store(_)));
+    assert_eq!(a.all(id).len(), 1);
+    a.push(id, 1, "still there").unwrap();
+
+    // From elsewhere: a root that cannot be used, and one of another database.
+    let mut b = Site::new();
+    let fields = Fields {
+        parents: Vec::new(),
+        time: Time::from_millis(NOW),
+        author: key(1).public(),
+        seq: 0,
+        sections: vec![Section::of("_settings", b"junk")],
+        nonce: Some([1; 16]),
+    };
+    let root = Verified::sign(fields, vec![b"junk".to_vec()], &key(1)).unwrap().into_parcel();
+    let verdicts = b.ingest(root.entry.id().into(), vec![root.clone()], NOW).verdicts;
+    assert!(matches!(verdicts[0].1, Verdict::Refused(Refusal::Settings { .. })));
+    let verdicts = b.ingest(id, vec![root], NOW).verdicts;
+    assert_eq!(verdicts[0].1, Verdict::Refused(weald_dag::GraphRefusal::ForeignRoot.into()));
+    assert!(weald_engine::all_held(&*b.store.snapshot().unwrap()).unwrap().is_empty());
+}
