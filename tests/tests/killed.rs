@@ -13,8 +13,10 @@ const TICKET: &str = "WEALD_TEST_TICKET";
 const KILLS: usize = 100;
 /// No child commits more than this before it is killed.
 const COMMITS_MAX: u64 = 200;
-/// How many entries are joined; some ten batches.
-const HISTORY: usize = 6_000;
+/// How many entries are joined, and how long each is: more than fits the window, so that the joiner
+/// stores them in several steps.
+const HISTORY: usize = 4_000;
+const TEXT_LEN: usize = 8 << 10;
 const WRITERS: usize = 16;
 /// How often a joining process is killed before it may end.
 const JOINS_KILLED: usize = 5;
@@ -130,7 +132,7 @@ fn history(instance: &Instance) -> Database {
         for _ in 0..WRITERS {
             scope.spawn(|| {
                 for n in 0..HISTORY / WRITERS {
-                    let text = format!("entry {n} with some text that makes it a little longer");
+                    let text = format!("{n:0TEXT_LEN$}");
                     database.write(|tx| Ok(tx.log::<String>("log")?.push(&text)?)).unwrap();
                 }
             });

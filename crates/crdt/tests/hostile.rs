@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use weald_crdt::{
-    Area, DocDraft, DocType, EntryStamp, Key, MAX_PAYLOAD_BYTES, MemoryView, Path, StoreType,
-    TableDraft, TableType, Value, View, ViewMut, doc, section_type, table,
+    Area, DocDraft, DocType, DraftError, EntryStamp, Key, MAX_PAYLOAD_BYTES, MemoryView, Path,
+    StoreType, TableDraft, TableType, Value, View, ViewMut, Void, doc, section_type, table,
 };
 
 const ARRAY: u8 = 4;
@@ -295,4 +295,38 @@ fn a_damaged_row_says_what_to_do() {
     view.put(Area::State, &Key::from("row").encode().unwrap(), vec![9]);
     let error = table::get(&view, &Key::from("row")).unwrap_err().to_string();
     assert!(error.ends_with("is damaged; verify the database and rebuild its state"), "{error}");
+}
+
+#[test]
+fn a_transaction_that_names_too_much_is_to_be_split() {
+    // 62 devices edit the same field of 20 rows of 254 fields at the same time.
+    let fields: BTreeMap<String, Value> =
+        (0..254).map(|field| (format!("{field:05}"), Value::Null)).collect();
+    let (mut draft, mut state) = (TableDraft::new(), MemoryView::new());
+    for row in 0..20 {
+        draft.put(&mut state.clone(), &Key::from(row), &Value::Map(fields.clone())).unwrap();
+    }
+    apply(&TableType, &draft.encode(), 1, &mut state);
+    let (mut draft, mut overlay) = (TableDraft::new(), state.clone());
+    for row in 0..20 {
+        let edit = BTreeMap::from([("00000".to_owned(), Some(Value::from(row)))]);
+        draft.edit(&mut overlay, &Key::from(row), &edit).unwrap();
+    }
+    (2..64).for_each(|number| apply(&TableType, &draft.encode(), number, &mut state));
+    let (mut draft, mut overlay) = (TableDraft::new(), state.clone());
+    let put = |row: i64, draft: &mut TableDraft, overlay: &mut MemoryView| {
+        draft.put(overlay, &Key::from(row), &Value::Map(fields.clone()))
+    };
+    let refused = (0..20).find_map(|row| Some((row, put(row, &mut draft, &mut overlay).err()?)));
+    let (row, error) = refused.unwrap();
+    assert!(matches!(error, DraftError::Limit(Void::TooManyNamedSlots { .. })), "{error}");
+    assert!(error.to_string().ends_with("split the transaction"));
+    apply(&TableType, &draft.encode(), 100, &mut state);
+    let mut draft = TableDraft::new();
+    put(row, &mut draft, &mut state.clone()).unwrap();
+    apply(&TableType, &draft.encode(), 101, &mut state);
+    for row in 0..=row {
+        let row = table::get(&state, &Key::from(row)).unwrap().unwrap();
+        assert_eq!((row.value, row.conflicts.len()), (Value::Map(fields.clone()), 0));
+    }
 }

@@ -35,7 +35,8 @@ fn calm_worlds_converge_without_duplicates() {
 fn a_chain_relays_live() {
     let chain = |seed| Plan { sites: 5, commits: 20, ..Plan::calm(seed) };
     let counts = converges("chain", chain);
-    assert_eq!((counts.duplicates, counts.accusations), (0, 0), "{counts:?}");
+    assert!(counts.duplicates * 20 < counts.received, "{counts:?}");
+    assert_eq!(counts.accusations, 0, "{counts:?}");
 }
 
 #[test]
@@ -77,6 +78,14 @@ fn clocks_may_be_minutes_apart() {
 fn a_private_database_stays_private() {
     let private = |seed| Plan { private: true, ..stormy(seed, Faults { cut: 1, ..NONE }) };
     converges("private", private);
+}
+
+#[test]
+fn long_histories_that_moved_on_both_sides_meet_in_few_round_trips() {
+    let long =
+        |seed| Plan { bursts: 6, branches: 40, ..stormy(seed, Faults { partition: 1, ..NONE }) };
+    let counts = converges("long", long);
+    assert!(counts.round_trips_max <= 8, "{counts:?}");
 }
 
 #[test]

@@ -49,6 +49,11 @@ pub(crate) enum ChatError {
     /// Too many messages wait to be sent.
     #[error("too many messages wait to be stored; try again in a moment")]
     Busy,
+    /// There is no terminal to show anything on.
+    #[error(
+        "there is no terminal for the screen; use --headless to chat by standard input and output"
+    )]
+    NoTerminal,
     /// The terminal, a stream or a signal of the system.
     #[error("the system refuses: {0}")]
     System(#[source] io::Error),

@@ -23,6 +23,7 @@ mod testing;
 mod text;
 mod ui;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
     match tokio::runtime::Runtime::new().map_err(ChatError::System) {
         Ok(runtime) => match runtime.block_on(chat(&arguments)) {
             Ok(()) => ExitCode::SUCCESS,
+            // Whoever read the messages has enough of them, as `head` does.
+            Err(ChatError::System(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                ExitCode::SUCCESS
+            }
             Err(error) => fail(&error),
         },
         Err(error) => fail(&error),

@@ -1,7 +1,7 @@
 //! Runs the screen: keys and updates in, requests to the rooms out; the terminal is given back as
 //! it was, whatever happens.
 
-use std::io::{self, Stdout};
+use std::io::{self, IsTerminal, Stdout};
 use std::panic;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -35,13 +35,16 @@ const UPDATES_A_FRAME: usize = 64;
 /// Shows the rooms until the person leaves.
 ///
 /// # Errors
-/// [`ChatError::System`] if the terminal cannot be used.
+/// [`ChatError::NoTerminal`], and [`ChatError::System`] if the terminal cannot be used.
 pub(crate) async fn run(
     rooms: Rooms,
     mut updates: mpsc::Receiver<Update>,
     room: DatabaseId,
     show_ticket: bool,
 ) -> Result<(), ChatError> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Err(ChatError::NoTerminal);
+    }
     let mut chat = Chat::new(rooms, room);
     if show_ticket {
         chat.obey(Request::Ticket(room));

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use weald_dag::{DatabaseId, PublicKey, SecretKey};
 use weald_sync::limits::KEYS_MAX;
 use weald_sync::{Event, Output, Role, Session, SessionOptions};
@@ -21,7 +21,7 @@ use super::event::SyncEvent;
 use super::feed::{CommitFeed, LinkFeed};
 use super::host::{Host, HostError};
 use super::ingest::{Done, Ingests, random};
-use super::limits::{READ_AHEAD_BYTES, STATUS_EVERY};
+use super::limits::{FLUSH_MAX, READ_AHEAD_BYTES, STATUS_EVERY};
 use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
 use super::outbox::Outbox;
 use super::status::Board;
@@ -439,6 +439,11 @@ impl Drive {
             }
         });
         self.outbox.close().await;
+        // The peer ends its side once it has heard the goodbye; until then the transport may still be carrying it.
+        let heard = async { while let Ok(Some(_)) = self.receiver.recv().await {} };
+        if !matches!(reason, EndReason::Link(_)) && timeout(FLUSH_MAX, heard).await.is_err() {
+            tracing::debug!("a peer did not answer the goodbye in time");
+        }
         reason
     }
 }

@@ -31,7 +31,7 @@ pub const ROUND_EVERY: Duration = Duration::from_secs(300);
 /// How long dialling one address may take, whatever its transport says.
 pub const DIAL_MAX: Duration = Duration::from_secs(20);
 
-/// How long a closing link waits until what was sent has left.
+/// How long a closing link waits until what was sent has left, and then for the peer to close its side.
 pub const FLUSH_MAX: Duration = Duration::from_millis(500);
 
 /// How long stopping waits for links, listeners and work under way.

@@ -39,10 +39,9 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         notices,
         round_every: options.round_every,
     };
-    let core = Core::new(common, options, peers);
     let run = move || {
         OF_AN_ACTOR.set(true);
-        runtime.block_on(core.run(asked, told));
+        runtime.block_on(async { Core::new(common, &options, peers).run(asked, told).await });
         runtime.shutdown_timeout(STOP_MAX);
     };
     let thread = std::thread::Builder::new().name("weald-actor".to_owned()).spawn(run);
