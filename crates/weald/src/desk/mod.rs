@@ -244,6 +244,14 @@ impl Work for Desk {
         self.access.forget();
     }
 
+    fn bytes(job: &Job) -> usize {
+        match job {
+            Job::Make(job) => job.commit.sections.iter().map(|(_, payload)| payload.len()).sum(),
+            Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
+            Job::Found(_) | Job::Complete(_) => 0,
+        }
+    }
+
     fn weight(job: &Job) -> usize {
         match job {
             Job::Take(job) => job.parcels.len().max(1),
