@@ -189,7 +189,7 @@ pub(crate) fn enter(
     judged.map_err(|reason| CommitError::NotPermitted { reason })?;
     let epoch = replica.epoch(before);
     let known = visible(replica.next(), generation, epoch, entry.time());
-    let (changes, voids) = fold(rows, replica.held.number, types, &unsigned)?;
+    let outcome = fold(rows, replica.held.number, types, &unsigned, known.number)?;
     let settings = operations.is_some().then_some(&claim);
     let author = (entry.author(), entry.seq());
     let author_forked = replica.place(rows, entry.id(), known, &parents, author, settings);
@@ -199,8 +199,9 @@ pub(crate) fn enter(
         number: known.number,
         author: entry.author(),
         time: entry.time(),
-        changes,
-        voids,
+        changes: outcome.changes,
+        voids: outcome.voids,
+        unknown: outcome.unknown,
         settings: operations.is_some(),
         author_forked,
     };

@@ -115,6 +115,7 @@ impl Engine {
                 made.push(Err(CommitError::UnknownDatabase));
                 continue;
             };
+            replica.catch_up(rows, types)?;
             match commit::commit(replica, rows, types, commit, wall_millis) {
                 Err(CommitError::Store(error)) => return Err(error),
                 other => made.push(other.map(|unsigned| (database, unsigned))),
@@ -153,6 +154,7 @@ impl Engine {
     ) -> Result<Ingested, StoreError> {
         if let Some(held) = catalog::held(rows, &database)? {
             let (replica, types) = self.replica_of(rows, held)?;
+            replica.catch_up(rows, types)?;
             return ingest::ingest(replica, rows, types, parcels, wall_millis);
         }
         let held = catalog::next(rows, database, false, false)?;
@@ -164,6 +166,21 @@ impl Engine {
             self.replicas.insert(held.number, replica);
         }
         Ok(ingested)
+    }
+
+    /// Folds, in every database, the sections that were stored by a build that did not know their
+    /// types and whose types are known now; returns how many. A database is looked at once, here or
+    /// when something is first written to it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn catch_up(&mut self, rows: &mut Overlay) -> Result<u64, StoreError> {
+        let mut folded = 0;
+        for held in catalog::all_held(rows)? {
+            let (replica, types) = self.replica_of(rows, held)?;
+            folded += replica.catch_up(rows, types)?;
+        }
+        Ok(folded)
     }
 
     /// Notes that a first sync has brought all of a database.

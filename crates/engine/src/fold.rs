@@ -1,7 +1,7 @@
 //! Folding one entry into state: its sections go to the types of their stores.
 //!
 //! Invariant: folding costs the entry's own operations; a section that breaks a rule of its type
-//! adds nothing and is reported, the same on every replica.
+//! adds nothing and is reported, the same on every replica; one that this build cannot read waits.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::{
-    ApplyError, Change, Conflict, DocType, EntryStamp, LogType, StoreType, TableType, section_type,
+    ApplyError, Change, Conflict, DocType, EntryStamp, LogType, StoreType, TableType, Void,
+    section_type,
 };
-use weald_dag::{DatabaseId, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
+use weald_dag::{DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
 
+use crate::unfolded;
 use crate::view::{StorePlace, StoreViewMut};
 
 /// The types of stores that an instance can fold.
@@ -47,12 +49,12 @@ pub struct RowChange {
     pub change: Change,
 }
 
-/// A section that added nothing.
+/// A section that added nothing, for good or until an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoidSection {
     /// The store that it names.
     pub store: String,
-    /// What rule it breaks.
+    /// What rule it breaks, or what is not known.
     pub reason: String,
 }
 
@@ -73,6 +75,9 @@ pub struct Folded {
     pub changes: Vec<RowChange>,
     /// The sections that added nothing.
     pub voids: Vec<VoidSection>,
+    /// The sections that this build cannot fold: it does not know their type. They are folded when
+    /// a build that does opens the store.
+    pub unknown: Vec<VoidSection>,
     /// Whether it changed the database's settings.
     pub settings: bool,
     /// Whether its author has used this sequence number before, as far as this replica can tell: the
@@ -88,59 +93,106 @@ impl Folded {
     }
 }
 
-/// Folds the data sections of one entry.
+/// What folding an entry did.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) changes: Vec<RowChange>,
+    pub(crate) voids: Vec<VoidSection>,
+    pub(crate) unknown: Vec<VoidSection>,
+}
+
+/// Folds the data sections of the entry that gets this number.
 pub(crate) fn fold(
     rows: &mut Overlay,
     database: u32,
     types: &StoreTypes,
     parcel: &Parcel,
-) -> Result<(Vec<RowChange>, Vec<VoidSection>), StoreError> {
+    number: Number,
+) -> Result<Outcome, StoreError> {
     let entry = &parcel.entry;
+    let mut outcome = Outcome::default();
+    for (place, (section, payload)) in entry.sections().iter().zip(&parcel.payloads).enumerate() {
+        let Some(payload) = payload.as_ref().filter(|_| section.store != SETTINGS_STORE) else {
+            continue;
+        };
+        let store = &section.store;
+        match fold_section(rows, types, &Section { database, store, payload }, entry)? {
+            Told::Changes(changed) => outcome.changes.extend(changed),
+            Told::Void(reason) => outcome.voids.push(VoidSection { store: store.clone(), reason }),
+            Told::Unknown(reason) => {
+                unfolded::mark(rows, database, number, place);
+                outcome.unknown.push(VoidSection { store: store.clone(), reason });
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// A section with its payload.
+pub(crate) struct Section<'a> {
+    pub(crate) database: u32,
+    pub(crate) store: &'a str,
+    pub(crate) payload: &'a [u8],
+}
+
+/// What a type says of a section.
+pub(crate) enum Told {
+    /// It is folded.
+    Changes(Vec<RowChange>),
+    /// It breaks a rule of its type and adds nothing, on any replica.
+    Void(String),
+    /// This build does not know its type, or the version of its type.
+    Unknown(String),
+}
+
+/// Gives a section to the type of its store.
+pub(crate) fn fold_section(
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    section: &Section<'_>,
+    entry: &Entry,
+) -> Result<Told, StoreError> {
+    let Section { database, store, payload } = *section;
+    let type_name = match section_type(payload) {
+        Ok(name) => name,
+        Err(void) => return Ok(Told::Void(void.to_string())),
+    };
+    let Some(store_type) = types.get(type_name) else {
+        return Ok(Told::Unknown(format!("this build has no type '{type_name}'")));
+    };
+    if !is_first_version(payload, type_name)
+        && let Err(newer @ Void::UnknownVersion { .. }) = store_type.check(payload)
+    {
+        return Ok(Told::Unknown(newer.to_string()));
+    }
     let stamp = EntryStamp {
         time: entry.time().raw(),
         entry: *entry.id().as_bytes(),
         author: *entry.author().as_bytes(),
     };
-    let (mut changes, mut voids) = (Vec::new(), Vec::new());
-    for (section, payload) in entry.sections().iter().zip(&parcel.payloads) {
-        let Some(payload) = payload.as_ref().filter(|_| section.store != SETTINGS_STORE) else {
-            continue;
-        };
-        let store = &section.store;
-        match fold_section(rows, database, types, store, payload, &stamp)? {
-            Ok(changed) => changes.extend(changed),
-            Err(reason) => voids.push(VoidSection { store: store.clone(), reason }),
-        }
-    }
-    Ok((changes, voids))
-}
-
-/// The outer error is the store's; the inner one voids the section.
-fn fold_section(
-    rows: &mut Overlay,
-    database: u32,
-    types: &StoreTypes,
-    store: &str,
-    payload: &[u8],
-    stamp: &EntryStamp,
-) -> Result<Result<Vec<RowChange>, String>, StoreError> {
-    let type_name = match section_type(payload) {
-        Ok(name) => name,
-        Err(void) => return Ok(Err(void.to_string())),
-    };
-    let Some(store_type) = types.get(type_name) else {
-        return Ok(Err(format!("this build has no type '{type_name}'")));
-    };
     let mut view = StoreViewMut::new(rows, StorePlace::new(database, store, store_type.name()));
     let mut changes = Vec::new();
-    match store_type.apply(payload, stamp, &mut view, &mut changes) {
+    match store_type.apply(payload, &stamp, &mut view, &mut changes) {
         Ok(()) => {}
-        Err(ApplyError::Void(void)) => return Ok(Err(void.to_string())),
+        Err(ApplyError::Void(void)) => return Ok(Told::Void(void.to_string())),
         Err(ApplyError::View(error)) => return Err(store_error(&error)),
     }
     let row =
         |change| RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change };
-    Ok(Ok(changes.into_iter().map(row).collect()))
+    Ok(Told::Changes(changes.into_iter().map(row).collect()))
+}
+
+/// Returns whether the version after the type's name is 0 or 1. Every build knows the first version
+/// of its types, so these need not be decoded twice.
+fn is_first_version(payload: &[u8], type_name: &str) -> bool {
+    // One byte says that it is a section; the name follows, behind its length.
+    let head = match type_name.len() {
+        0..=0x17 => 1,
+        0x18..=0xff => 2,
+        _ => 3,
+    };
+    let version = payload.get(1 + head + type_name.len());
+    version.is_some_and(|version| *version <= 1)
 }
 
 /// Gives back the error that a view wrapped on its way through the types.

@@ -121,7 +121,7 @@ fn enter(
     }
     let epoch = replica.epoch(before);
     let known = visible(replica.next(), place.generation, epoch, entry.time());
-    let (changes, voids) = fold(rows, replica.held.number, types, &parcel)?;
+    let outcome = fold(rows, replica.held.number, types, &parcel, known.number)?;
     let author = (entry.author(), entry.seq());
     let settings = operations.is_some().then_some(&claim);
     let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);
@@ -131,8 +131,9 @@ fn enter(
         number: known.number,
         author: entry.author(),
         time: entry.time(),
-        changes,
-        voids,
+        changes: outcome.changes,
+        voids: outcome.voids,
+        unknown: outcome.unknown,
         settings: operations.is_some(),
         author_forked,
     };

@@ -36,6 +36,7 @@ mod fold;
 mod ingest;
 mod replica;
 mod settings;
+mod unfolded;
 mod verify;
 mod view;
 

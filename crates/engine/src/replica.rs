@@ -16,7 +16,9 @@ use weald_dag::{
 
 use crate::authors::Authors;
 use crate::catalog::Held;
+use crate::fold::StoreTypes;
 use crate::settings::{self, Settings, SettingsPayload};
+use crate::unfolded::fold_waiting;
 
 /// How many recent entries are kept in memory, to find parents without reading rows.
 const RECENT_MAX: usize = 16_384;
@@ -49,6 +51,8 @@ pub(crate) struct Replica {
     next: Number,
     clock: Time,
     needed: u64,
+    /// Whether what waits for types was looked at.
+    caught_up: bool,
     /// The newest entry of the group: its row gets the head when the group is finished.
     newest: Option<Placed>,
 }
@@ -80,8 +84,23 @@ impl Replica {
             next,
             clock: head.clock,
             needed: head.needed,
+            caught_up: false,
             newest: None,
         })
+    }
+
+    /// Folds what waits for types that are known now, once after loading.
+    pub(crate) fn catch_up(
+        &mut self,
+        rows: &mut Overlay,
+        types: &StoreTypes,
+    ) -> Result<u64, StoreError> {
+        if self.caught_up {
+            return Ok(0);
+        }
+        let folded = fold_waiting(rows, self.held.number, types)?;
+        self.caught_up = true;
+        Ok(folded)
     }
 
     /// Returns the greatest time of any entry.

@@ -68,13 +68,16 @@ pub(crate) struct Settings {
 }
 
 pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Settings, StoreError> {
-    let numbers = list(rows, settings(database), |value| {
+    let numbers = list(rows, settings(database), 0, |value| {
         Some(Number(u64::from_be_bytes(value.try_into().ok()?)))
     })?;
     // The epoch before all settings has no row.
     let mut tips = vec![Vec::new()];
-    tips.extend(list(rows, epochs(database), |value| {
+    tips.extend(list(rows, epochs(database), 1, |value| {
         let words = value.chunks_exact(8);
+        if !words.remainder().is_empty() {
+            return None;
+        }
         words.map(|word| Some(SettingsIndex(u64::from_be_bytes(word.try_into().ok()?)))).collect()
     })?);
     let graph = Graph::new(rows, database);
@@ -104,14 +107,17 @@ pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Settings, Store
     Ok(Settings { authority, index_of, saved_epochs })
 }
 
+/// Reads rows whose keys count up from `first`; one that is gone is damage, not the end.
 fn list<T>(
     rows: &dyn Snapshot,
     space: Space,
+    first: u64,
     decode: impl Fn(&[u8]) -> Option<T>,
 ) -> Result<Vec<T>, StoreError> {
     let mut found = Vec::new();
-    rows.range(space, KeyRange::all(), Order::Ascending, &mut |_, value| {
-        found.push(decode(value));
+    rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, value| {
+        let expected = first + found.len() as u64;
+        found.push(decode(value).filter(|_| key == expected.to_be_bytes()));
         ControlFlow::Continue(())
     })?;
     let damaged = || StoreError::Corrupt { what: format!("a row of space '{}'", space.name()) };

@@ -7,6 +7,8 @@ use std::ops::{Bound, ControlFlow};
 use weald_crdt::{Area, View, ViewError, ViewMut, section_type};
 use weald_dag::{EntryId, Graph, KeyRange, Order, Overlay, Parcel, Snapshot, Space, Visit};
 
+use crate::unfolded;
+
 /// The space that an area of a database's stores rests in.
 pub const fn space_of(area: Area, database: u32) -> Space {
     match area {
@@ -98,7 +100,7 @@ impl<S: Snapshot> View for StoreView<'_, S> {
 }
 
 /// Returns whether a section of the entry was given to this very store: the entry is stored, and
-/// its section of that name has a payload of that type, void or not.
+/// its section of that name has a payload of that type, void or not, that does not wait for an update.
 fn is_applied(
     rows: &dyn Snapshot,
     place: &StorePlace,
@@ -109,11 +111,13 @@ fn is_applied(
     let Some(number) = number else { return Ok(false) };
     let Parcel { entry, payloads, .. } = graph.stored(number).map_err(failed)?.parcel;
     let mut held = entry.sections().iter().zip(payloads);
-    Ok(held.any(|(section, payload)| {
+    let here = held.position(|(section, payload)| {
         let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
         type_name
             .is_some_and(|name| StorePlace::new(place.database, &section.store, name) == *place)
-    }))
+    });
+    let Some(section) = here else { return Ok(false) };
+    Ok(!unfolded::is_waiting(rows, place.database, number, section).map_err(failed)?)
 }
 
 /// A store in an overlay, whose rows can be staged.

@@ -1,0 +1,74 @@
+//! Sections that this build cannot fold: of a type, or a version of a type, that it does not know.
+//!
+//! Invariant: a row says that a section is not in the state yet. It goes when a build that knows the
+//! type folds the section; state does not depend on the order, so that may be at any time.
+
+use std::ops::ControlFlow;
+
+use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
+
+use crate::fold::{Section, StoreTypes, Told, fold_section};
+
+/// Number of the entry and place of the section → nothing.
+pub(crate) const fn unfolded(database: u32) -> Space {
+    Space::new("unfolded", database)
+}
+
+fn key(number: Number, section: usize) -> Vec<u8> {
+    // An entry has at most 64 sections.
+    let section = u8::try_from(section).unwrap_or(u8::MAX);
+    [number.key().as_slice(), &[section]].concat()
+}
+
+fn of_key(key: &[u8]) -> Option<(Number, usize)> {
+    let (number, section) = key.split_first_chunk()?;
+    let [section] = section else { return None };
+    Some((Number(u64::from_be_bytes(*number)), usize::from(*section)))
+}
+
+/// Stages that a section waits for a build that knows its type.
+pub(crate) fn mark(rows: &mut Overlay, database: u32, number: Number, section: usize) {
+    rows.put(unfolded(database), key(number, section), []);
+}
+
+/// Returns whether a section of a stored entry is not in the state yet.
+pub(crate) fn is_waiting(
+    rows: &dyn Snapshot,
+    database: u32,
+    number: Number,
+    section: usize,
+) -> Result<bool, StoreError> {
+    Ok(rows.get(unfolded(database), &key(number, section))?.is_some())
+}
+
+/// Folds the sections that wait and whose types are known now; returns how many there were.
+pub(crate) fn fold_waiting(
+    rows: &mut Overlay,
+    database: u32,
+    types: &StoreTypes,
+) -> Result<u64, StoreError> {
+    let mut waiting = Vec::new();
+    rows.range(unfolded(database), KeyRange::all(), Order::Ascending, &mut |key, _| {
+        waiting.push(of_key(key));
+        ControlFlow::Continue(())
+    })?;
+    let what = || format!("a row of space 'unfolded' of database number {database}");
+    let damaged = || StoreError::Corrupt { what: what() };
+    let mut folded = 0;
+    for place in waiting {
+        let (number, section) = place.ok_or_else(damaged)?;
+        let parcel = Graph::new(rows, database).stored(number)?.parcel;
+        let named = parcel.entry.sections().get(section).ok_or_else(damaged)?;
+        let payload = parcel.payloads.get(section).ok_or_else(damaged)?;
+        let payload = payload.as_deref().ok_or_else(damaged)?;
+        let section_of = Section { database, store: &named.store, payload };
+        match fold_section(rows, types, &section_of, &parcel.entry)? {
+            Told::Unknown(_) => {}
+            Told::Changes(_) | Told::Void(_) => {
+                rows.remove(unfolded(database), key(number, section));
+                folded += 1;
+            }
+        }
+    }
+    Ok(folded)
+}
