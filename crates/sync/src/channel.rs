@@ -16,8 +16,8 @@ use crate::frontier::Frontier;
 use crate::ids::{Bits, Ids};
 use crate::incoming::Incoming;
 use crate::limits::{
-    DECLINED_MAX, FRONTIER_MAX, ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR, WANT_DEPTH_MAX,
-    WANT_MAX, WANTS_MAX,
+    DECLINED_MAX, FRONTIER_MAX, REASONS_MAX, ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR,
+    WANT_DEPTH_MAX, WANT_MAX, WANTS_MAX,
 };
 use crate::message::{Announce, Control, Unheld};
 use crate::naming::Name;
@@ -211,6 +211,9 @@ impl Channel {
         let Some(round) = &mut self.round else {
             return Ok(());
         };
+        // The keys that allow it may have been proven after the round was begun.
+        self.allowed = ctx.may_send(&self.database, &view)?;
+        round.may_send = self.allowed;
         let (name, number) = (self.name, round.number);
         let decision = {
             let mut known = self.known.iter().chain(self.declined.iter().copied());
@@ -579,7 +582,8 @@ fn classify(
             // What waited for its parents waits no longer, and is classed the same in later rounds.
             incoming.remember(*id, why.clone());
         }
-        unheld.push(Unheld { index, class, reason: why.reason });
+        let reason = why.reason.filter(|_| unheld.len() < REASONS_MAX);
+        unheld.push(Unheld { index, class, reason });
     }
     Ok((tally, unheld))
 }

@@ -60,5 +60,7 @@ pub const ROUNDS_MAX: u8 = 3;
 pub const DECLINED_MAX: usize = 4_096;
 /// Greatest length of a reason told to a peer, in characters.
 pub const REASON_MAX: usize = 256;
+/// How many reasons are told to a peer at the end of a round; of further tips, the class only.
+pub const REASONS_MAX: usize = 64;
 /// How many entries the peer is known to hold may be listed before a round makes the list short.
 pub const FRONTIER_MAX: usize = 8_192;

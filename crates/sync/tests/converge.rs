@@ -128,6 +128,25 @@ fn a_wide_graph_of_many_tips() {
 }
 
 #[test]
+fn more_tips_than_a_page_on_both_sides() {
+    let mut parcels = chain(1);
+    let key = weald_dag::SecretKey::from_seed(&[50; 32]);
+    let root = parcels[0].clone();
+    parcels.extend((0..6_000).map(|n| child(&key, &[&root], format!("leaf {n}").into_bytes())));
+    let database = database_of(&parcels);
+    let a = Node::with(1, database, &closed(&parcels, |at| at % 5 != 0));
+    let b = Node::with(2, database, &closed(&parcels, |at| at % 7 != 0));
+    let union = closed(&parcels, |at| at % 35 != 0).len();
+    let mut world = synced(a, b, &parcels);
+    assert_eq!(world.nodes[0].count(database), union as u64);
+    let sent =
+        |world: &World, side: usize| world.links[0][side].session.statuses()[&database].entries_out;
+    let before = (sent(&world, 0), sent(&world, 1));
+    world.sync(0, database);
+    assert_eq!((sent(&world, 0), sent(&world, 1)), before, "equal digests send nothing");
+}
+
+#[test]
 fn entries_up_to_the_limit_pass() {
     let key = weald_dag::SecretKey::from_seed(&[50; 32]);
     let mut parcels = chain(2);

@@ -67,6 +67,54 @@ fn a_key_that_is_proven_opens_what_it_may_read() {
 }
 
 #[test]
+fn the_key_of_the_side_that_was_dialled_counts_in_the_first_round() {
+    let parcels = chain(50);
+    let database = database_of(&parcels);
+    let ahead = Node::with(1, database, &parcels);
+    let mut world = World::new(vec![ahead, Node::with(2, database, &parcels[..20])]);
+    let user = SecretKey::from_seed(&[77; 32]);
+    world.nodes[0].readers = Some(vec![user.public()]);
+    world.link_with(0, 1, |_, responder| responder.keys = vec![user]);
+    world.sync(0, database);
+    world.assert_equal(database);
+    assert_eq!(classes(&world, 1).theirs.held, 1);
+    assert_eq!(world.links[0][1].session.statuses()[&database].rounds, 1);
+}
+
+#[test]
+fn whoever_may_not_read_here_may_still_be_read_from() {
+    let parcels = chain(50);
+    let database = database_of(&parcels);
+    let behind = Node::with(1, database, &parcels[..20]);
+    let mut world = World::new(vec![behind, Node::with(2, database, &parcels)]);
+    world.nodes[0].readers = Some(vec![]);
+    let own = world.nodes[0].commit(database, "not for the peer").1.entry.id();
+    world.link(0, 1);
+    world.sync(0, database);
+    assert_eq!(world.nodes[0].count(database), 51);
+    assert!(!world.nodes[1].ids(database).contains(&own));
+    assert_eq!(classes(&world, 1).theirs.withheld, 1);
+}
+
+#[test]
+fn more_refused_tips_than_reasons_fit() {
+    let mut parcels = chain(2);
+    let key = SecretKey::from_seed(&[200; 32]);
+    let trunk = parcels[1].clone();
+    let leaves = (0..600).map(|n| child(&key, &[&trunk], format!("leaf {n}").into_bytes()));
+    let leaves: Vec<Parcel> = leaves.collect();
+    parcels.extend(leaves.iter().cloned());
+    let database = database_of(&parcels);
+    let mut receiver = Node::new(1);
+    receiver.refuses.extend(leaves.iter().map(|leaf| leaf.entry.id()));
+    let mut world = World::new(vec![receiver, Node::with(2, database, &parcels)]);
+    world.link(0, 1);
+    world.sync(0, database);
+    assert_eq!(classes(&world, 1).ours.refused, 600);
+    assert!(world.links[0].iter().all(|end| end.closed.is_none()));
+}
+
+#[test]
 fn whoever_loses_the_right_to_read_gets_nothing_more() {
     let (mut world, database) = pair(&chain(5));
     world.link(0, 1);
