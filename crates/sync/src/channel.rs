@@ -3,12 +3,10 @@
 //! Invariant: what the peer is known to hold is known for certain, sent, or declined by it; after a
 //! round, whatever else becomes a tip here is sent without being asked for.
 
-use std::collections::BTreeSet;
-
 use weald_dag::{DatabaseId, EntryId, Number, Verdict};
 
 use crate::batch::{EntryBatch, RawParcels};
-use crate::class::{Class, Classes, Tally};
+use crate::class::{Classes, Tally};
 use crate::close::{CloseReason, PeerFault};
 use crate::context::{Context, View};
 use crate::flow::Flow;
@@ -16,8 +14,7 @@ use crate::frontier::Frontier;
 use crate::ids::{Bits, Ids};
 use crate::incoming::Incoming;
 use crate::limits::{
-    DECLINED_MAX, FRONTIER_MAX, REASONS_MAX, ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR,
-    WANT_DEPTH_MAX, WANT_MAX, WANTS_MAX,
+    FRONTIER_MAX, ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR, WANT_DEPTH_MAX, WANT_MAX, WANTS_MAX,
 };
 use crate::message::{Announce, Control, Unheld};
 use crate::naming::Name;
@@ -36,8 +33,6 @@ pub(crate) struct Channel {
     /// How many rounds in a row left a tip without a class.
     attempt: u8,
     known: Frontier,
-    /// Our tips that the peer has said it does not keep.
-    declined: BTreeSet<Number>,
     outgoing: Outgoing,
     incoming: Incoming,
     /// Whether something was committed that is not planned yet.
@@ -65,7 +60,6 @@ impl Channel {
             last_round: 0,
             attempt: 0,
             known: Frontier::default(),
-            declined: BTreeSet::new(),
             outgoing: Outgoing::default(),
             incoming: Incoming::new(database),
             dirty: false,
@@ -144,7 +138,7 @@ impl Channel {
             return Err(PeerFault::Unexpected { what: "an announcement" }.into());
         };
         if announce.forget {
-            self.known = Frontier::default();
+            self.known.forget();
         }
         let theirs = Theirs::read(announce, view.graph().as_ref())?;
         let (name, number) = (self.name, round.number);
@@ -215,10 +209,7 @@ impl Channel {
         self.allowed = ctx.may_send(&self.database, &view)?;
         round.may_send = self.allowed;
         let (name, number) = (self.name, round.number);
-        let decision = {
-            let mut known = self.known.iter().chain(self.declined.iter().copied());
-            round.decide(view.graph().as_ref(), &mut known)?
-        };
+        let decision = round.decide(view.graph().as_ref(), &mut self.known.iter())?;
         match decision {
             Decision::Wait => {}
             Decision::Nothing => {
@@ -322,7 +313,7 @@ impl Channel {
             return Ok(());
         }
         let view = ctx.view(&self.database)?;
-        let (tally, unheld) = classify(theirs, &view, &mut self.incoming)?;
+        let (tally, unheld) = theirs.classify(view.graph().as_ref(), &mut self.incoming)?;
         self.tally = tally;
         round.settled_here = true;
         let (name, number) = (self.name, round.number);
@@ -353,7 +344,10 @@ impl Channel {
             return Ok(());
         };
         let view = ctx.view(&self.database)?;
-        let ours = self.learn(&round.ours, &unheld, &theirs, &view)?;
+        let ours = self.known.learn(&round.ours, &unheld)?;
+        if let Some(graph) = view.graph() {
+            self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
+        }
         self.status.rounds += 1;
         self.status.round_trips = round.round_trips;
         let classes = Classes { theirs: self.tally, ours };
@@ -379,42 +373,6 @@ impl Channel {
         Ok(())
     }
 
-    /// Remembers what the peer holds after a round.
-    fn learn(
-        &mut self,
-        ours: &Held,
-        unheld: &[Unheld],
-        theirs: &Theirs,
-        view: &View,
-    ) -> Result<Tally, CloseReason> {
-        let page = ours.page_numbers();
-        let mut held: BTreeSet<Number> = page.iter().copied().collect();
-        let mut tally = Tally::default();
-        let mut certain = page.len() == ours.tips.len();
-        for item in unheld {
-            let index = usize::try_from(item.index).unwrap_or(usize::MAX);
-            let Some(number) = page.get(index).filter(|number| held.remove(number)) else {
-                return Err(PeerFault::Garbled { what: "classes of our tips" }.into());
-            };
-            tally.add(item.class);
-            match item.class {
-                Class::Held | Class::Missing | Class::Withheld => certain = false,
-                _ if self.declined.len() < DECLINED_MAX => drop(self.declined.insert(*number)),
-                _ => {}
-            }
-        }
-        tally.held += held.len() as u64;
-        if certain {
-            self.known.replace(held);
-        } else {
-            self.known.extend(held);
-        }
-        if let Some(graph) = view.graph() {
-            self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
-        }
-        Ok(tally)
-    }
-
     /// Sends what has been committed here since, as far as the peer does not hold it.
     pub(crate) fn push(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
         if self.round.is_some() || self.outgoing.is_planned() {
@@ -436,7 +394,7 @@ impl Channel {
             return Ok(());
         };
         let tips = graph.head()?.map(|(_, head)| head.tips).unwrap_or_default();
-        let known: Vec<Number> = self.known.iter().chain(self.declined.iter().copied()).collect();
+        let known: Vec<Number> = self.known.iter().collect();
         let new = graph.difference(&tips, &known)?;
         if !new.is_empty() {
             self.outgoing.start(Plan::Numbers(new.into()), true);
@@ -556,34 +514,4 @@ impl Channel {
             ..self.status.clone()
         }
     }
-}
-
-fn classify(
-    theirs: &Theirs,
-    view: &View,
-    incoming: &mut Incoming,
-) -> Result<(Tally, Vec<Unheld>), CloseReason> {
-    let mut tally = Tally::default();
-    let mut unheld = Vec::new();
-    for (index, id) in (0u32..).zip(&theirs.announce.tips.0) {
-        let held = match view.graph() {
-            Some(graph) => graph.number(id)?.is_some(),
-            None => false,
-        };
-        if held {
-            tally.add(Class::Held);
-            continue;
-        }
-        let why = incoming.why_not_held(id);
-        let withheld = theirs.announce.withheld && why.class == Class::Missing;
-        let class = if withheld { Class::Withheld } else { why.class };
-        tally.add(class);
-        if class == why.class && class != Class::Missing {
-            // What waited for its parents waits no longer, and is classed the same in later rounds.
-            incoming.remember(*id, why.clone());
-        }
-        let reason = why.reason.filter(|_| unheld.len() < REASONS_MAX);
-        unheld.push(Unheld { index, class, reason });
-    }
-    Ok((tally, unheld))
 }

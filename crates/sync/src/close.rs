@@ -3,7 +3,7 @@
 //! Invariant: a session that has a close reason sends and answers nothing more.
 
 use thiserror::Error;
-use weald_dag::{EntryError, Fault, ParcelError, PublicKey, StoreError};
+use weald_dag::{Fault, ParcelError, PublicKey, StoreError};
 
 use crate::limits::{HANDSHAKE_MAX_MS, SILENCE_MAX_MS, VERSION_MAX, VERSION_MIN};
 
@@ -129,9 +129,6 @@ pub enum PeerFault {
     /// An entry with a wrong signature or payload.
     #[error("it sent an entry that does not hold: {0}")]
     Entry(#[from] Fault),
-    /// Entries that no honest peer has.
-    #[error("it sent an entry that breaks a rule of the format: {0}")]
-    Format(#[from] EntryError),
 }
 
 /// What the peer said when it ended the session.

@@ -6,32 +6,73 @@ use std::collections::BTreeSet;
 
 use weald_dag::Number;
 
+use crate::class::{Class, Tally};
+use crate::close::PeerFault;
+use crate::limits::DECLINED_MAX;
+use crate::message::Unheld;
+use crate::round::Held;
+
 /// The entries up to which a peer is known to hold the graph.
 #[derive(Debug, Default)]
-pub(crate) struct Frontier(BTreeSet<Number>);
+pub(crate) struct Frontier {
+    held: BTreeSet<Number>,
+    /// Our tips that the peer has said it does not keep: they are not offered again.
+    declined: BTreeSet<Number>,
+}
 
 impl Frontier {
     /// Adds an entry whose ancestors the peer holds; its parents need no longer be listed.
     pub(crate) fn advance(&mut self, number: Number, parents: &[Number]) {
         for parent in parents {
-            self.0.remove(parent);
+            self.held.remove(parent);
         }
-        self.0.insert(number);
+        self.held.insert(number);
     }
 
+    /// Adds entries that the peer holds.
     pub(crate) fn extend(&mut self, numbers: impl IntoIterator<Item = Number>) {
-        self.0.extend(numbers);
+        self.held.extend(numbers);
     }
 
-    pub(crate) fn replace(&mut self, numbers: impl IntoIterator<Item = Number>) {
-        self.0 = numbers.into_iter().collect();
+    /// Takes back what was only sent: it did not stay there. What was declined stays declined.
+    pub(crate) fn forget(&mut self) {
+        self.held.clear();
+    }
+
+    /// Learns from the peer's classes of our tips at the end of a round; returns their tally.
+    pub(crate) fn learn(&mut self, ours: &Held, unheld: &[Unheld]) -> Result<Tally, PeerFault> {
+        let page = ours.page_numbers();
+        let mut held: BTreeSet<Number> = page.iter().copied().collect();
+        let mut tally = Tally::default();
+        let mut certain = page.len() == ours.tips.len();
+        for item in unheld {
+            let index = usize::try_from(item.index).unwrap_or(usize::MAX);
+            let Some(number) = page.get(index).filter(|number| held.remove(number)) else {
+                return Err(PeerFault::Garbled { what: "classes of our tips" });
+            };
+            tally.add(item.class);
+            match item.class {
+                Class::Held | Class::Missing | Class::Withheld => certain = false,
+                _ if self.declined.len() < DECLINED_MAX => drop(self.declined.insert(*number)),
+                _ => {}
+            }
+        }
+        tally.held += held.len() as u64;
+        if certain {
+            // Whatever was listed before lies below the tips: the list becomes short again.
+            self.held = held;
+        } else {
+            self.held.extend(held);
+        }
+        Ok(tally)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.held.len()
     }
 
+    /// Returns what need not be sent, with all before it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Number> {
-        self.0.iter().copied()
+        self.held.iter().chain(&self.declined).copied()
     }
 }

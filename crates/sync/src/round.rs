@@ -6,9 +6,11 @@
 use serde_bytes::ByteBuf;
 use weald_dag::{EntryId, Graph, Number, StoreError};
 
+use crate::class::{Class, Tally};
 use crate::close::PeerFault;
 use crate::ids::{Bits, Ids};
-use crate::limits::{DIRECT_MAX, PROBE_MAX, PROBE_STEPS_MAX, TIPS_PAGE};
+use crate::incoming::Incoming;
+use crate::limits::{DIRECT_MAX, PROBE_MAX, PROBE_STEPS_MAX, REASONS_MAX, TIPS_PAGE};
 use crate::message::{Announce, Unheld};
 use crate::naming::Name;
 use crate::outgoing::Plan;
@@ -85,6 +87,37 @@ impl Theirs {
     pub(crate) fn answers(&self) -> (Bits, Bits) {
         let bits = |held: &[Option<Number>]| held.iter().map(Option::is_some).collect();
         (bits(&self.tips), bits(&self.probe))
+    }
+
+    /// Classes the tips; returns the tally, and each that is not held here.
+    pub(crate) fn classify(
+        &self,
+        graph: Option<&Graph<'_>>,
+        incoming: &mut Incoming,
+    ) -> Result<(Tally, Vec<Unheld>), StoreError> {
+        let mut tally = Tally::default();
+        let mut unheld = Vec::new();
+        for (index, id) in (0u32..).zip(&self.announce.tips.0) {
+            let held = match graph {
+                Some(graph) => graph.number(id)?.is_some(),
+                None => false,
+            };
+            if held {
+                tally.add(Class::Held);
+                continue;
+            }
+            let why = incoming.why_not_held(id);
+            let withheld = self.announce.withheld && why.class == Class::Missing;
+            let class = if withheld { Class::Withheld } else { why.class };
+            tally.add(class);
+            if class == why.class && class != Class::Missing {
+                // What waited for its parents waits no longer, and has the same class in later rounds.
+                incoming.remember(*id, why.clone());
+            }
+            let reason = why.reason.filter(|_| unheld.len() < REASONS_MAX);
+            unheld.push(Unheld { index, class, reason });
+        }
+        Ok((tally, unheld))
     }
 
     fn common(&self) -> impl Iterator<Item = Number> {
