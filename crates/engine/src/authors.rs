@@ -12,12 +12,22 @@ use weald_dag::{Graph, KeyRange, Number, Order, Overlay, PublicKey, Snapshot, Sp
 /// After how many entries the rows are written again.
 const STRETCH: u64 = 1024;
 
-const fn authors(database: u32) -> Space {
+pub(crate) const fn authors(database: u32) -> Space {
     Space::new("authors", database)
 }
 
 /// The key of the row that says up to which number the others hold; no author is so short.
-const COVERED: &[u8] = b"";
+pub(crate) const COVERED: &[u8] = b"";
+
+/// Decodes the row of one author: who it is, and its greatest sequence number.
+pub(crate) fn decode(key: &[u8], value: &[u8]) -> Option<(PublicKey, u64)> {
+    let author = PublicKey::from_bytes(key.try_into().ok()?).ok()?;
+    Some((author, u64::from_be_bytes(value.try_into().ok()?)))
+}
+
+fn damaged() -> StoreError {
+    StoreError::Corrupt { what: "a row of the authors of a database".into() }
+}
 
 /// The greatest sequence number of each author of one database.
 #[derive(Debug, Default)]
@@ -30,18 +40,21 @@ pub(crate) struct Authors {
 impl Authors {
     /// Reads the rows, then the entries after those that they cover.
     pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Self, StoreError> {
-        let mut loaded = Self::default();
+        let covered = Self::covered(rows, database)?;
+        let mut loaded = Self { covered, ..Self::default() };
+        let mut sound = true;
         rows.range(authors(database), KeyRange::all(), Order::Ascending, &mut |key, value| {
-            let value = value.try_into().map_or(0, u64::from_be_bytes);
-            if key == COVERED {
-                loaded.covered = value;
-            } else if let Some(author) =
-                key.try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok())
-            {
-                loaded.last.insert(author, value);
+            if key != COVERED {
+                match decode(key, value) {
+                    Some((author, last)) => drop(loaded.last.insert(author, last)),
+                    None => sound = false,
+                }
             }
             ControlFlow::Continue(())
         })?;
+        if !sound {
+            return Err(damaged());
+        }
         // A stretch at most is not covered, and its payloads are not read.
         let graph = Graph::new(rows, database);
         let next = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
@@ -50,6 +63,12 @@ impl Authors {
             loaded.note(entry.author(), entry.seq());
         }
         Ok(loaded)
+    }
+
+    /// Returns the number before which all entries are in the rows.
+    pub(crate) fn covered(rows: &dyn Snapshot, database: u32) -> Result<u64, StoreError> {
+        let Some(row) = rows.get(authors(database), COVERED)? else { return Ok(0) };
+        row.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| damaged())
     }
 
     /// Returns the sequence number of the author's next entry.

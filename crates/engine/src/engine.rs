@@ -18,6 +18,7 @@ use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
 use crate::fold::{Folded, StoreTypes};
 use crate::ingest::{self, Ingested};
 use crate::replica::Replica;
+use crate::unfolded::rebuild;
 
 /// A database to be made.
 #[derive(Clone, Debug)]
@@ -181,6 +182,19 @@ impl Engine {
             folded += replica.catch_up(rows, types)?;
         }
         Ok(folded)
+    }
+
+    /// Makes the state of a database again from its entries, after a check found it damaged; returns
+    /// how many sections were folded. All of it is staged at once, so it takes memory for all state.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then. Damaged entries are not mended.
+    pub fn rebuild(&mut self, rows: &mut Overlay, database: u32) -> Result<u64, StoreError> {
+        // What this group has staged so far is an end of the graph, too.
+        if let Some(replica) = self.replicas.get_mut(&database) {
+            replica.finish(rows);
+        }
+        rebuild(rows, database, &self.types)
     }
 
     /// Notes that a first sync has brought all of a database.

@@ -11,7 +11,7 @@ use weald_auth::{
 use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, StoreError};
 
 /// Settings index → number of the entry.
-const fn settings(database: u32) -> Space {
+pub(crate) const fn settings(database: u32) -> Space {
     Space::new("settings", database)
 }
 

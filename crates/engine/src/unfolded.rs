@@ -5,9 +5,12 @@
 
 use std::ops::ControlFlow;
 
+use weald_auth::SETTINGS_STORE;
+use weald_crdt::Area;
 use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
 
 use crate::fold::{Section, StoreTypes, Told, fold_section};
+use crate::view::space_of;
 
 /// Number of the entry and place of the section → nothing.
 pub(crate) const fn unfolded(database: u32) -> Space {
@@ -71,4 +74,32 @@ pub(crate) fn fold_waiting(
         }
     }
     Ok(folded)
+}
+
+/// Drops the state of a database and folds every section again; returns how many there were.
+pub(crate) fn rebuild(
+    rows: &mut Overlay,
+    database: u32,
+    types: &StoreTypes,
+) -> Result<u64, StoreError> {
+    let areas = [Area::State, Area::Buried, Area::Dangling].map(|area| space_of(area, database));
+    for space in areas.into_iter().chain([unfolded(database)]) {
+        let mut keys = Vec::new();
+        rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, _| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        keys.into_iter().for_each(|key| rows.remove(space, key));
+    }
+    // Nothing is in the state now, and each section is from when it is folded on.
+    let newest = Graph::new(rows, database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
+    for number in (0..newest).map(Number) {
+        let entry = Graph::new(rows, database).entry(number)?;
+        for (place, section) in entry.sections().iter().enumerate() {
+            if section.store != SETTINGS_STORE {
+                mark(rows, database, number, place);
+            }
+        }
+    }
+    fold_waiting(rows, database, types)
 }
