@@ -36,6 +36,18 @@ impl MemoryView {
     }
 }
 
+/// Returns whether nothing lies between the bounds; a map panics on some of these.
+fn is_empty<T: Ord>(from: &Bound<T>, to: &Bound<T>) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (
+            Bound::Included(from) | Bound::Excluded(from),
+            Bound::Included(to) | Bound::Excluded(to),
+        ) => from >= to,
+    }
+}
+
 impl View for MemoryView {
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         Ok(self.rows.get(&(area, key.to_vec())).cloned())
@@ -49,30 +61,26 @@ impl View for MemoryView {
         reverse: bool,
         visit: &mut VisitRow<'_>,
     ) -> Result<(), ViewError> {
+        // The areas are neighbours in the map: an open end is the start of the next one.
         let from = match from {
             Bound::Included(key) => Bound::Included((area, key.to_vec())),
             Bound::Excluded(key) => Bound::Excluded((area, key.to_vec())),
             Bound::Unbounded => Bound::Included((area, Vec::new())),
         };
-        // The rows from `from` on are in order, so the end is a plain test; a map's own range
-        // would panic when the end lies before the start.
-        let inside = |key: &(Area, Vec<u8>)| {
-            key.0 == area
-                && match to {
-                    Bound::Included(to) => key.1.as_slice() <= to,
-                    Bound::Excluded(to) => key.1.as_slice() < to,
-                    Bound::Unbounded => true,
-                }
+        let to = match (to, area) {
+            (Bound::Included(key), _) => Bound::Included((area, key.to_vec())),
+            (Bound::Excluded(key), _) => Bound::Excluded((area, key.to_vec())),
+            (Bound::Unbounded, Area::State) => Bound::Excluded((Area::Buried, Vec::new())),
+            (Bound::Unbounded, Area::Buried) => Bound::Excluded((Area::Dangling, Vec::new())),
+            (Bound::Unbounded, Area::Dangling) => Bound::Unbounded,
         };
-        let rows = self.rows.range((from, Bound::Unbounded)).take_while(|(key, _)| inside(key));
-        let mut show = |row: (&(Area, Vec<u8>), &Vec<u8>)| visit(&row.0.1, row.1);
-        if reverse {
-            let rows: Vec<_> = rows.collect();
-            let _: ControlFlow<()> = rows.into_iter().rev().try_for_each(&mut show);
-        } else {
-            let mut rows = rows;
-            let _: ControlFlow<()> = rows.try_for_each(&mut show);
+        if is_empty(&from, &to) {
+            return Ok(());
         }
+        let mut rows = self.rows.range((from, to));
+        let mut show = |row: (&(Area, Vec<u8>), &Vec<u8>)| visit(&row.0.1, row.1);
+        let _: ControlFlow<()> =
+            if reverse { rows.rev().try_for_each(&mut show) } else { rows.try_for_each(&mut show) };
         Ok(())
     }
 

@@ -25,19 +25,20 @@ pub(crate) fn chunks(heads: &[Dot]) -> Vec<Vec<Dot>> {
 /// A write that stands `alone` in its section names one head at least, any other as many as one
 /// operation may; if that does not fit, the transaction must be split.
 pub(crate) fn name_what_fits(
-    heads: &BTreeSet<Stamp>,
+    heads: impl Fn() -> BTreeSet<Stamp>,
     alone: bool,
     mut write: impl FnMut(&Stamp) -> Result<(), DraftError>,
 ) -> Result<(), DraftError> {
+    let mut written = write(&OLDEST);
+    if !matches!(written, Err(DraftError::Limit(_))) {
+        return written;
+    }
+    let heads = heads();
     let least = if alone { 1 } else { MAX_NAMES };
     let mut count = heads.len();
-    loop {
-        let oldest = heads.iter().rev().take(count).next_back().unwrap_or(&OLDEST);
-        let written = write(oldest);
-        let fewer = least.max(count / 2);
-        if !matches!(written, Err(DraftError::Limit(_))) || fewer >= count {
-            return written;
-        }
-        count = fewer;
+    while matches!(written, Err(DraftError::Limit(_))) && count > least {
+        count = least.max(count / 2);
+        written = write(heads.iter().rev().take(count).next_back().unwrap_or(&OLDEST));
     }
+    written
 }

@@ -75,9 +75,10 @@ impl Conflict {
         let mut winners = Vec::new();
         let mut losers = Vec::new();
         for slot in slots {
-            let mut live: Vec<Stamp> = slot.live().map(|(stamp, _)| stamp).collect();
-            if live.len() > 1 {
-                winners.extend(live.pop());
+            let mut live = slot.live().rev().map(|(stamp, _)| stamp);
+            if let (Some(winner), Some(loser)) = (live.next(), live.next()) {
+                winners.push(winner);
+                losers.push(loser);
                 losers.extend(live);
             }
         }

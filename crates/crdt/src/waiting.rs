@@ -46,12 +46,12 @@ impl Waiting {
     }
 
     /// Returns whether an operation of the entry is named already, at this slot of this row.
-    pub(crate) fn is_named(&self, index: u32, row: &[u8], slot: &[u8]) -> bool {
+    pub(crate) fn is_named(&self, index: u32, row: &[u8], slot: impl FnOnce() -> Vec<u8>) -> bool {
         !self.due.is_empty()
             && self
                 .due
                 .get(&key(&Dot { entry: self.own, index }, row))
-                .is_some_and(|slots| slots.contains(slot))
+                .is_some_and(|slots| slots.contains(&slot()))
     }
 
     /// Takes a name that is not a head of its slot: it waits if its entry was not applied, and is
@@ -61,7 +61,7 @@ impl Waiting {
         view: &dyn ViewMut,
         dot: &Dot,
         row: &[u8],
-        slot: &[u8],
+        slot: impl FnOnce() -> Vec<u8>,
     ) -> Result<(), ViewError> {
         if dot.entry == self.own {
             return Ok(());
@@ -75,7 +75,7 @@ impl Waiting {
             }
         };
         if !applied {
-            self.new.entry(key(dot, row)).or_default().insert(slot.to_vec());
+            self.new.entry(key(dot, row)).or_default().insert(slot());
         }
         Ok(())
     }

@@ -93,9 +93,9 @@ impl DocDraft {
         for (path, value) in leaves {
             plans.push((path.as_slice(), value.as_deref(), fold::load(&*view, path)?.stamps()));
         }
-        let heads = plans.iter().flat_map(|(.., heads)| heads).copied().collect();
+        let heads = || plans.iter().flat_map(|(.., heads)| heads).copied().collect();
         let alone = self.is_empty();
-        name_what_fits(&heads, alone, |oldest| self.write(view, &plans, oldest))
+        name_what_fits(heads, alone, |oldest| self.write(view, &plans, oldest))
     }
 
     fn write(

@@ -12,7 +12,7 @@ use crate::view::{Area, RowError, View, ViewError, ViewMut};
 use crate::waiting::Waiting;
 
 /// A leaf has one slot, which dangling names know by nothing but the row.
-const LEAF: &[u8] = &[];
+const LEAF: fn() -> Vec<u8> = Vec::new;
 
 /// A leaf that a section touches, and where it rested before.
 #[derive(Default)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fold::Cell;
 use super::operation::{FIELD_NESTING, Operation};
 use super::plan::{self, FieldPlan, RowPlan};
 use super::row::Slots;
@@ -45,15 +46,17 @@ impl TableDraft {
         };
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, Some(value))))?;
-        let slots = fold::load(&*view, &key)?;
-        let live = slots.fields.iter().filter(|(_, slot)| slot.is_live());
-        let gone = live
-            .filter(|(field, _)| !fields.contains_key(*field))
-            .map(|(field, _)| (field.as_str(), None));
+        let row = fold::load(&*view, &key)?;
+        let live = row.slots.fields.iter().filter(|(_, slot)| slot.is_live());
+        let gone: Vec<String> = live
+            .map(|(field, _)| field.clone())
+            .filter(|field| !fields.contains_key(field))
+            .collect();
+        let gone = gone.iter().map(|field| (field.as_str(), None));
         let set = values.iter().map(|(field, value)| (*field, value.as_deref()));
-        let fields = set.chain(gone).map(|(field, value)| plan_field(&slots, field, value));
-        let (existence, fields) = (slots.existence.stamps(), fields.collect());
-        self.write(view, &RowPlan { key: &key, existence, fields })
+        let fields = set.chain(gone).map(|(field, value)| plan_field(&row.slots, field, value));
+        let (existence, fields) = (row.slots.existence.stamps(), fields.collect());
+        self.write(view, &RowPlan { key: &key, existence, fields }, row)
     }
 
     /// Sets (`Some`) and removes (`None`) some fields of a row that exists.
@@ -68,14 +71,14 @@ impl TableDraft {
     ) -> Result<(), DraftError> {
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, value.as_ref())))?;
-        let slots = fold::load(&*view, &key)?;
-        if !slots.is_live() {
+        let row = fold::load(&*view, &key)?;
+        if !row.slots.is_live() {
             return Err(DraftError::NoRow);
         }
         let fields =
-            values.iter().map(|(field, value)| plan_field(&slots, field, value.as_deref()));
-        let (existence, fields) = (slots.existence.stamps(), fields.collect());
-        self.write(view, &RowPlan { key: &key, existence, fields })
+            values.iter().map(|(field, value)| plan_field(&row.slots, field, value.as_deref()));
+        let (existence, fields) = (row.slots.existence.stamps(), fields.collect());
+        self.write(view, &RowPlan { key: &key, existence, fields }, row)
     }
 
     /// Deletes a row, and returns whether there was one; without one there is no operation. A row
@@ -85,15 +88,15 @@ impl TableDraft {
     /// [`DraftError`] for a key that cannot be used, or a section over its limits.
     pub fn delete(&mut self, view: &mut dyn ViewMut, key: &Key) -> Result<bool, DraftError> {
         let key = key.encode()?;
-        let slots = fold::load(&*view, &key)?;
-        if !slots.is_live() {
+        let row = fold::load(&*view, &key)?;
+        if !row.slots.is_live() {
             return Ok(false);
         }
-        let existence = slots.existence.stamps();
-        let heads = existence.iter().copied().collect();
-        let alone = self.is_empty();
-        name_what_fits(&heads, alone, |oldest| {
-            self.stage(view, &plan::delete(&key, &existence, oldest))
+        let existence = row.slots.existence.stamps();
+        let (alone, mut loaded) = (self.is_empty(), Some(row));
+        let heads = || existence.iter().copied().collect();
+        name_what_fits(heads, alone, |oldest| {
+            self.stage(view, &plan::delete(&key, &existence, oldest), &mut loaded)
         })?;
         Ok(true)
     }
@@ -108,22 +111,36 @@ impl TableDraft {
         self.section.encode(TableType::NAME, VERSION)
     }
 
-    fn write(&mut self, view: &mut dyn ViewMut, plan: &RowPlan<'_>) -> Result<(), DraftError> {
-        let alone = self.is_empty();
-        name_what_fits(&plan.heads(), alone, |oldest| self.stage(view, &plan.operations(oldest)))
+    fn write(
+        &mut self,
+        view: &mut dyn ViewMut,
+        plan: &RowPlan<'_>,
+        row: Cell,
+    ) -> Result<(), DraftError> {
+        let (alone, mut loaded) = (self.is_empty(), Some(row));
+        name_what_fits(
+            || plan.heads(),
+            alone,
+            |oldest| self.stage(view, &plan.operations(oldest), &mut loaded),
+        )
     }
 
-    /// Records operations and applies them to the transaction's rows, or does neither.
+    /// Records operations on one row and applies them to the transaction's rows, or does neither;
+    /// takes the loaded row as soon as the operations are within the limits.
     fn stage(
         &mut self,
         view: &mut dyn ViewMut,
         operations: &[Operation<'_>],
+        loaded: &mut Option<Cell>,
     ) -> Result<(), DraftError> {
         let mark = self.section.mark();
         let first = self.section.next_index();
         operations.iter().for_each(|operation| operation.encode(&mut self.section));
         let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
-            Ok(fold::apply(first, operations, &EntryStamp::PROVISIONAL, view, &mut Vec::new())?)
+            let key = operations.first().map(|operation| operation.key);
+            let (own, mut changes) = (&EntryStamp::PROVISIONAL, Vec::new());
+            let loaded = key.zip(loaded.take());
+            Ok(fold::apply(first, operations, own, view, &mut changes, loaded)?)
         });
         if staged.is_err() {
             self.section.reset(mark);

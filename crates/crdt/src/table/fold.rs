@@ -11,24 +11,19 @@ use crate::store_type::{Change, ChangeKind, Conflict};
 use crate::view::{Area, RowError, View, ViewError, ViewMut};
 use crate::waiting::Waiting;
 
-/// The slot of existence, as dangling names know it; a field is `1` and its name.
-const EXISTENCE: &[u8] = &[0];
+const EXISTENCE: u8 = 0;
 const FIELD: u8 = 1;
 
 /// A row that a section touches, and where it rested before.
 #[derive(Default)]
-struct Cell {
-    slots: Slots,
+pub(super) struct Cell {
+    pub(super) slots: Slots,
     rested: Option<(Area, Vec<u8>)>,
     was_live: bool,
 }
 
 /// Loads the slots of a row, live or buried.
-pub(super) fn load<V: View + ?Sized>(view: &V, key: &[u8]) -> Result<Slots, ViewError> {
-    load_cell(view, key).map(|cell| cell.slots)
-}
-
-fn load_cell<V: View + ?Sized>(view: &V, key: &[u8]) -> Result<Cell, ViewError> {
+pub(super) fn load<V: View + ?Sized>(view: &V, key: &[u8]) -> Result<Cell, ViewError> {
     for area in [Area::State, Area::Buried] {
         if let Some(row) = view.get(area, key)? {
             let slots = Slots::unpack(&row)
@@ -40,21 +35,23 @@ fn load_cell<V: View + ?Sized>(view: &V, key: &[u8]) -> Result<Cell, ViewError> 
     Ok(Cell::default())
 }
 
-/// Applies operations of an entry, the first of which has the index `first`.
+/// Applies operations of an entry, the first of which has the index `first`. A row that was loaded
+/// already, and not written since, may be given.
 pub(super) fn apply(
     first: u32,
     operations: &[Operation<'_>],
     entry: &EntryStamp,
     view: &mut dyn ViewMut,
     changes: &mut Vec<Change>,
+    loaded: Option<(&[u8], Cell)>,
 ) -> Result<(), ViewError> {
     let mut waiting = Waiting::load(view, entry.entry)?;
-    let mut cells: BTreeMap<&[u8], Cell> = BTreeMap::new();
+    let mut cells: BTreeMap<&[u8], Cell> = loaded.into_iter().collect();
     for (index, operation) in (first..).zip(operations) {
         let cell = match cells.entry(operation.key) {
             std::collections::btree_map::Entry::Occupied(cell) => cell.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(load_cell(view, operation.key)?)
+                place.insert(load(view, operation.key)?)
             }
         };
         fold(&mut cell.slots, operation, entry.at(index), view, &mut waiting)?;
@@ -75,37 +72,40 @@ fn fold(
     view: &dyn ViewMut,
     waiting: &mut Waiting,
 ) -> Result<(), ViewError> {
-    let mut touch = |slot: &mut Slot, id: &[u8], value: Option<&[u8]>| -> Result<(), ViewError> {
-        slot.touch();
-        for name in &operation.names {
-            if !slot.drop_head(name) {
-                waiting.wait(view, name, operation.key, id)?;
+    let mut touch =
+        |slot: &mut Slot, field: Option<&str>, value: Option<&[u8]>| -> Result<(), ViewError> {
+            slot.touch();
+            for name in &operation.names {
+                if !slot.drop_head(name) {
+                    waiting.wait(view, name, operation.key, || slot_id(field))?;
+                }
             }
-        }
-        slot.supersede(&stamp);
-        if !waiting.is_named(stamp.index, operation.key, id) {
-            slot.push(stamp, value.map(<[u8]>::to_vec));
-        }
-        Ok(())
-    };
+            slot.supersede(&stamp);
+            if !waiting.is_named(stamp.index, operation.key, || slot_id(field)) {
+                slot.push(stamp, value.map(<[u8]>::to_vec));
+            }
+            Ok(())
+        };
     match &operation.action {
-        Action::Delete => touch(&mut slots.existence, EXISTENCE, None),
+        Action::Delete => touch(&mut slots.existence, None, None),
         Action::Write { fields, removed } => {
-            touch(&mut slots.existence, EXISTENCE, Some(&[]))?;
+            touch(&mut slots.existence, None, Some(&[]))?;
             let set = fields.iter().map(|(field, value)| (*field, Some(*value)));
             for (field, value) in set.chain(removed.iter().map(|field| (*field, None))) {
                 let slot = match slots.fields.get_mut(field) {
                     Some(slot) => slot,
                     None => slots.fields.entry(field.to_owned()).or_default(),
                 };
-                touch(slot, &field_id(field), value)?;
+                touch(slot, Some(field), value)?;
             }
             Ok(())
         }
     }
 }
 
-fn field_id(field: &str) -> Vec<u8> {
+/// Returns a slot as dangling names know it: existence, which has no name, or a field.
+fn slot_id(field: Option<&str>) -> Vec<u8> {
+    let Some(field) = field else { return vec![EXISTENCE] };
     let mut id = Vec::with_capacity(1 + field.len());
     id.push(FIELD);
     id.extend_from_slice(field.as_bytes());

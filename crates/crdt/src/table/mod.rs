@@ -46,7 +46,7 @@ impl StoreType for TableType {
         changes: &mut Vec<Change>,
     ) -> Result<(), ApplyError> {
         match operation::decode(payload, entry.entry) {
-            Ok(operations) => Ok(fold::apply(0, &operations, entry, view, changes)?),
+            Ok(operations) => Ok(fold::apply(0, &operations, entry, view, changes, None)?),
             Err(void) => {
                 waiting::settle_void(view, entry.entry)?;
                 Err(void.into())

@@ -13,6 +13,8 @@ use crate::stamp::Stamp;
 
 const UNIFORM: u8 = 0;
 const GENERAL: u8 = 1;
+/// Most rows are packed without growing the buffer.
+const TYPICAL_BYTES: usize = 256;
 
 /// The slots of a row.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +35,7 @@ impl Slots {
     }
 
     pub(super) fn pack(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(TYPICAL_BYTES);
         match self.uniform() {
             Some(stamp) => self.pack_uniform(stamp, &mut out),
             None => self.pack_general(&mut out),
@@ -102,7 +104,11 @@ fn pack_heads(slot: &Slot, places: &BTreeMap<Stamp, u64>, values: bool, out: &mu
 
 fn unpack_uniform(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
     let stamp = unpacker.stamp()?;
-    let one = |value| Slot::from_heads(Heads::from([(stamp, Some(value))]));
+    let one = |value| {
+        let mut heads = Heads::new();
+        heads.insert(stamp, Some(value));
+        Slot::from_heads(heads)
+    };
     let mut fields = BTreeMap::new();
     while !unpacker.is_empty() {
         let field = unpacker.text()?.to_owned();

@@ -136,7 +136,7 @@ type Live = BTreeMap<String, Vec<Stamp>>;
 
 /// Returns the live versions of the fields of a row that exists.
 fn live(view: &MemoryView, key: &[u8]) -> Option<Live> {
-    let slots = fold::load(view, key).unwrap();
+    let slots = fold::load(view, key).unwrap().slots;
     let fields = |slots: Slots| {
         let fields = slots.fields.into_iter().filter(|(_, slot)| slot.is_live());
         fields.map(|(field, slot)| (field, slot.live().map(|(stamp, _)| stamp).collect())).collect()
