@@ -1,0 +1,8 @@
+//! The door as a whole, through its public functions.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod checking;
+mod later;
+mod merging;
+mod site;
+mod verdicts;
