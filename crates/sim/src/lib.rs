@@ -25,6 +25,7 @@ mod network;
 mod oracle;
 mod outside;
 mod plan;
+mod port;
 mod reads;
 mod schedule;
 mod site;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it translates, calls and drains; every decision about what to say is the session's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weald_dag::{DatabaseId, EntryId, Number, Overlay, SecretKey, Snapshot, Store, Verdict};
@@ -15,6 +15,7 @@ use crate::finding::Finding;
 use crate::lie::Lie;
 use crate::network::{End, LinkId};
 use crate::outside::Outside;
+use crate::port::Port;
 use crate::reads::DiskReads;
 use crate::schedule::Event;
 use crate::workload;
@@ -26,17 +27,6 @@ pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
 const RETRY_MS_MIN: u64 = 250;
 /// How long it waits at most.
 const RETRY_MS_MAX: u64 = 8_000;
-
-/// A session, and what its driver keeps beside it.
-pub(crate) struct Port {
-    pub(crate) session: Session,
-    pub(crate) peer: usize,
-    end: End,
-    /// The deadline that is on the schedule.
-    planned: Option<u64>,
-    /// Databases whose last round settled.
-    pub(crate) settled: BTreeSet<DatabaseId>,
-}
 
 /// One instance in the world.
 pub(crate) struct Site {
@@ -153,8 +143,7 @@ impl Site {
             plain: false,
         };
         let session = Session::new(options, outside.now());
-        let port = Port { session, peer, end, planned: None, settled: BTreeSet::new() };
-        self.ports.insert(link, port);
+        self.ports.insert(link, Port::new(session, peer, end));
         let wanted = self.wanted.clone();
         self.drive(link, outside, |session, now, reads| {
             wanted.iter().for_each(|database| session.relate(now, *database, reads));
@@ -187,10 +176,10 @@ impl Site {
         at: u64,
         outside: &mut Outside,
     ) -> Result<(), Finding> {
-        let Some(port) = self.ports.get_mut(&link).filter(|port| port.planned == Some(at)) else {
+        let port = self.ports.get_mut(&link);
+        let Some(port) = port.and_then(|port| port.take_planned(at).then_some(port)) else {
             return Ok(());
         };
-        port.planned = None;
         if port.session.deadline().is_some_and(|deadline| deadline <= outside.now()) {
             return self
                 .drive(link, outside, |session, now, reads| session.handle_deadline(now, reads));
@@ -450,35 +439,5 @@ impl Site {
         }
         let (site, peer, reason) = (self.index, port.peer, reason.to_string());
         Err(Finding::Accused { site, peer, link: link.0, reason })
-    }
-}
-
-impl Port {
-    fn hear(&mut self, event: &Told, site: usize, link: LinkId, outside: &mut Outside) {
-        match event {
-            Told::Authenticated { .. } if self.end == End::Dialler => outside.counts.sessions += 1,
-            Told::Settled { database, round_trips, .. } => {
-                outside.counts.rounds += 1;
-                let most = &mut outside.counts.round_trips_max;
-                *most = (*most).max(*round_trips);
-                self.settled.insert(*database);
-            }
-            // Figures of progress say nothing that the verdicts do not.
-            Told::Progress { .. } => return,
-            _ => {}
-        }
-        outside.note(format_args!("site {site} link {}: {event:?}", link.0));
-    }
-
-    fn plan_deadline(&mut self, site: usize, link: LinkId, outside: &mut Outside) {
-        let deadline = self.session.deadline();
-        if deadline != self.planned
-            && let Some(deadline) = deadline
-        {
-            // A deadline that has passed must not hold time still.
-            let at = deadline.max(outside.now() + 1);
-            self.planned = Some(at);
-            outside.schedule.at(at, Event::Deadline { site, link, at });
-        }
     }
 }

@@ -267,12 +267,12 @@ impl World {
     }
 
     fn keep_quiet(&mut self) -> Result<(), Finding> {
-        if self.outside.liar.is_some() {
-            // A liar dials again and again.
-            return Ok(());
-        }
         let before = self.outside.counts.frames;
         self.run_until(self.outside.now() + QUIET_MS)?;
+        if self.outside.liar.is_some() {
+            // A liar dials again and again; now everyone has heard it.
+            return Ok(());
+        }
         let frames = self.outside.counts.frames - before;
         if frames > 0 {
             let link = self.outside.last_link.0;

@@ -1,0 +1,65 @@
+//! A session at one end of a link, with what its driver keeps beside it.
+//!
+//! Invariant: the earliest deadline of the session is on the schedule.
+
+use std::collections::BTreeSet;
+
+use weald_dag::DatabaseId;
+use weald_sync::{Event as Told, Session};
+
+use crate::network::{End, LinkId};
+use crate::outside::Outside;
+use crate::schedule::Event;
+
+/// A session, and what its driver keeps beside it.
+pub(crate) struct Port {
+    pub(crate) session: Session,
+    pub(crate) peer: usize,
+    pub(crate) end: End,
+    /// The deadline that is on the schedule.
+    planned: Option<u64>,
+    /// Databases whose last round settled.
+    pub(crate) settled: BTreeSet<DatabaseId>,
+}
+
+impl Port {
+    /// Puts a fresh session at an end of a link.
+    pub(crate) const fn new(session: Session, peer: usize, end: End) -> Self {
+        Self { session, peer, end, planned: None, settled: BTreeSet::new() }
+    }
+
+    /// Takes note that an event of the schedule came, and returns whether it is the planned one.
+    pub(crate) fn take_planned(&mut self, at: u64) -> bool {
+        self.planned.take_if(|planned| *planned == at).is_some()
+    }
+
+    /// Takes note of what the session tells.
+    pub(crate) fn hear(&mut self, event: &Told, site: usize, link: LinkId, outside: &mut Outside) {
+        match event {
+            Told::Authenticated { .. } if self.end == End::Dialler => outside.counts.sessions += 1,
+            Told::Settled { database, round_trips, .. } => {
+                outside.counts.rounds += 1;
+                let most = &mut outside.counts.round_trips_max;
+                *most = (*most).max(*round_trips);
+                self.settled.insert(*database);
+            }
+            // Figures of progress say nothing that the verdicts do not.
+            Told::Progress { .. } => return,
+            _ => {}
+        }
+        outside.note(format_args!("site {site} link {}: {event:?}", link.0));
+    }
+
+    /// Plans to be woken at the deadline of the session.
+    pub(crate) fn plan_deadline(&mut self, site: usize, link: LinkId, outside: &mut Outside) {
+        let deadline = self.session.deadline();
+        if deadline != self.planned
+            && let Some(deadline) = deadline
+        {
+            // A deadline that has passed must not hold time still.
+            let at = deadline.max(outside.now() + 1);
+            self.planned = Some(at);
+            outside.schedule.at(at, Event::Deadline { site, link, at });
+        }
+    }
+}
