@@ -79,7 +79,7 @@ pub use log::{Cursor, Log, LogItem, LogMut};
 pub use open::{InstanceBuilder, OpenError};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;
-pub use sync::{IntoAddress, Sync};
+pub use sync::{IntoAddress, PeerSync};
 pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};

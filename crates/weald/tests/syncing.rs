@@ -10,8 +10,8 @@ use common::{DEADLINE, Message, push, texts};
 use weald::transport::http::HttpTransport;
 use weald::transport::memory::MemoryNetwork;
 use weald::{
-    Database, DatabaseSettings, Error, Filter, Instance, Level, PeerState, Sync, SyncError, Ticket,
-    User,
+    Database, DatabaseSettings, Error, Filter, Instance, Level, PeerState, PeerSync, SyncError,
+    Ticket, User,
 };
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -34,7 +34,7 @@ fn demo() -> DatabaseSettings {
     DatabaseSettings::named("Demo").grant_anyone(Level::Write(10))
 }
 
-fn http(sync: &Sync, bind: &str) {
+fn http(sync: &PeerSync, bind: &str) {
     sync.register_transport("web", HttpTransport::builder().bind(bind).build().unwrap());
 }
 

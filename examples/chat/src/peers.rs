@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use weald::transport::ListenError;
 use weald::transport::http::HttpTransport;
 use weald::{
-    CloseReason, Database, DatabaseId, Error, Instance, PeerState, Sync, SyncError, SyncEvents,
+    CloseReason, Database, DatabaseId, Error, Instance, PeerState, PeerSync, SyncError, SyncEvents,
     Ticket, User,
 };
 
@@ -22,7 +22,7 @@ const TRANSPORT: &str = "http";
 /// Reaches peers, and is reached by them.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    sync: Sync,
+    sync: PeerSync,
 }
 
 impl Peers {

@@ -68,15 +68,15 @@ impl Instance {
     /// Starts the background actor that syncs this instance, or returns the handle of the one that runs.
     ///
     /// It dials nobody before a transport is registered, and accepts nobody before
-    /// [`Sync::accept_connections`]. Peers known from before are then dialled again by themselves.
+    /// [`PeerSync::accept_connections`]. Peers known from before are then dialled again by themselves.
     ///
     /// # Errors
     /// When the peers kept cannot be read, or the system gives no threads.
-    pub fn enable_sync(&self) -> Result<Sync, Error> {
+    pub fn enable_sync(&self) -> Result<PeerSync, Error> {
         let core = self.core();
         let mut slot = core.sync.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(actor) = &*slot {
-            return Ok(Sync { core: Arc::clone(core), actor: actor.clone() });
+            return Ok(PeerSync { core: Arc::clone(core), actor: actor.clone() });
         }
         let database = system::open(core, system::SYNC)?;
         let parts = Parts {
@@ -91,13 +91,13 @@ impl Instance {
         let actor = spawn(Arc::new(parts), ActorOptions::default())?;
         core.feeds.add(Arc::new(Feed(actor.feed())));
         *slot = Some(actor.clone());
-        Ok(Sync { core: Arc::clone(core), actor })
+        Ok(PeerSync { core: Arc::clone(core), actor })
     }
 
     /// Returns the handle of the actor; `None` before [`enable_sync`](Self::enable_sync).
-    pub fn sync(&self) -> Option<Sync> {
+    pub fn sync(&self) -> Option<PeerSync> {
         let actor = self.core().sync.get()?;
-        Some(Sync { core: Arc::clone(self.core()), actor })
+        Some(PeerSync { core: Arc::clone(self.core()), actor })
     }
 }
 
@@ -128,18 +128,20 @@ impl Instance {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Sync {
+pub struct PeerSync {
     core: Arc<Core>,
     actor: ActorHandle,
 }
 
-impl fmt::Debug for Sync {
+impl fmt::Debug for PeerSync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sync").field("device", &self.core.device.public()).finish_non_exhaustive()
+        f.debug_struct("PeerSync")
+            .field("device", &self.core.device.public())
+            .finish_non_exhaustive()
     }
 }
 
-impl Sync {
+impl PeerSync {
     /// Adds a transport under a name of the app's choice, in place of one of that name.
     ///
     /// From now on peers at addresses of its kind are dialled. It accepts nobody by itself.
