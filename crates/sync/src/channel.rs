@@ -38,6 +38,8 @@ pub(crate) struct Channel {
     /// Whether something was committed that is not planned yet.
     dirty: bool,
     allowed: bool,
+    /// Whether the last announcement said that the database is complete here.
+    offered: bool,
     revoked: bool,
     tally: Tally,
     progress: Progress,
@@ -64,6 +66,7 @@ impl Channel {
             incoming: Incoming::new(database),
             dirty: false,
             allowed: false,
+            offered: false,
             revoked: false,
             tally: Tally::default(),
             progress: Progress::default(),
@@ -114,6 +117,7 @@ impl Channel {
         if let Some(round) = &mut self.round {
             let graph = view.graph();
             let announce = round.announce(self.name, view.is_complete(), forget, graph.as_ref())?;
+            self.offered = announce.complete;
             ctx.out.control(Control::Announce(announce));
         }
         Ok(())
@@ -367,6 +371,10 @@ impl Channel {
             theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
         let (database, round_trips) = (self.database, round.round_trips);
         ctx.out.event(Event::Settled { database, classes, complete, round_trips });
+        // Finished while the round ran: the peer must hear of it, also to finish its own.
+        if view.is_complete() && !self.offered {
+            return self.start(false, ctx);
+        }
         if self.dirty || ctx.may_send(&self.database, &view)? != self.allowed {
             return self.push(ctx);
         }

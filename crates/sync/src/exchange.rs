@@ -266,10 +266,10 @@ impl Exchange {
         announce: &Announce,
         reads: &dyn Reads,
     ) -> Result<Option<DatabaseId>, CloseReason> {
+        // Also where neither side holds all of it yet: a refusal could cross the offer of whoever is
+        // first to, and end it.
         if let Some(relation) = self.relations.get(&announce.name) {
-            let local = reads.database(&relation.database)?;
-            let complete = announce.complete || local.is_some_and(|local| local.complete);
-            return Ok(complete.then_some(relation.database));
+            return Ok(Some(relation.database));
         }
         if let Some(channel) = self.channels.get(&announce.name) {
             let database = channel.database();
