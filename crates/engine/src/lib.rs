@@ -47,5 +47,6 @@ pub use engine::{Engine, Founding};
 pub use fold::{Folded, RowChange, StoreTypes, VoidSection, store_error};
 pub use ingest::Ingested;
 pub use settings::load_authority;
+pub use unfolded::has_unfolded;
 pub use verify::{Findings, PROBLEMS_LISTED_MAX, verify};
 pub use view::{StorePlace, StoreView, StoreViewMut, space_of};

@@ -9,6 +9,7 @@ use weald_auth::SETTINGS_STORE;
 use weald_crdt::Area;
 use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
 
+use crate::catalog;
 use crate::fold::{Section, StoreTypes, Told, fold_section};
 use crate::view::space_of;
 
@@ -42,6 +43,25 @@ pub(crate) fn is_waiting(
     section: usize,
 ) -> Result<bool, StoreError> {
     Ok(rows.get(unfolded(database), &key(number, section))?.is_some())
+}
+
+/// Returns whether any section of any database is not in the state yet.
+///
+/// # Errors
+/// Any [`StoreError`].
+pub fn has_unfolded(rows: &dyn Snapshot) -> Result<bool, StoreError> {
+    for held in catalog::all_held(rows)? {
+        let mut found = false;
+        let space = unfolded(held.number);
+        rows.range(space, KeyRange::all(), Order::Ascending, &mut |_, _| {
+            found = true;
+            ControlFlow::Break(())
+        })?;
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Folds the sections that wait and whose types are known now; returns how many there were.

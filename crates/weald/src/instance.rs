@@ -10,11 +10,14 @@ use std::sync::Arc;
 use weald_dag::{DatabaseId, MemoryStore, PublicKey, Store, StoreError};
 use weald_engine::{Findings, all_held};
 
-use crate::core::Core;
+use crate::core::{Core, lost};
+use crate::database::DatabaseError;
+use crate::desk::{Job, Rebuild};
 use crate::entropy;
 use crate::error::Error;
 use crate::feed::CommitFeed;
 use crate::open::{self, InstanceBuilder, OpenError};
+use crate::reply::reply;
 use crate::user::{self, User, UserError};
 
 /// What a check of a whole instance found.
@@ -146,6 +149,19 @@ impl Instance {
             verification.databases.push((id, findings));
         }
         Ok(verification)
+    }
+
+    /// Makes the state of a database again from its entries, after [`Instance::verify`] found it
+    /// damaged. Damaged entries are not mended: fetch those from a peer. It takes memory for all
+    /// state of the database, and writing waits meanwhile.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NotHere`], or any [`StoreError`].
+    pub fn rebuild(&self, database: DatabaseId) -> Result<(), Error> {
+        let held = self.core.held(&database)?.ok_or(DatabaseError::NotHere { id: database })?;
+        let (answer, reply) = reply();
+        self.core.submit(Job::Rebuild(Rebuild { database: held.number, answer }))?;
+        Ok(reply.wait().unwrap_or_else(|| Err(lost()))?)
     }
 
     /// Tells a feed of every durable group from now on; for apps that move entries in their own way.

@@ -11,6 +11,7 @@ use weald_dag::{Durability, MemoryStore, StoreError};
 use weald_store::{Options, RedbStore, Settle};
 
 use crate::core::Core;
+use crate::desk::Job;
 use crate::device::{self, DeviceError};
 use crate::instance::Instance;
 use crate::relaxed::Relaxed;
@@ -103,5 +104,10 @@ pub(crate) fn in_memory() -> Result<Instance, OpenError> {
 }
 
 fn start(core: io::Result<Core>) -> Result<Instance, OpenError> {
-    Ok(Instance::new(Arc::new(core.map_err(OpenError::Thread)?)))
+    let core = core.map_err(OpenError::Thread)?;
+    if weald_engine::has_unfolded(&core.rows()?)? {
+        // Before any commit of this process, for the queue keeps its order.
+        core.submit(Job::CatchUp)?;
+    }
+    Ok(Instance::new(Arc::new(core)))
 }

@@ -183,7 +183,7 @@ fn debug_of_handles_shows_no_secret() {
 }
 
 #[test]
-fn verify_finds_a_damaged_row_of_state() {
+fn verify_finds_a_damaged_row_of_state_and_rebuild_mends_it() {
     let dir = tempfile::tempdir().unwrap();
     let instance = Instance::open(dir.path()).unwrap();
     let alice = instance.create_user("alice", None).unwrap();
@@ -224,4 +224,9 @@ fn verify_finds_a_damaged_row_of_state() {
     let room = instance.login_user("alice", None).unwrap().open_database(&id).unwrap();
     let row = room.table::<Message>("notes").unwrap().get("a").unwrap().unwrap();
     assert_ne!(row, message("intact"), "what reading gives is what verify warns of");
+
+    instance.rebuild(id).unwrap();
+    let row = room.table::<Message>("notes").unwrap().get("a").unwrap();
+    assert_eq!(row, Some(message("intact")), "the entries still say it");
+    assert!(instance.verify().unwrap().is_sound());
 }

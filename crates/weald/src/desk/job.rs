@@ -43,12 +43,22 @@ pub(crate) struct Complete {
     pub(crate) answer: Answer<Result<(), StoreError>>,
 }
 
+/// The state of a database is to be made again from its entries.
+pub(crate) struct Rebuild {
+    /// Its local number.
+    pub(crate) database: u32,
+    pub(crate) answer: Answer<Result<(), StoreError>>,
+}
+
 /// What the writer thread is asked to do.
 pub(crate) enum Job {
     Found(Box<Found>),
     Make(Box<Make>),
     Take(Box<Take>),
     Complete(Complete),
+    Rebuild(Rebuild),
+    /// Sections of types that an earlier build did not know are folded; nobody waits for it.
+    CatchUp,
 }
 
 /// What a commit has made.
@@ -73,7 +83,7 @@ pub(crate) enum Outcome {
         Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
         Result<Vec<(EntryId, Verdict)>, StoreError>,
     ),
-    Complete(Answer<Result<(), StoreError>>, Result<(), StoreError>),
+    Plain(Answer<Result<(), StoreError>>, Result<(), StoreError>),
 }
 
 impl Outcome {
@@ -83,7 +93,7 @@ impl Outcome {
             Self::Found(answer, outcome) => answer.send(outcome),
             Self::Make(answer, outcome) => answer.send(outcome),
             Self::Take(answer, outcome) => answer.send(outcome),
-            Self::Complete(answer, outcome) => answer.send(outcome),
+            Self::Plain(answer, outcome) => answer.send(outcome),
         }
     }
 
@@ -94,21 +104,23 @@ impl Outcome {
             Self::Found(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
             Self::Make(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
             Self::Take(answer, _) => answer.send(Err(error.clone())),
-            Self::Complete(answer, _) => answer.send(Err(error.clone())),
+            Self::Plain(answer, _) => answer.send(Err(error.clone())),
         }
     }
 }
 
 impl Job {
     /// Gives up a job that was not begun.
-    pub(crate) fn failed(self, error: &StoreError) -> Outcome {
+    pub(crate) fn failed(self, error: &StoreError) -> Option<Outcome> {
         let failed = || CommitError::Store(error.clone());
-        match self {
+        Some(match self {
             Self::Found(job) => Outcome::Found(job.answer, Err(failed())),
             Self::Make(job) => Outcome::Make(job.answer, Err(failed())),
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
-            Self::Complete(job) => Outcome::Complete(job.answer, Err(error.clone())),
-        }
+            Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
+            Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
+            Self::CatchUp => return None,
+        })
     }
 }
 

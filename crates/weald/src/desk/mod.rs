@@ -16,7 +16,7 @@ use weald_dag::{DatabaseId, Overlay, PublicKey, StoreError, Verdict};
 use weald_engine::{CommitError, Engine, Folded};
 use weald_store::{Work, WorkPanic};
 
-pub(crate) use job::{Along, Complete, Found, Job, Make, Receipt, Take};
+pub(crate) use job::{Along, Complete, Found, Job, Make, Rebuild, Receipt, Take};
 use job::{Outcome, in_order};
 
 use crate::access::Access;
@@ -79,10 +79,17 @@ impl Desk {
             Job::Complete(Complete { database, answer }) => {
                 let outcome = self.engine.complete(rows, database);
                 let failure = outcome.clone();
-                done.outcomes.push(Outcome::Complete(answer, outcome));
+                done.outcomes.push(Outcome::Plain(answer, outcome));
                 done.told.push(Told::Complete { database });
                 failure
             }
+            Job::Rebuild(Rebuild { database, answer }) => {
+                let outcome = self.engine.rebuild(rows, database).map(drop);
+                let failure = outcome.clone();
+                done.outcomes.push(Outcome::Plain(answer, outcome));
+                failure
+            }
+            Job::CatchUp => self.engine.catch_up(rows).map(drop),
         }
     }
 
@@ -214,7 +221,7 @@ impl Work for Desk {
             // Nothing of the group is written, so its callers are told now that it failed.
             rows.clear();
             self.engine.forget();
-            done.outcomes.extend(jobs.map(|job| job.failed(&error)));
+            done.outcomes.extend(jobs.filter_map(|job| job.failed(&error)));
             done.fail(&error);
         }
         done
@@ -248,7 +255,7 @@ impl Work for Desk {
         match job {
             Job::Make(job) => job.commit.sections.iter().map(|(_, payload)| payload.len()).sum(),
             Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
-            Job::Found(_) | Job::Complete(_) => 0,
+            Job::Found(_) | Job::Complete(_) | Job::Rebuild(_) | Job::CatchUp => 0,
         }
     }
 
