@@ -197,20 +197,24 @@ impl Engine {
         rebuild(rows, database, &self.types)
     }
 
-    /// Notes that a first sync has brought all of a database.
+    /// Notes that a first sync has brought all of a database; returns whether that is new.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn complete(&mut self, rows: &mut Overlay, database: DatabaseId) -> Result<(), StoreError> {
+    pub fn complete(
+        &mut self,
+        rows: &mut Overlay,
+        database: DatabaseId,
+    ) -> Result<bool, StoreError> {
         let Some(mut held) = catalog::held(rows, &database)?.filter(|held| !held.complete) else {
-            return Ok(());
+            return Ok(false);
         };
         held.complete = true;
         held.put(rows);
         if let Some(replica) = self.replicas.get_mut(&held.number) {
             replica.held = held;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Stages what is written once a group. Call it before the rows are applied.

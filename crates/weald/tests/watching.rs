@@ -144,4 +144,7 @@ fn a_watch_ends_with_its_instance_and_a_dropped_one_harms_nobody() {
     assert_eq!(watch.recv(), None);
     assert_eq!(block_on(watch.next()), None);
     assert!(watch.is_closed());
+    let mut late = room.watch(Filter::all());
+    assert!(late.is_closed());
+    assert_eq!(late.recv(), None, "a watch of a closed instance never waits");
 }

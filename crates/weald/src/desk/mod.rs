@@ -77,11 +77,13 @@ impl Desk {
             Job::Make(job) => self.make(vec![*job], rows, done),
             Job::Take(job) => self.take(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
-                let outcome = self.engine.complete(rows, database);
-                let failure = outcome.clone();
-                done.outcomes.push(Outcome::Plain(answer, outcome));
-                done.told.push(Told::Complete { database });
-                failure
+                let completed = self.engine.complete(rows, database);
+                if let Ok(true) = completed {
+                    done.told.push(Told::Complete { database });
+                }
+                let outcome = completed.map(drop);
+                done.outcomes.push(Outcome::Plain(answer, outcome.clone()));
+                outcome
             }
             Job::Rebuild(Rebuild { database, answer }) => {
                 let outcome = self.engine.rebuild(rows, database).map(drop);

@@ -22,9 +22,14 @@ pub use filter::{Filter, WATCH_QUEUE_EVENTS};
 use queue::{Popped, Queue};
 pub(crate) use told::Told;
 
-/// All watches of an instance.
-#[derive(Default)]
-pub(crate) struct Watchers(RwLock<Vec<Registered>>);
+/// All watches of an instance; `None` once it is closed.
+pub(crate) struct Watchers(RwLock<Option<Vec<Registered>>>);
+
+impl Default for Watchers {
+    fn default() -> Self {
+        Self(RwLock::new(Some(Vec::new())))
+    }
+}
 
 /// One watch, as the writer thread knows it.
 #[derive(Clone)]
@@ -39,23 +44,29 @@ impl Watchers {
         let queue = Arc::new(Queue::new(filter.queue_events));
         let registered =
             Registered { database, filter: Arc::new(filter), queue: Arc::downgrade(&queue) };
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|other| other.queue.strong_count() > 0);
-        all.push(registered);
+        match &mut *self.0.write().unwrap_or_else(PoisonError::into_inner) {
+            Some(all) => {
+                all.retain(|other| other.queue.strong_count() > 0);
+                all.push(registered);
+            }
+            None => queue.close(),
+        }
         Watch { queue }
     }
 
     /// Returns the watches that are there now: what was committed before one was made is not told to it.
     pub(crate) fn watching(&self) -> Vec<Registered> {
-        let mut all = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = all.unwrap_or_default();
         all.retain(|one| one.queue.strong_count() > 0);
         all
     }
 
-    /// Ends every watch.
+    /// Ends every watch, and those that are still to be made.
     pub(crate) fn close(&self) {
-        let all = std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner));
-        all.iter().filter_map(|one| one.queue.upgrade()).for_each(|queue| queue.close());
+        let all = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+        let queues = all.into_iter().flatten().filter_map(|one| one.queue.upgrade());
+        queues.for_each(|queue| queue.close());
     }
 }
 
