@@ -212,7 +212,7 @@ impl Chat {
 
 fn ticket_panel(ticket: &Ticket) -> Panel {
     let mut rows = vec![
-        "Others join with  /join TICKET  or  weald-chat --connect TICKET".to_owned(),
+        "Others join with  /join TICKET  or  weald-chat --connect \"TICKET\"".to_owned(),
         String::new(),
         ticket.to_string(),
     ];
