@@ -5,16 +5,16 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use weald_auth::{Claim, Operation, SETTINGS_STORE};
+use weald_auth::SETTINGS_STORE;
 use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
-    Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, SIGNATURE_LEN, SecretKey,
-    Section, Signature, Snapshot, StoreError,
+    Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, Place, Refusal,
+    SIGNATURE_LEN, SecretKey, Section, Signature, Snapshot, StoreError, Verdict,
 };
 
-use crate::fold::{Folded, StoreTypes, fold};
-use crate::replica::{Placed, Replica, Tip, local_of, visible};
-use crate::settings::SettingsPayload;
+use crate::door::{self, Entered};
+use crate::fold::{Folded, StoreTypes};
+use crate::replica::{Placed, Replica, Tip};
 use crate::view::{StorePlace, space_of};
 
 /// Signs the ids of entries, each by its key, in order. It may use several threads.
@@ -156,7 +156,7 @@ pub(crate) struct Made {
     pub(crate) sections: Vec<(String, Vec<u8>)>,
 }
 
-/// Judges, numbers and folds an entry of one's own.
+/// Lets an entry of one's own in; all of a group are signed at once, afterwards.
 pub(crate) fn enter(
     replica: &mut Replica,
     rows: &mut Overlay,
@@ -165,66 +165,32 @@ pub(crate) fn enter(
     parents: Vec<Known>,
 ) -> Result<Unsigned, CommitError> {
     let Made { key, entry, sections } = made;
-    // Nothing looks at the signature before the group is applied, so it can come later: all of a
-    // group are signed at once.
     let unsigned = Parcel {
         entry,
         signature: Signature::from_bytes([0; SIGNATURE_LEN]),
         payloads: sections.into_iter().map(|(_, payload)| Some(payload)).collect(),
     };
-    let entry = &unsigned.entry;
-    let operations = settings_of(&unsigned)?;
     let generation = parents.iter().map(|parent| parent.generation + 1).max().unwrap_or(0);
-    let before = replica.before(&parents);
-    let claim = Claim {
-        id: entry.id(),
-        author: entry.author(),
-        generation,
-        time: entry.time(),
-        writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
-        operations: operations.as_deref(),
-    };
-    let refused = |refusal: weald_auth::AuthRefusal| refusal.to_string();
-    let judged = replica.judge(&before, &claim).map_err(refused);
-    judged.map_err(|reason| CommitError::NotPermitted { reason })?;
-    let epoch = replica.epoch(before);
-    let known = visible(replica.next(), generation, epoch, entry.time());
-    let outcome = fold(rows, replica.held.number, types, &unsigned, known.number)?;
-    let settings = operations.is_some().then_some(&claim);
-    let author = (entry.author(), entry.seq());
-    let author_forked = replica.place(rows, entry.id(), known, &parents, author, settings);
-    let folded = Folded {
-        database: replica.held.id,
-        id: entry.id(),
-        number: known.number,
-        author: entry.author(),
-        time: entry.time(),
-        changes: outcome.changes,
-        voids: outcome.voids,
-        unknown: outcome.unknown,
-        settings: operations.is_some(),
-        author_forked,
-    };
-    let local = local_of(&known, &parents);
-    let placed = Placed { number: known.number, local, parcel: unsigned };
+    let entered = door::enter(replica, rows, types, unsigned, &Place { parents, generation })?;
+    let Entered { folded, placed } = entered.map_err(not_let_in)?;
     append_unsigned(replica, rows, &placed);
     Ok(Unsigned { key, folded, placed })
+}
+
+fn not_let_in(verdict: Verdict) -> CommitError {
+    let void = |reason| CommitError::Void { store: SETTINGS_STORE.into(), reason };
+    match verdict {
+        Verdict::Refused(Refusal::Authority { reason }) => CommitError::NotPermitted { reason },
+        Verdict::Refused(refusal) => void(refusal.to_string()),
+        Verdict::NewerVersion { what } => void(what),
+        other => void(format!("{other:?}")),
+    }
 }
 
 /// Stages the row for those of the same group that look the entry up.
 fn append_unsigned(replica: &Replica, rows: &mut Overlay, placed: &Placed) {
     let database = replica.held.number;
     weald_dag::append(rows, database, placed.number, &placed.local, &placed.parcel);
-}
-
-fn settings_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, CommitError> {
-    let void = |reason| CommitError::Void { store: SETTINGS_STORE.into(), reason };
-    match SettingsPayload::of(parcel) {
-        SettingsPayload::None => Ok(None),
-        SettingsPayload::Operations(operations) => Ok(Some(operations)),
-        SettingsPayload::Absent => Err(void("the payload is missing".into())),
-        SettingsPayload::Newer(reason) | SettingsPayload::Undecodable(reason) => Err(void(reason)),
-    }
 }
 
 /// Checks every section before anything is staged, so that a failing commit stages nothing.

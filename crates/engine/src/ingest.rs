@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use weald_auth::{Claim, SETTINGS_STORE};
 use weald_dag::{
     Admission, DatabaseId, EntryId, Overlay, Parcel, Place, Refusal, StoreError, Verdict, Verified,
     admit,
 };
 
-use crate::fold::{Folded, StoreTypes, fold};
-use crate::replica::{Placed, Replica, local_of, operations_of, visible};
+use crate::door::{Entered, enter};
+use crate::fold::{Folded, StoreTypes};
+use crate::replica::Replica;
 
 /// What became of a batch of entries.
 #[derive(Debug, Default)]
@@ -39,8 +39,9 @@ pub(crate) fn ingest(
         let id = parcel.entry.id();
         let verdict = match judge(replica, rows, &refused, &parcel, wall_millis)? {
             Judged::Other(verdict) => verdict,
-            Judged::Place(place) => match enter(replica, rows, types, parcel, place)? {
-                Ok(folded) => {
+            Judged::Place(place) => match enter(replica, rows, types, parcel, &place)? {
+                Ok(Entered { folded, placed }) => {
+                    replica.stage(rows, placed);
                     let verdict = Verdict::Stored(folded.number);
                     ingested.folded.push(folded);
                     verdict
@@ -91,53 +92,4 @@ fn judge(
         Admission::HeldBack { time } => Judged::Other(Verdict::HeldBack { time }),
         Admission::Refused(refusal) => Judged::Other(Verdict::Refused(refusal.into())),
     })
-}
-
-/// Judges by authority, then numbers, folds and stages.
-fn enter(
-    replica: &mut Replica,
-    rows: &mut Overlay,
-    types: &StoreTypes,
-    parcel: Parcel,
-    place: Place,
-) -> Result<Result<Folded, Verdict>, StoreError> {
-    let entry = &parcel.entry;
-    let operations = match operations_of(&parcel) {
-        Ok(operations) => operations,
-        Err(verdict) => return Ok(Err(verdict)),
-    };
-    let before = replica.before(&place.parents);
-    let claim = Claim {
-        id: entry.id(),
-        author: entry.author(),
-        generation: place.generation,
-        time: entry.time(),
-        writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
-        operations: operations.as_deref(),
-    };
-    if let Err(refusal) = replica.judge(&before, &claim) {
-        let reason = refusal.to_string();
-        return Ok(Err(Verdict::Refused(Refusal::Authority { reason })));
-    }
-    let epoch = replica.epoch(before);
-    let known = visible(replica.next(), place.generation, epoch, entry.time());
-    let outcome = fold(rows, replica.held.number, types, &parcel, known.number)?;
-    let author = (entry.author(), entry.seq());
-    let settings = operations.is_some().then_some(&claim);
-    let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);
-    let folded = Folded {
-        database: replica.held.id,
-        id: entry.id(),
-        number: known.number,
-        author: entry.author(),
-        time: entry.time(),
-        changes: outcome.changes,
-        voids: outcome.voids,
-        unknown: outcome.unknown,
-        settings: operations.is_some(),
-        author_forked,
-    };
-    let local = local_of(&known, &place.parents);
-    replica.stage(rows, Placed { number: known.number, local, parcel });
-    Ok(Ok(folded))
 }

@@ -31,6 +31,7 @@ mod authors;
 mod catalog;
 mod commit;
 mod digest;
+mod door;
 mod engine;
 mod fold;
 mod ingest;

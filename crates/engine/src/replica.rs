@@ -6,18 +6,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use weald_auth::{
-    AuthRefusal, Authority, Before, Claim, EpochId, Operation, Origin, SETTINGS_STORE,
-};
+use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Origin};
 use weald_dag::{
-    EntryId, Fault, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal,
-    Snapshot, Standing, StoreError, Time, Verdict, append, index,
+    EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal, Snapshot,
+    StoreError, Time, append, index,
 };
 
 use crate::authors::Authors;
 use crate::catalog::Held;
 use crate::fold::StoreTypes;
-use crate::settings::{self, Settings, SettingsPayload};
+use crate::settings::{self, Settings};
 use crate::unfolded::fold_waiting;
 
 /// How many recent entries are kept in memory, to find parents without reading rows.
@@ -226,35 +224,5 @@ impl Replica {
         }
         self.refused.insert(id, refusal.clone());
         self.refused_in_order.push_back(id);
-    }
-}
-
-/// What the door works out for a visible entry.
-pub(crate) fn local_of(known: &Known, parents: &[Known]) -> Local {
-    Local {
-        standing: known.standing,
-        generation: known.generation,
-        epoch: known.epoch,
-        parents: parents.iter().map(|parent| parent.number).collect(),
-        head: None,
-    }
-}
-
-/// What children need to know of a visible entry.
-pub(crate) const fn visible(number: Number, generation: u64, epoch: EpochId, time: Time) -> Known {
-    Known { number, generation, epoch: epoch.0, standing: Standing::Visible, time }
-}
-
-/// Returns the operations of an entry's settings section, or what they keep the entry from.
-pub(crate) fn operations_of(parcel: &Parcel) -> Result<Option<Vec<Operation>>, Verdict> {
-    match SettingsPayload::of(parcel) {
-        SettingsPayload::None => Ok(None),
-        SettingsPayload::Operations(operations) => Ok(Some(operations)),
-        SettingsPayload::Absent => {
-            let (id, store) = (parcel.entry.id(), SETTINGS_STORE.into());
-            Err(Verdict::Fault(Fault::Withheld { id, store }))
-        }
-        SettingsPayload::Newer(what) => Err(Verdict::NewerVersion { what }),
-        SettingsPayload::Undecodable(reason) => Err(Verdict::Refused(Refusal::Settings { reason })),
     }
 }
