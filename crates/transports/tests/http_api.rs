@@ -159,20 +159,67 @@ async fn nonsense_is_refused_and_takes_nothing() {
 async fn an_oversized_body_is_refused() {
     let mut api = Api::start().await;
     let (session, _link) = api.open().await;
+    let (_, capabilities) = api.json("GET", "/api/v0/capabilities", b"").await;
+    let most = usize::try_from(capabilities["body_max"].as_u64().unwrap()).unwrap();
+    assert!(most < 3 * FRAME_MAX, "a body is little more than a batch and a frame");
+    let over = most + 1;
     let host = &api.host;
     let head =
         format!("POST {session}/frames?first=1 HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     // By its length: refused before the body comes.
-    let request = format!("{head}content-length: 8388609\r\n\r\n");
+    let request = format!("{head}content-length: {over}\r\n\r\n");
     let (status, answer) = api.raw(request.as_bytes()).await;
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!((status, answer["error"]["code"].as_str()), (413, Some("body_too_large")));
     // In pieces without a length: refused once it is too much.
-    let mut request = format!("{head}transfer-encoding: chunked\r\n\r\n800001\r\n").into_bytes();
-    request.resize(request.len() + 0x0080_0001, 0);
+    let mut request = format!("{head}transfer-encoding: chunked\r\n\r\n{over:x}\r\n").into_bytes();
+    request.resize(request.len() + over, 0);
     let (status, answer) = api.raw(&request).await;
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!((status, answer["error"]["code"].as_str()), (413, Some("body_too_large")));
+}
+
+#[tokio::test]
+async fn a_session_has_one_post_at_a_time() {
+    let mut api = Api::start().await;
+    let (session, mut link) = api.open().await;
+    let path = format!("{session}/frames?first=1");
+    let whole = body(&[b"slow"]);
+    let (start, rest) = whole.split_at(3);
+    // The server asks for the body once it holds the session's turn to post.
+    let mut stream = TcpStream::connect(&api.host).await.unwrap();
+    let (host, size) = (&api.host, whole.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: {size}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut asked = [0; 25];
+    timeout(DEADLINE, stream.read_exact(&mut asked)).await.unwrap().unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(start).await.unwrap();
+    api.expect_error("POST", &path, b"", 409, "post_running").await;
+    // Refused at once: its body is not waited for.
+    let other = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 99\r\nconnection: close\r\n\r\n"
+    );
+    let (status, _) = api.raw(other.as_bytes()).await;
+    assert_eq!(status, 409);
+    stream.write_all(rest).await.unwrap();
+    assert_eq!(receive(&mut link).await.as_deref(), Some(&b"slow"[..]));
+    // The connection breaks off in the middle of a body: the turn is free again.
+    let mut broken = TcpStream::connect(&api.host).await.unwrap();
+    let head = head.replace("first=1", "first=2");
+    broken.write_all(head.as_bytes()).await.unwrap();
+    timeout(DEADLINE, broken.read_exact(&mut asked)).await.unwrap().unwrap();
+    drop(broken);
+    let path = format!("{session}/frames?first=2");
+    let again = async {
+        while api.request("POST", &path, &body(&[b"again"])).await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, again).await.unwrap();
+    assert_eq!(receive(&mut link).await.as_deref(), Some(&b"again"[..]));
 }
 
 #[tokio::test]

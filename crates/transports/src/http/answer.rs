@@ -17,6 +17,8 @@ pub(crate) const LINK_DROPPED: &str = "link_dropped";
 pub(crate) const LISTENER_CLOSED: &str = "listener_closed";
 /// A later poll took the place of this one.
 pub(crate) const POLL_REPLACED: &str = "poll_replaced";
+/// Another post of the session runs.
+pub(crate) const POST_RUNNING: &str = "post_running";
 
 /// An error as the API answers it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::answer::{LINK_DROPPED, LISTENER_CLOSED, POLL_REPLACED, SESSION_UNKNOWN};
+use super::answer::{LINK_DROPPED, LISTENER_CLOSED, POLL_REPLACED, POST_RUNNING, SESSION_UNKNOWN};
 use super::limits::{
     ANSWER_MAX, ANSWER_WAIT, BATCH_BYTES, BATCH_FRAMES, BODY_MAX, DELETE_WAIT, KEEPALIVE,
     POLL_HOLD, POST_HOLD, RETRY_PAUSE, RETRY_PAUSE_MAX,
@@ -199,7 +199,9 @@ async fn check(response: Response) -> Result<Response, Failure> {
     let passing = status.is_server_error()
         || status == StatusCode::REQUEST_TIMEOUT
         || status == StatusCode::TOO_MANY_REQUESTS
-        || code == POLL_REPLACED;
+        || code == POLL_REPLACED
+        // The server has not noticed yet that the connection of the post before this one broke off.
+        || code == POST_RUNNING;
     if passing {
         let source = Arc::new(PassingAnswer { status, code });
         return Err(Failure::Passing(source));

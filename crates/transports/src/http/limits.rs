@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use crate::link::FRAME_MAX;
+
 /// Where sessions are opened; one session is below it, by its id.
 pub(crate) const SESSIONS_PATH: &str = "/api/v0/sessions";
-
-/// The most bytes a body may have, either way.
-pub(crate) const BODY_MAX: usize = 8 << 20;
 
 /// A body is full once its frames reach this many bytes.
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
@@ -14,11 +13,21 @@ pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// The most frames in a body.
 pub(crate) const BATCH_FRAMES: usize = 1024;
 
+/// Bytes of the length before each frame of a body, and of the end.
+pub(crate) const PREFIX: usize = 4;
+
+/// The most bytes a body may have, either way: a full batch whose last frame is as long as a frame can be.
+pub(crate) const BODY_MAX: usize = BATCH_BYTES + FRAME_MAX + (BATCH_FRAMES + 1) * PREFIX;
+
 /// How long the server holds a poll that has nothing to say.
 pub(crate) const POLL_HOLD: Duration = Duration::from_secs(25);
 
 /// How long the server holds a post whose frames find no room.
 pub(crate) const POST_HOLD: Duration = Duration::from_secs(20);
+
+/// How long the server waits for the next bytes of a body; shorter than [`RETRY_FOR`], so that a post whose
+/// connection died unseen gives way to its repetition.
+pub(crate) const BODY_STALL: Duration = Duration::from_secs(10);
 
 /// How long either side waits for the other beyond the hold, bodies included.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);

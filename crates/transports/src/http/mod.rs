@@ -37,7 +37,7 @@ use limits::{DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_MAX, SESSIONS_PATH};
 /// | `GET /api/v0/health` | `{"status": "ok"}` |
 /// | `GET /api/v0/capabilities` | JSON: version, limits |
 /// | `POST /api/v0/sessions` | 201 `{"session": ID}` |
-/// | `POST /api/v0/sessions/ID/frames?first=N` | the body's frames are numbers N, N+1, … (from 1); `{"next": N}` says which number comes next; known numbers are skipped, a gap is 409 |
+/// | `POST /api/v0/sessions/ID/frames?first=N` | the body's frames are numbers N, N+1, … (from 1); `{"next": N}` says which number comes next; known numbers are skipped, a gap is 409, and so is a post while another runs |
 /// | `GET /api/v0/sessions/ID/frames?after=N` | the frames after number N, held up to 25 s until there is one; frames up to N are forgotten; a second poll ends the first with 409 |
 /// | `DELETE /api/v0/sessions/ID` | ends the session |
 ///

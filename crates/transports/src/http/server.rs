@@ -4,19 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
-use super::answer::{ApiError, POLL_REPLACED, answer_frames, answer_json};
+use super::answer::{ApiError, POLL_REPLACED, POST_RUNNING, answer_frames, answer_json};
 use super::limits::{
-    ANSWER_WAIT, BATCH_BYTES, BATCH_FRAMES, BODY_MAX, POLL_HOLD, POST_HOLD, SESSION_LOOK, STOP_WAIT,
+    ANSWER_WAIT, BATCH_BYTES, BATCH_FRAMES, BODY_MAX, BODY_STALL, POLL_HOLD, POST_HOLD,
+    SESSION_LOOK, STOP_WAIT,
 };
 use super::session::{Session, Sessions};
 use super::wire;
@@ -81,8 +83,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/capabilities", get(capabilities))
         .route("/sessions", post(open_session))
         .route("/sessions/{id}", axum::routing::delete(close_session))
-        .route("/sessions/{id}/frames", frames)
-        .layer(DefaultBodyLimit::max(BODY_MAX));
+        .route("/sessions/{id}/frames", frames);
     Router::new()
         .nest("/api/v0", api)
         .fallback(no_route)
@@ -166,39 +167,10 @@ async fn take_post(
     request: Request,
 ) -> Result<u64, ApiError> {
     let first = number(query, "first")?;
-    let chunk = wire::decode(read_body(request).await?)?;
-    take_frames(session, first, chunk).await
-}
-
-async fn read_body(request: Request) -> Result<Bytes, ApiError> {
-    // A length that says too much is refused before a byte of the body is read.
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |size| size > BODY_MAX)) {
-        return Err(wire::WireError::BodyTooLarge.into());
-    }
-    match timeout(ANSWER_WAIT, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(wire::WireError::BodyTooLarge.into())
-        }
-        Ok(Err(error)) => {
-            let message = error.body_text();
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_body", message))
-        }
-        Err(_) => {
-            let message = "the body did not arrive in time: send smaller bodies";
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message))
-        }
-    }
-}
-
-/// Takes the frames that are new, in order, waiting for room; returns the number expected next.
-async fn take_frames(session: &Session, first: u64, chunk: Chunk) -> Result<u64, ApiError> {
-    let deadline = Instant::now() + POST_HOLD;
-    let Ok(mut next) = timeout_at(deadline, session.next.lock()).await else {
+    // One post at a time, before a byte of the body is read: one session makes the server hold one body.
+    let Ok(mut next) = session.next.try_lock() else {
         let message = "another post of this session is running: wait for its answer";
-        return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "post_running", message));
+        return Err(ApiError::new(StatusCode::CONFLICT, POST_RUNNING, message));
     };
     if let Some(reason) = session.up.broken_now() {
         return Err(reason.into());
@@ -207,6 +179,51 @@ async fn take_frames(session: &Session, first: u64, chunk: Chunk) -> Result<u64,
         let message = format!("frame {first} does not follow: the next number is {}", *next);
         return Err(ApiError::new(StatusCode::CONFLICT, "gap", message));
     }
+    let chunk = wire::decode(read_body(request).await?)?;
+    take_frames(session, first, chunk, &mut next).await
+}
+
+/// Reads a body of at most [`BODY_MAX`] bytes, as long as it keeps coming.
+async fn read_body(request: Request) -> Result<Bytes, ApiError> {
+    // A length that says too much is refused before a byte of the body is read.
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| usize::try_from(length).map_or(true, |size| size > BODY_MAX)) {
+        return Err(wire::WireError::BodyTooLarge.into());
+    }
+    let too_slow = |_| {
+        let message = "the body did not arrive in time: send smaller bodies";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+    };
+    let deadline = Instant::now() + ANSWER_WAIT;
+    let mut parts = request.into_body().into_data_stream();
+    // Grows with what came, not with what was announced.
+    let mut body = BytesMut::new();
+    loop {
+        let until = deadline.min(Instant::now() + BODY_STALL);
+        let part = match timeout_at(until, parts.next()).await.map_err(too_slow)? {
+            Some(Ok(part)) => part,
+            Some(Err(error)) => {
+                let message = error.to_string();
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_body", message));
+            }
+            None => return Ok(body.freeze()),
+        };
+        if body.len().saturating_add(part.len()) > BODY_MAX {
+            return Err(wire::WireError::BodyTooLarge.into());
+        }
+        body.extend_from_slice(&part);
+    }
+}
+
+/// Takes the frames that are new, in order, waiting for room; returns the number expected next.
+async fn take_frames(
+    session: &Session,
+    first: u64,
+    chunk: Chunk,
+    next: &mut u64,
+) -> Result<u64, ApiError> {
+    let deadline = Instant::now() + POST_HOLD;
     let mut number = first;
     for frame in chunk.frames {
         if number >= *next {

@@ -2,15 +2,12 @@
 
 use bytes::{Buf, Bytes};
 
-use super::limits::{BATCH_FRAMES, BODY_MAX};
+use super::limits::{BATCH_FRAMES, BODY_MAX, PREFIX};
 use crate::link::FRAME_MAX;
 use crate::pipe::Chunk;
 
 /// Stands where a length would: the sender has closed its side.
 const END: u32 = u32::MAX;
-
-/// Bytes of a length.
-const PREFIX: usize = 4;
 
 /// Writes a chunk as a body.
 pub(crate) fn encode(chunk: &Chunk) -> Bytes {
