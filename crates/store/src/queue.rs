@@ -20,6 +20,9 @@ pub const MAX_WAITING_JOBS: usize = 8_192;
 /// The last job that was let in may go past it, so that a large one is not held up by small ones.
 pub const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
+/// How long the writer looks out for the next job before it sleeps, after it has written something.
+const LOOK_OUT: Duration = Duration::from_micros(100);
+
 /// How much a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
@@ -126,6 +129,7 @@ impl<J> Queue<J> {
         expected: usize,
         linger: Duration,
     ) -> Next<J> {
+        self.look_out(patience);
         let mut state = self.wait(self.state(), 1, patience);
         if state.jobs.is_empty() {
             return if state.closed { Next::Closed } else { Next::Idle };
@@ -140,6 +144,24 @@ impl<J> Queue<J> {
             self.emptied.notify_all();
         }
         Next::Group(group)
+    }
+
+    /// Looks out for the next job for a moment, giving way to every other thread, before the thread
+    /// sleeps: who commits one entry after the other submits the next one as soon as it is answered,
+    /// and waking a sleeping thread takes longer than that.
+    fn look_out(&self, patience: Option<Duration>) {
+        if patience.is_none() {
+            return;
+        }
+        let end = Instant::now() + LOOK_OUT;
+        while Instant::now() < end {
+            let state = self.state();
+            if !state.jobs.is_empty() || state.closed {
+                return;
+            }
+            drop(state);
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until `wanted` jobs are there, the queue is closed, or the time is over.
