@@ -89,11 +89,12 @@ impl Channel {
             return Ok(());
         }
         let view = ctx.view(&self.database)?;
-        self.begin(&view, ctx)?;
-        self.announce(forget, &view, ctx)
+        let again = self.begin(&view, ctx)?;
+        self.announce(forget || again, &view, ctx)
     }
 
-    fn begin(&mut self, view: &View, ctx: &Context<'_>) -> Result<(), CloseReason> {
+    /// Returns whether the peer must forget what it has sent, because not all of it stayed.
+    fn begin(&mut self, view: &View, ctx: &Context<'_>) -> Result<bool, CloseReason> {
         let held = Held::read(view.graph().as_ref())?;
         self.allowed = ctx.may_send(&self.database, view)?;
         self.last_round += 1;
@@ -105,7 +106,7 @@ impl Channel {
             bytes_before: self.incoming.bytes,
             total: None,
         };
-        Ok(())
+        Ok(self.incoming.begin_round())
     }
 
     fn announce(
@@ -135,9 +136,7 @@ impl Channel {
             None => false,
         };
         let starts = self.round.is_none() && announce.round == self.last_round + 1;
-        if starts {
-            self.begin(&view, ctx)?;
-        }
+        let again = starts && self.begin(&view, ctx)?;
         let Some(round) = self.round.as_mut().filter(|_| joins || starts) else {
             return Err(PeerFault::Unexpected { what: "an announcement" }.into());
         };
@@ -149,7 +148,7 @@ impl Channel {
         let (tips, probe) = theirs.answers();
         round.theirs = Some(theirs);
         if starts {
-            self.announce(false, &view, ctx)?;
+            self.announce(again, &view, ctx)?;
         }
         ctx.out.control(Control::Compared { name, round: number, tips, probe });
         self.decide(ctx)
@@ -366,7 +365,7 @@ impl Channel {
             ctx.out.event(Event::Unclassed { database, tips });
         }
         self.attempt = 0;
-        let lacking = classes.theirs.missing + classes.theirs.withheld;
+        let lacking = classes.theirs.lacking();
         let complete =
             theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
         let (database, round_trips) = (self.database, round.round_trips);

@@ -55,6 +55,11 @@ impl Tally {
         };
         *count += 1;
     }
+
+    /// Returns how many tips may still come; what is refused or not wanted never will.
+    pub(crate) const fn lacking(&self) -> u64 {
+        self.missing + self.withheld + self.held_back + self.newer_version
+    }
 }
 
 /// What became of the tips of both sides in a round.

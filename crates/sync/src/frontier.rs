@@ -52,7 +52,8 @@ impl Frontier {
             };
             tally.add(item.class);
             match item.class {
-                Class::Held | Class::Missing | Class::Withheld => certain = false,
+                // What is held back for its time is offered again in the next round.
+                Class::Held | Class::Missing | Class::Withheld | Class::HeldBack => certain = false,
                 _ if self.declined.len() < DECLINED_MAX => drop(self.declined.insert(*number)),
                 _ => {}
             }

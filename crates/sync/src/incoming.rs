@@ -49,6 +49,9 @@ pub(crate) struct Incoming {
     ingesting: BTreeMap<BatchId, Ingesting>,
     pending: Pending,
     kept_out: BTreeMap<EntryId, KeptOut>,
+    /// Whether the time of some entry that came lies too far ahead.
+    held_back: bool,
+    /// Whether parcels of this round could not be read, so that not even their ids are known.
     newer: bool,
     overflowed: bool,
     pub(crate) entries: u64,
@@ -65,11 +68,20 @@ impl Incoming {
             ingesting: BTreeMap::new(),
             pending: Pending::new(PENDING_MAX_BYTES),
             kept_out: BTreeMap::new(),
+            held_back: false,
             newer: false,
             overflowed: false,
             entries: 0,
             bytes: 0,
         }
+    }
+
+    /// Starts a round with another chance for what only time, or a parcel that could not be read,
+    /// kept out. Returns whether the peer must offer again what it has sent.
+    pub(crate) fn begin_round(&mut self) -> bool {
+        self.kept_out.retain(|_, kept_out| kept_out.class != Class::HeldBack);
+        let held_back = std::mem::take(&mut self.held_back);
+        std::mem::take(&mut self.newer) || held_back
     }
 
     /// Takes a batch and hands its parcels over; returns how many entries came.
@@ -160,6 +172,7 @@ impl Incoming {
                 (Class::Refused, Some(text))
             }
             Verdict::HeldBack { time } => {
+                self.held_back = true;
                 out.event(Event::HeldBack { database, entry, time });
                 (Class::HeldBack, None)
             }
