@@ -8,6 +8,20 @@ pub const LINKS_MAX: usize = 1024;
 /// How many links may be on their way to being proven at once; more that come in are dropped.
 pub const UNPROVEN_LINKS_MAX: usize = 256;
 
+/// How many peers that only came and proved a key are remembered, until the actor stops; the oldest go first.
+pub(crate) const STRANGERS_MAX: usize = 1024;
+
+/// How many links one proven peer may have opened to this side at once; beyond it the oldest is closed.
+///
+/// One is in use; a second is for a peer that dials anew before it is noticed that the first is dead.
+pub(crate) const ARRIVED_PER_PEER_MAX: usize = 2;
+
+/// How many of [`LINKS_MAX`] are kept for peers that this side dials.
+pub(crate) const DIALS_RESERVED: usize = 64;
+
+/// How many of [`LINKS_MAX`] are kept for arriving peers with whom a database is kept in sync.
+pub(crate) const RELATED_RESERVED: usize = 192;
+
 /// How many bytes wait to be sent on one link before its session is asked for no more.
 pub const OUTBOX_BYTES: usize = 16 << 20;
 

@@ -1,8 +1,9 @@
 //! The peers that an actor knows: what is kept of them, and when each is dialled.
 //!
-//! Invariant: whatever changes in a record is on the board at once and on its way to the host.
+//! Invariant: whatever changes in a record is on the board at once and, unless the peer is a stranger, on its way
+//! to the host. Strangers are those that only came and proved a key: anyone can make keys, so they cost no row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +16,7 @@ use super::event::SyncEvent;
 use super::host::Host;
 use super::ingest::random;
 use super::keeper::Keeper;
-use super::limits::DISTRUST;
+use super::limits::{DISTRUST, STRANGERS_MAX};
 use super::options::ActorOptions;
 use super::peer::PeerRecord;
 use super::status::{Board, PeerState};
@@ -25,6 +26,8 @@ use crate::address::Address;
 /// A peer with its dialling.
 struct Known {
     record: PeerRecord,
+    /// Whether the host keeps it: it was dialled, registered or related to a database.
+    kept: bool,
     backoff: Backoff,
     /// When it is dialled again.
     retry_at: Option<Instant>,
@@ -68,6 +71,8 @@ impl Known {
 /// The peers that an actor knows.
 pub(crate) struct Peers {
     all: BTreeMap<PublicKey, Known>,
+    /// Those that are not kept, the one that came last at the end.
+    strangers: VecDeque<PublicKey>,
     backoff: Backoff,
     board: Board,
     keeper: Keeper,
@@ -82,38 +87,79 @@ impl Peers {
         kept: Vec<PeerRecord>,
     ) -> Self {
         let backoff = Backoff::new(options.retry_first, options.retry_max);
-        let mut peers = Self { all: BTreeMap::new(), backoff, board, keeper: Keeper::new(host) };
+        let mut peers = Self {
+            all: BTreeMap::new(),
+            strangers: VecDeque::new(),
+            backoff,
+            board,
+            keeper: Keeper::new(host),
+        };
         for record in kept {
-            peers.board.record(&record);
-            peers.insert(record);
+            peers.insert(record, true);
         }
         peers
     }
 
-    fn insert(&mut self, record: PeerRecord) {
+    fn insert(&mut self, record: PeerRecord, kept: bool) {
+        self.board.record(&record);
         let (key, backoff) = (record.key, self.backoff);
-        let known = Known { record, backoff, retry_at: None, dialling: false, distrusted: 0 };
+        let known = Known { record, kept, backoff, retry_at: None, dialling: false, distrusted: 0 };
         self.all.insert(key, known);
+    }
+
+    /// Makes room for a stranger, or moves it to the end: the one that came first is forgotten first.
+    fn stranger(&mut self, peer: &PublicKey) {
+        match self.all.get(peer) {
+            Some(known) if known.kept => return,
+            Some(_) => self.strangers.retain(|stranger| stranger != peer),
+            None => self.insert(PeerRecord::new(*peer), false),
+        }
+        self.strangers.push_back(*peer);
+        while self.strangers.len() > STRANGERS_MAX {
+            let Some(oldest) = self.strangers.pop_front() else { return };
+            self.all.remove(&oldest);
+            self.board.forget(&oldest);
+        }
+    }
+
+    /// Has a peer kept from now on; returns whether it was not.
+    fn keep(&mut self, peer: &PublicKey) -> bool {
+        if !self.all.contains_key(peer) {
+            self.insert(PeerRecord::new(*peer), false);
+        }
+        self.strangers.retain(|stranger| stranger != peer);
+        let known = self.all.get_mut(peer);
+        known.is_some_and(|known| !std::mem::replace(&mut known.kept, true))
     }
 
     pub(crate) fn keys(&self) -> Vec<PublicKey> {
         self.all.keys().copied().collect()
     }
 
-    /// Takes in what is newly known of a peer.
+    /// Takes in what the instance wants known of a peer, and keeps it.
     pub(crate) fn merge(&mut self, record: PeerRecord) {
         let peer = record.key;
-        if !self.all.contains_key(&peer) {
-            self.insert(PeerRecord::new(peer));
-            // A peer of which nothing is known but the key is kept too.
-            self.change(&peer, |_| true);
-        }
-        self.change(&peer, |known| known.merge(record));
+        let new = self.keep(&peer);
+        // A peer of which nothing is known but the key is kept too.
+        self.change(&peer, |known| known.merge(record) || new);
     }
 
     /// Keeps a database in sync with a peer no more.
     pub(crate) fn drop_relation(&mut self, peer: &PublicKey, database: &DatabaseId) {
         self.change(peer, |record| record.databases.remove(database));
+    }
+
+    /// Takes note of what a peer calls itself. A name alone is worth a row only where something is synced.
+    fn rename(&mut self, peer: &PublicKey, name: String) {
+        let Some(known) = self.all.get_mut(peer) else { return };
+        if name.is_empty() || known.record.name == name {
+            return;
+        }
+        known.record.name = name;
+        self.board.record(&known.record);
+        if known.kept && !known.record.databases.is_empty() {
+            self.keeper.save(&known.record);
+        }
     }
 
     /// Changes a record; shows and keeps it if that says that it changed.
@@ -122,7 +168,9 @@ impl Peers {
             && change(&mut known.record)
         {
             self.board.record(&known.record);
-            self.keeper.save(&known.record);
+            if known.kept {
+                self.keeper.save(&known.record);
+            }
         }
     }
 
@@ -182,11 +230,11 @@ impl Peers {
 
     /// A link to a peer is proven; `dialled` is the address where it was dialled.
     pub(crate) fn proven(&mut self, peer: &PublicKey, name: String, dialled: Option<&Address>) {
-        let mut record = PeerRecord::new(*peer);
-        record.name = name;
-        self.merge(record);
+        self.stranger(peer);
+        self.rename(peer, name);
         if let Some(address) = dialled {
-            self.change(peer, |record| record.prefer(address));
+            let new = self.keep(peer);
+            self.change(peer, |record| record.prefer(address) || new);
         }
         if let Some(known) = self.all.get_mut(peer) {
             known.retry_at = None;

@@ -109,6 +109,11 @@ impl Board {
         }
     }
 
+    /// Takes a peer off the board.
+    pub(crate) fn forget(&self, peer: &PublicKey) {
+        self.lock().peers.remove(peer);
+    }
+
     /// Changes what is known of a peer that has a record.
     pub(crate) fn peer_now(&self, peer: &PublicKey, change: impl FnOnce(&mut PeerStatus)) {
         if let Some(status) = self.lock().peers.get_mut(peer) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weald_transports::{PeerState, SyncEvent};
+use weald_transports::{MemoryNetwork, PeerState, SyncEvent};
 
 use crate::site::{Site, event, within};
 use crate::wires::Wires;
@@ -207,4 +207,24 @@ async fn p39_p41_p51_peers_and_servers_are_listed_and_a_known_peer_can_be_synced
         within("hushing", a.stop_accepting()).await.unwrap();
         assert!(a.servers().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_stranger_who_only_proves_a_key_costs_the_host_no_row() {
+    let wires = Wires::Memory(MemoryNetwork::new());
+    let alice = Site::new(1);
+    let a = alice.start();
+    let address = wires.serve(&a, "alice").await;
+    for seed in 10..14 {
+        let stranger = Site::new(seed);
+        let actor = stranger.start();
+        wires.plug(&actor, "stranger");
+        within("connecting", actor.connect(vec![address.clone()], None)).await.unwrap();
+        within("stopping", actor.stop()).await;
+        // Who dials keeps whom it dialled.
+        assert_eq!(stranger.peer_records().len(), 1);
+    }
+    assert_eq!(a.peers().len(), 4);
+    within("stopping", a.stop()).await;
+    assert_eq!(alice.peer_records(), []);
 }
