@@ -1,8 +1,34 @@
-//! Every bound of the HTTP transport, in one place.
+//! Every bound of the HTTP transport, in one place; those in [`Bounds`] can be set.
 
 use std::time::Duration;
 
 use crate::link::FRAME_MAX;
+
+/// How much a server holds at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) sessions: usize,
+    pub(crate) sessions_by_address: usize,
+    pub(crate) connections: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            sessions: SESSIONS_MAX,
+            sessions_by_address: SESSIONS_BY_ADDRESS,
+            connections: CONNECTIONS_MAX,
+        }
+    }
+}
+
+impl Bounds {
+    /// Returns how many connections one remote address holds.
+    pub(crate) fn connections_by_address(&self) -> usize {
+        let of_sessions = self.sessions_by_address.saturating_mul(CONNECTIONS_A_SESSION);
+        of_sessions.saturating_add(CONNECTIONS_SPARE)
+    }
+}
 
 /// Where sessions are opened; one session is below it, by its id.
 pub(crate) const SESSIONS_PATH: &str = "/api/v0/sessions";
@@ -34,6 +60,32 @@ pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// How many sessions a server holds unless told otherwise.
 pub(crate) const SESSIONS_MAX: usize = 1024;
+
+/// How many sessions one remote address holds unless told otherwise.
+pub(crate) const SESSIONS_BY_ADDRESS: usize = 64;
+
+/// How many connections a server holds unless told otherwise; below the 1,024 files that a process often may
+/// open, so that some are left.
+pub(crate) const CONNECTIONS_MAX: usize = 768;
+
+/// How many connections a session needs: one polls, one posts.
+pub(crate) const CONNECTIONS_A_SESSION: usize = 2;
+
+/// How many connections one remote address holds beyond those of its sessions.
+pub(crate) const CONNECTIONS_SPARE: usize = 32;
+
+/// How long the head of a request may take, the time before it on an idle connection included; longer than
+/// [`KEEPALIVE`], so that clients give up idle connections first.
+pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(20);
+
+/// The most bytes buffered of a connection: a head is shorter.
+pub(crate) const HEAD_MAX: usize = 64 << 10;
+
+/// After this long a connection is closed with its running answer, and broken off if nobody reads that.
+pub(crate) const CONNECTION_AGE: Duration = Duration::from_secs(600);
+
+/// The pause after the system gave no connection.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A session without a request for this long is forgotten.
 pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(60);

@@ -6,9 +6,11 @@
 
 mod answer;
 mod client;
+mod connections;
 mod limits;
 mod server;
 mod session;
+mod share;
 mod wire;
 
 use std::error::Error;
@@ -26,7 +28,7 @@ use crate::listener::{Arrivals, Listener};
 use crate::pipe::Pipe;
 use crate::transport::{DialError, ListenError, Transport};
 use client::{Client, Opened, open_session};
-use limits::{DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_MAX, SESSIONS_PATH};
+use limits::{Bounds, DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_PATH};
 
 /// Dials and serves links over HTTP/1.1 without TLS.
 ///
@@ -48,7 +50,7 @@ use limits::{DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_MAX, SESSIONS_PATH};
 pub struct HttpTransport {
     http: reqwest::Client,
     bind: Option<Address>,
-    sessions_max: usize,
+    bounds: Bounds,
     retry_for: Duration,
     serving: Arc<Mutex<Option<(Address, Arrivals)>>>,
 }
@@ -56,7 +58,7 @@ pub struct HttpTransport {
 impl HttpTransport {
     /// Starts to configure a transport.
     pub fn builder() -> HttpTransportBuilder {
-        HttpTransportBuilder { bind: None, sessions_max: SESSIONS_MAX, retry_for: RETRY_FOR }
+        HttpTransportBuilder { bind: None, bounds: Bounds::default(), retry_for: RETRY_FOR }
     }
 
     /// Returns the address served, with the real port; `None` while nothing listens.
@@ -114,7 +116,7 @@ impl HttpTransport {
         let (listener, arrivals) = Listener::new(address.clone());
         let serving = Some((address, arrivals.clone()));
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = serving;
-        tokio::spawn(server::serve(socket, arrivals, self.sessions_max));
+        tokio::spawn(server::serve(socket, arrivals, self.bounds));
         Ok(listener)
     }
 }
@@ -164,7 +166,7 @@ fn dial_error(address: &Address, error: reqwest::Error) -> DialError {
 #[must_use]
 pub struct HttpTransportBuilder {
     bind: Option<String>,
-    sessions_max: usize,
+    bounds: Bounds,
     retry_for: Duration,
 }
 
@@ -177,7 +179,16 @@ impl HttpTransportBuilder {
 
     /// Sets how many links the server holds at once (default: 1024).
     pub fn sessions_max(mut self, most: usize) -> Self {
-        self.sessions_max = most;
+        self.bounds.sessions = most;
+        self
+    }
+
+    /// Sets how many connections the server holds at once (default: 768).
+    ///
+    /// A link uses up to two at a time. More wait until others are closed. A process may open only so many
+    /// files: raise that limit first.
+    pub fn connections_max(mut self, most: usize) -> Self {
+        self.bounds.connections = most;
         self
     }
 
@@ -209,7 +220,7 @@ impl HttpTransportBuilder {
         Ok(HttpTransport {
             http,
             bind,
-            sessions_max: self.sessions_max,
+            bounds: self.bounds,
             retry_for: self.retry_for,
             serving: Arc::default(),
         })

@@ -8,7 +8,6 @@ use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde_json::json;
@@ -16,8 +15,9 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::answer::{ApiError, POLL_REPLACED, POST_RUNNING, answer_frames, answer_json};
+use super::connections::serve_connections;
 use super::limits::{
-    ANSWER_WAIT, BATCH_BYTES, BATCH_FRAMES, BODY_MAX, BODY_STALL, POLL_HOLD, POST_HOLD,
+    ANSWER_WAIT, BATCH_BYTES, BATCH_FRAMES, BODY_MAX, BODY_STALL, Bounds, POLL_HOLD, POST_HOLD,
     SESSION_LOOK, STOP_WAIT,
 };
 use super::session::{Session, Sessions};
@@ -34,19 +34,11 @@ struct Server {
 }
 
 /// Serves sessions on a bound socket until the listener of `arrivals` is closed.
-pub(crate) async fn serve(socket: TcpListener, arrivals: Arrivals, sessions_max: usize) {
+pub(crate) async fn serve(socket: TcpListener, arrivals: Arrivals, bounds: Bounds) {
     let running = arrivals.running();
     let server =
-        Arc::new(Server { sessions: Sessions::new(sessions_max), arrivals: arrivals.clone() });
-    let socket = socket.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    let service = router(Arc::clone(&server)).into_make_service_with_connect_info::<SocketAddr>();
-    let closed = arrivals.clone();
-    let served =
-        axum::serve(socket, service).with_graceful_shutdown(async move { closed.closed().await });
+        Arc::new(Server { sessions: Sessions::new(bounds.sessions), arrivals: arrivals.clone() });
+    let served = serve_connections(socket, router(Arc::clone(&server)), &arrivals, bounds);
     let stopped = async {
         tokio::select! {
             () = arrivals.closed() => {}
@@ -56,11 +48,7 @@ pub(crate) async fn serve(socket: TcpListener, arrivals: Arrivals, sessions_max:
         sleep(STOP_WAIT).await;
     };
     tokio::select! {
-        served = served => {
-            if let Err(error) = served {
-                tracing::warn!(%error, "the server stopped");
-            }
-        }
+        () = served => {}
         () = stopped => {}
     }
     server.sessions.close();

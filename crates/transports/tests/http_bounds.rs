@@ -1,0 +1,121 @@
+//! What a stranger can hold of an HTTP server is bounded: connections, time, sessions.
+#![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use weald_transports::{HttpTransport, HttpTransportBuilder, Listener, Transport};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const HEALTH: &[u8] = b"GET /api/v0/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+async fn listen(builder: HttpTransportBuilder) -> (Listener, String) {
+    let transport = builder.bind("127.0.0.1:0").build().unwrap();
+    let listener = transport.listen().await.unwrap();
+    let host = listener.address().text().to_owned();
+    (listener, host)
+}
+
+/// Sends a request and reads until the server closes; what was read is empty if it refused the connection.
+async fn ask(stream: &mut TcpStream, request: &[u8]) -> String {
+    let mut answer = Vec::new();
+    if stream.write_all(request).await.is_ok() {
+        // A connection refused is reset, or closed, as the system has it.
+        let _ = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.unwrap();
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+async fn is_served(host: &str) -> bool {
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    ask(&mut stream, HEALTH).await.starts_with("HTTP/1.1 200")
+}
+
+async fn until_served(host: &str) {
+    let served = async {
+        while !is_served(host).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, served).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let (_listener, host) = listen(HttpTransport::builder()).await;
+    // Idle ones, until the server closes one at once instead of answering.
+    let mut idle = Vec::new();
+    while is_served(&host).await {
+        assert!(idle.len() < 300, "there is no bound");
+        idle.push(TcpStream::connect(&host).await.unwrap());
+    }
+    assert!(idle.len() >= 128, "64 links need two each, there were {}", idle.len());
+    drop(idle);
+    until_served(&host).await;
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_most_waits_for_another_to_close() {
+    let (_listener, host) = listen(HttpTransport::builder().connections_max(1)).await;
+    let mut first = TcpStream::connect(&host).await.unwrap();
+    let keeps = b"GET /api/v0/health HTTP/1.1\r\nhost: x\r\n\r\n";
+    first.write_all(keeps).await.unwrap();
+    let mut byte = [0];
+    timeout(DEADLINE, first.read_exact(&mut byte)).await.unwrap().unwrap();
+    let mut second = TcpStream::connect(&host).await.unwrap();
+    let mut answer = std::pin::pin!(ask(&mut second, HEALTH));
+    // The server answers a second request of the first connection, while the second connection waits.
+    let third = async {
+        first.write_all(HEALTH).await.unwrap();
+        let mut rest = Vec::new();
+        first.read_to_end(&mut rest).await.unwrap();
+    };
+    timeout(DEADLINE, async {
+        tokio::select! {
+            biased;
+            () = third => {}
+            answer = &mut answer => panic!("a connection beyond the most got: {answer}"),
+        }
+    })
+    .await
+    .unwrap();
+    drop(first);
+    assert!(answer.await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_ends_its_connection() {
+    let (_listener, host) = listen(HttpTransport::builder()).await;
+    for start in [&b""[..], b"GET /api/v0/hea", b"GET /api/v0/health HTTP/1.1\r\nhost: x\r\nx: "] {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        let answer = ask(&mut stream, start).await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert!(is_served(&host).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_frees_the_turn_to_post() {
+    let (mut listener, host) = listen(HttpTransport::builder()).await;
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let open = "POST /api/v0/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let opened = ask(&mut stream, open.as_bytes()).await;
+    let _link = listener.accept().await.unwrap();
+    let id = opened.rsplit('"').nth(1).unwrap();
+    let path = format!("/api/v0/sessions/{id}/frames?first=1");
+    let post = |size: usize| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n"
+        )
+    };
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let answer = ask(&mut stream, format!("{}abc", post(9)).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let answer = ask(&mut stream, post(0).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
