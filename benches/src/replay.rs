@@ -70,8 +70,8 @@ pub(crate) fn replay(
     let ours = digest(&database)?;
     let equal = joined.digest == ours;
     report.figure("weald", lines, f64::from(u8::from(equal)), "equal");
-    report.note(&format!("state digest here  {ours}"));
-    report.note(&format!("state digest there {}", joined.digest));
+    report.digest("weald", lines, &ours);
+    report.digest("weald-joiner", lines, &joined.digest);
     instance.close();
     Ok(())
 }

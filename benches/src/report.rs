@@ -31,7 +31,21 @@ impl Report {
         if self.json {
             println!("{}", serde_json::to_string(&figure).unwrap_or_default());
         } else {
-            println!("{:16} {peer:8} n={n:<9} {value:>14.3} {unit}", self.case);
+            println!("{:16} {peer:14} n={n:<9} {value:>14.3} {unit}", self.case);
+        }
+    }
+
+    /// Prints a state digest of `peer` at size `n`, in hexadecimal.
+    #[allow(clippy::print_stdout)]
+    pub(crate) fn digest(&self, peer: &str, n: u64, digest: &str) {
+        if self.json {
+            let unit = "state digest";
+            let line = serde_json::json!({
+                "case": self.case, "peer": peer, "n": n, "value": digest, "unit": unit,
+            });
+            println!("{line}");
+        } else {
+            println!("{:16} {peer:14} n={n:<9} state digest {digest}", self.case);
         }
     }
 

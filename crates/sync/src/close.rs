@@ -23,6 +23,14 @@ pub enum CloseReason {
     /// The peer owes an answer and says nothing.
     #[error("the peer has not answered for {SILENCE_MAX_MS} ms; dial again")]
     Silent,
+    /// The peer goes on asking and does not read what it is answered.
+    #[error("{waiting} bytes wait for the peer to read them, the limit is {limit}; dial again")]
+    NotRead {
+        /// How many bytes wait.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
     /// No protocol version is spoken by both.
     #[error(
         "the peer speaks protocol versions {min} to {max}, this build {VERSION_MIN} to {VERSION_MAX}; update the older one"
@@ -180,11 +188,12 @@ impl Farewell {
 }
 
 impl CloseReason {
-    /// Returns what to tell the peer, or `None` when the peer is gone or has said goodbye itself.
+    /// Returns what to tell the peer, or `None` when the peer is gone, does not
+    /// read or has said goodbye itself.
     pub(crate) const fn farewell(&self) -> Option<Farewell> {
         Some(match self {
             Self::Requested => Farewell::Done,
-            Self::LinkClosed | Self::Told(_) => return None,
+            Self::LinkClosed | Self::NotRead { .. } | Self::Told(_) => return None,
             Self::HandshakeTimeout | Self::Silent => Farewell::Waited,
             Self::Version { .. } => Farewell::Version,
             Self::WrongPeer { .. } | Self::Ourselves => Farewell::WrongPeer,

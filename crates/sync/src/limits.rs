@@ -14,6 +14,10 @@ pub const CHUNK_MAX: usize = 512 << 10;
 pub const MESSAGE_MAX: usize = ENTRY_MAX + (512 << 10);
 /// Greatest length of a message that carries no entries, in bytes.
 pub const CONTROL_MAX: usize = 512 << 10;
+/// Greatest number of controls in one message.
+pub const CONTROLS_MAX: usize = 4_096;
+/// How many bytes may wait for a peer to read them before the session ends.
+pub const OUTBOX_MAX_BYTES: usize = 4 * WINDOW_BYTES + MESSAGE_MAX;
 /// Greatest length of a Hello, in bytes.
 pub const HELLO_MAX: usize = 2 << 10;
 /// Greatest length of a peer's name, in characters.

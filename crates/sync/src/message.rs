@@ -10,7 +10,9 @@ use crate::batch::EntryBatch;
 use crate::class::Class;
 use crate::close::PeerFault;
 use crate::ids::{Bits, Ids};
-use crate::limits::{CONTROL_MAX, PROBE_MAX, REASON_MAX, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX};
+use crate::limits::{
+    CONTROL_MAX, CONTROLS_MAX, PROBE_MAX, REASON_MAX, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
+};
 use crate::naming::Name;
 use crate::possession::KeyProof;
 
@@ -125,6 +127,7 @@ fn controls(mut bytes: &[u8]) -> Result<Vec<Control>, PeerFault> {
     }
     let mut controls = Vec::new();
     while !bytes.is_empty() {
+        at_most("controls in a message", controls.len() + 1, CONTROLS_MAX)?;
         let control: Control = ciborium::from_reader(&mut bytes)
             .map_err(|_| PeerFault::Garbled { what: "a control" })?;
         control.check()?;

@@ -1,6 +1,7 @@
 //! What waits to go out, in order: messages for the link, parcels for the writer, events.
 //!
-//! Invariant: outputs leave in the order in which they were asked for; a close is the last.
+//! Invariant: outputs leave in the order in which they were asked for; a close is the last; what
+//! waits for the link is counted in bytes.
 
 use std::collections::VecDeque;
 
@@ -8,6 +9,7 @@ use weald_dag::{DatabaseId, Parcel};
 
 use crate::close::CloseReason;
 use crate::frame::Framer;
+use crate::limits::OUTBOX_MAX_BYTES;
 use crate::message::{Control, put_control, start_controls};
 use crate::output::{BatchId, Event, Output};
 
@@ -15,7 +17,8 @@ use crate::output::{BatchId, Event, Output};
 const CONTROLS_BYTES: usize = 64 << 10;
 
 enum Queued {
-    Control(Control),
+    /// Controls that follow each other, as one message.
+    Controls(Vec<u8>),
     Message(Vec<u8>),
     Frame(Vec<u8>),
     Other(Output),
@@ -25,16 +28,30 @@ enum Queued {
 #[derive(Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
+    /// How many bytes of messages wait.
+    bytes: usize,
     /// Frames of the message that is going out.
     frames: VecDeque<Vec<u8>>,
 }
 
 impl Outbox {
     pub(crate) fn control(&mut self, control: Control) {
-        self.queue.push_back(Queued::Control(control));
+        if let Some(Queued::Controls(message)) = self.queue.back_mut()
+            && message.len() < CONTROLS_BYTES
+        {
+            let before = message.len();
+            put_control(message, &control);
+            self.bytes += message.len().saturating_sub(before);
+            return;
+        }
+        let mut message = start_controls();
+        put_control(&mut message, &control);
+        self.bytes += message.len();
+        self.queue.push_back(Queued::Controls(message));
     }
 
     pub(crate) fn message(&mut self, message: Vec<u8>) {
+        self.bytes += message.len();
         self.queue.push_back(Queued::Message(message));
     }
 
@@ -57,6 +74,12 @@ impl Outbox {
         self.queue.push_back(Queued::Other(ingest));
     }
 
+    /// Checks that the peer, which asks, also reads what it is answered.
+    pub(crate) const fn check(&self) -> Result<(), CloseReason> {
+        let (waiting, limit) = (self.bytes, OUTBOX_MAX_BYTES);
+        if waiting > limit { Err(CloseReason::NotRead { waiting, limit }) } else { Ok(()) }
+    }
+
     pub(crate) fn close(&mut self, reason: CloseReason) {
         self.queue.push_back(Queued::Other(Output::Close(reason)));
     }
@@ -64,6 +87,7 @@ impl Outbox {
     /// Drops all that was to be sent; events and parcels stay.
     pub(crate) fn cut(&mut self) {
         self.frames.clear();
+        self.bytes = 0;
         self.queue.retain(|queued| matches!(queued, Queued::Other(_)));
     }
 
@@ -88,28 +112,12 @@ impl Outbox {
             let message = match self.queue.pop_front()? {
                 Queued::Other(output) => return Some(output),
                 Queued::Frame(frame) => return Some(Output::Send(frame)),
-                Queued::Message(message) => message,
-                Queued::Control(control) => self.controls(&control),
+                Queued::Message(message) | Queued::Controls(message) => message,
             };
+            self.bytes = self.bytes.saturating_sub(message.len());
             if let Some(framer) = &mut framer {
                 self.frames = framer.frames(&message).into();
             }
         }
-    }
-
-    fn controls(&mut self, first: &Control) -> Vec<u8> {
-        let mut message = start_controls();
-        put_control(&mut message, first);
-        while message.len() < CONTROLS_BYTES {
-            match self.queue.pop_front() {
-                Some(Queued::Control(control)) => put_control(&mut message, &control),
-                Some(other) => {
-                    self.queue.push_front(other);
-                    break;
-                }
-                None => break,
-            }
-        }
-        message
     }
 }

@@ -240,8 +240,9 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
-        let done =
-            what(open, &mut self.out).and_then(|()| open.exchange.pump(reads, &mut self.out));
+        let done = what(open, &mut self.out)
+            .and_then(|()| open.exchange.pump(reads, &mut self.out))
+            .and_then(|()| self.out.check());
         if let Err(reason) = done {
             return self.end(reason);
         }
@@ -258,6 +259,9 @@ impl Session {
             }
         }
         if !self.is_closed() {
+            if matches!(reason, CloseReason::NotRead { .. }) {
+                self.out.cut();
+            }
             // Messages are sealed before the keys go.
             if let Phase::Open(open) = &mut self.phase {
                 self.out.seal(&mut open.framer);

@@ -119,3 +119,52 @@ async fn a_body_that_does_not_come_frees_the_turn_to_post() {
     let answer = ask(&mut stream, post(0).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
+
+#[tokio::test]
+async fn one_address_cannot_take_all_sessions() {
+    let (mut listener, host) = listen(HttpTransport::builder().sessions_by_address(2)).await;
+    let open = b"POST /api/v0/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        answers.push(ask(&mut stream, open).await);
+    }
+    let refused = answers.pop().unwrap();
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 201")));
+    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("too_many_of_address"));
+    let _links = [listener.accept().await.unwrap(), listener.accept().await.unwrap()];
+    // One is ended: there is room for one.
+    let id = answers.first().unwrap().rsplit('"').nth(1).unwrap();
+    let end =
+        format!("DELETE /api/v0/sessions/{id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    assert!(ask(&mut stream, end.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    assert!(ask(&mut stream, open).await.starts_with("HTTP/1.1 201"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_an_ended_link_is_not_kept_alive_by_asking() {
+    let (mut listener, host) = listen(HttpTransport::builder()).await;
+    let open = b"POST /api/v0/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let opened = ask(&mut stream, open).await;
+    drop(listener.accept().await.unwrap());
+    let id = opened.rsplit('"').nth(1).unwrap();
+    let poll = format!(
+        "GET /api/v0/sessions/{id}/frames?after=0 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    );
+    let mut heard = 0;
+    loop {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        let answer = ask(&mut stream, poll.as_bytes()).await;
+        if answer.starts_with("HTTP/1.1 404") {
+            break;
+        }
+        assert!(answer.starts_with("HTTP/1.1 410"), "{answer}");
+        heard += 1;
+        assert!(heard < 100, "asking keeps the session");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(heard > 0, "the end was not heard");
+}

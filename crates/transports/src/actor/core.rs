@@ -315,6 +315,7 @@ impl Core {
             expected,
             began: Instant::now(),
             peer: None,
+            related: false,
             closing: false,
         };
         self.links.add(token, linked);
@@ -323,7 +324,8 @@ impl Core {
     }
 
     fn proven(&mut self, token: Token, peer: PublicKey, name: String) {
-        let Some((address, dialled)) = self.links.proven(token, peer) else { return };
+        let related = !self.peers.databases(&peer).is_empty();
+        let Some((address, dialled)) = self.links.proven(token, peer, related) else { return };
         self.peers.proven(&peer, name.clone(), dialled.then_some(&address));
         if dialled {
             self.peers.dial_ended(&peer);
@@ -331,6 +333,7 @@ impl Core {
         self.links.tell(token, LinkCommand::Accept(self.peers.databases(&peer)));
         self.common.board.tell(SyncEvent::Connected { peer, name, address, dialled });
         self.links.keep_one(token, peer);
+        self.links.thin_out(token);
     }
 
     fn ended(&mut self, end: LinkEnd) {

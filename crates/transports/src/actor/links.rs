@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use weald_dag::{DatabaseId, PublicKey};
 
-use super::limits::{CROSSING, LINKS_MAX, UNPROVEN_LINKS_MAX};
+use super::limits::{
+    ARRIVED_PER_PEER_MAX, CROSSING, DIALS_RESERVED, LINKS_MAX, RELATED_RESERVED, UNPROVEN_LINKS_MAX,
+};
 use super::notice::{EndReason, LinkCommand, Token};
 use super::wait::{Target, Waiter};
 use crate::address::Address;
@@ -23,6 +25,8 @@ pub(crate) struct Linked {
     pub(crate) began: Instant,
     /// The peer, once proven.
     pub(crate) peer: Option<PublicKey>,
+    /// Whether anything was kept in sync with the peer when it was proven.
+    pub(crate) related: bool,
     /// It was told to close.
     pub(crate) closing: bool,
 }
@@ -69,10 +73,10 @@ impl Links {
         self.all.len() < LINKS_MAX
     }
 
-    /// Returns whether there is room for a link that has come in.
+    /// Returns whether there is room for a link that has come in; some stays for those that are dialled.
     pub(crate) fn has_room_for_arrival(&self) -> bool {
         let unproven = self.all.values().filter(|link| link.peer.is_none() && !link.dialled);
-        self.has_room() && unproven.count() < UNPROVEN_LINKS_MAX
+        self.all.len() < LINKS_MAX - DIALS_RESERVED && unproven.count() < UNPROVEN_LINKS_MAX
     }
 
     pub(crate) fn peer(&self, token: Token) -> Option<PublicKey> {
@@ -85,9 +89,14 @@ impl Links {
     }
 
     /// Takes note of the peer of a link; returns its address and whether it was dialled.
-    pub(crate) fn proven(&mut self, token: Token, peer: PublicKey) -> Option<(Address, bool)> {
+    pub(crate) fn proven(
+        &mut self,
+        token: Token,
+        peer: PublicKey,
+        related: bool,
+    ) -> Option<(Address, bool)> {
         let link = self.all.get_mut(&token)?;
-        link.peer = Some(peer);
+        (link.peer, link.related) = (Some(peer), related);
         Some((link.address.clone(), link.dialled))
     }
 
@@ -156,11 +165,96 @@ impl Links {
                 (false, _) => losers.push(*token),
             }
         }
-        for loser in losers {
-            if let Some(link) = self.all.get_mut(&loser) {
-                link.closing = true;
-                link.tell(LinkCommand::Close(EndReason::Replaced));
-            }
+        losers.into_iter().for_each(|loser| self.close(loser, EndReason::Replaced));
+    }
+
+    fn close(&mut self, token: Token, reason: EndReason) {
+        if let Some(link) = self.all.get_mut(&token) {
+            link.closing = true;
+            link.tell(LinkCommand::Close(reason));
         }
+    }
+
+    /// Bounds what came in, after a link is proven: so much from one key, and so much from strangers.
+    pub(crate) fn thin_out(&mut self, newest: Token) {
+        let Some(link) = self.all.get(&newest).filter(|link| !link.dialled) else { return };
+        let (peer, related) = (link.peer, link.related);
+        let arrived = self.all.iter().filter(|(_, link)| !link.dialled && !link.closing);
+        let (mut of_peer, mut strangers) = (Vec::new(), 0);
+        for (token, link) in arrived.filter(|(_, link)| link.peer.is_some()) {
+            if link.peer == peer {
+                of_peer.push(*token);
+            }
+            strangers += usize::from(!link.related);
+        }
+        let too_many = of_peer.len().saturating_sub(ARRIVED_PER_PEER_MAX);
+        for oldest in of_peer.into_iter().take(too_many) {
+            self.close(oldest, EndReason::Replaced);
+            strangers -= usize::from(!related);
+        }
+        if !related && strangers > LINKS_MAX - DIALS_RESERVED - RELATED_RESERVED {
+            self.close(newest, EndReason::Crowded);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weald_dag::SecretKey;
+
+    use super::*;
+
+    type Commands = mpsc::UnboundedReceiver<LinkCommand>;
+
+    fn arrive(links: &mut Links, token: Token, seed: u64, related: bool) -> Commands {
+        let (commands, told) = mpsc::unbounded_channel();
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let peer = SecretKey::from_seed(&key).public();
+        let address = "memory:somewhere".parse().unwrap();
+        let began = Instant::now();
+        let link = Linked {
+            commands,
+            address,
+            dialled: false,
+            expected: None,
+            began,
+            peer: None,
+            related: false,
+            closing: false,
+        };
+        links.add(token, link);
+        links.proven(token, peer, related);
+        links.thin_out(token);
+        told
+    }
+
+    fn links() -> Links {
+        Links::new(SecretKey::from_seed(&[255; 32]).public())
+    }
+
+    #[test]
+    fn one_key_keeps_two_links_that_came_in_and_loses_the_oldest() {
+        let mut links = links();
+        let mut told: Vec<_> = (0..3).map(|token| arrive(&mut links, token, 1, false)).collect();
+        let mut closed = |n: usize| matches!(told[n].try_recv(), Ok(LinkCommand::Close(_)));
+        assert_eq!([closed(0), closed(1), closed(2)], [true, false, false]);
+    }
+
+    #[test]
+    fn strangers_leave_room_for_related_peers_and_for_dialling() {
+        let mut links = links();
+        let most = (LINKS_MAX - DIALS_RESERVED - RELATED_RESERVED) as u64;
+        let told: Vec<_> = (0..most).map(|n| arrive(&mut links, n, n, false)).collect();
+        assert!(told.iter().all(mpsc::UnboundedReceiver::is_empty));
+        let mut crowded = arrive(&mut links, most, most, false);
+        assert!(matches!(crowded.try_recv(), Ok(LinkCommand::Close(EndReason::Crowded))));
+        assert!(links.has_room_for_arrival());
+        let related = |n| most + 1 + n as u64;
+        for n in 0..RELATED_RESERVED - 1 {
+            let told = arrive(&mut links, related(n), related(n), true);
+            assert!(told.is_empty());
+        }
+        assert!(!links.has_room_for_arrival() && links.has_room());
     }
 }

@@ -55,6 +55,8 @@ pub(crate) enum EndReason {
     Host(HostError),
     /// Another link to the same peer took its place.
     Replaced,
+    /// It came in from a peer with whom nothing is kept in sync, and too many of those are open.
+    Crowded,
     /// The actor stops.
     Stopped,
 }
@@ -79,6 +81,7 @@ impl EndReason {
             Self::Link(error) => Some(SyncError::Link(error.clone())),
             Self::NotRead => Some(SyncError::NotRead),
             Self::Host(error) => Some(SyncError::Host(error.clone())),
+            Self::Crowded => Some(SyncError::TooManyLinks),
             Self::Stopped => Some(SyncError::InstanceDropped),
         }
     }

@@ -93,6 +93,9 @@ pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(60);
 /// A session whose poll broke off is forgotten if no request follows for this long.
 pub(crate) const SESSION_LOST: Duration = Duration::from_secs(10);
 
+/// A session whose link has ended is forgotten this long after, whatever is asked of it: time to fetch what is left.
+pub(crate) const SESSION_OVER: Duration = Duration::from_secs(60);
+
 /// How often the server looks for sessions to forget.
 pub(crate) const SESSION_LOOK: Duration = Duration::from_secs(2);
 

@@ -45,7 +45,8 @@ use limits::{Bounds, DIAL_WAIT, KEEPALIVE, RETRY_FOR, SESSIONS_PATH};
 ///
 /// Frames in a body stand behind their length (u32, big endian); the length `0xffffffff` ends the direction and
 /// counts as one number. Errors are `{"error": {"code", "message"}}`: 404 `session_unknown`, 410 `link_dropped`
-/// or `listener_closed`, 413 for too large, 503 when full or stopping.
+/// or `listener_closed`, 413 for too large, 429 when the client's address
+/// holds its share of sessions, 503 when full or stopping.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     http: reqwest::Client,
@@ -180,6 +181,15 @@ impl HttpTransportBuilder {
     /// Sets how many links the server holds at once (default: 1024).
     pub fn sessions_max(mut self, most: usize) -> Self {
         self.bounds.sessions = most;
+        self
+    }
+
+    /// Sets how many links the server holds at once with one remote address (default: 64).
+    ///
+    /// All clients behind one proxy, or one network's gateway, are one address; so are all in one IPv6 /64
+    /// network. Their connections are bounded along with it: two for each link, and 32.
+    pub fn sessions_by_address(mut self, most: usize) -> Self {
+        self.bounds.sessions_by_address = most;
         self
     }
 

@@ -36,8 +36,7 @@ struct Server {
 /// Serves sessions on a bound socket until the listener of `arrivals` is closed.
 pub(crate) async fn serve(socket: TcpListener, arrivals: Arrivals, bounds: Bounds) {
     let running = arrivals.running();
-    let server =
-        Arc::new(Server { sessions: Sessions::new(bounds.sessions), arrivals: arrivals.clone() });
+    let server = Arc::new(Server { sessions: Sessions::new(bounds), arrivals: arrivals.clone() });
     let served = serve_connections(socket, router(Arc::clone(&server)), &arrivals, bounds);
     let stopped = async {
         tokio::select! {
@@ -111,7 +110,7 @@ async fn open_session(
     State(server): State<Arc<Server>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
 ) -> Result<Response, ApiError> {
-    let (id, session) = server.sessions.open()?;
+    let (id, session) = server.sessions.open(peer.ip())?;
     let (up, down) = (Arc::clone(&session.up), Arc::clone(&session.down));
     let link = link_over(Address::from_socket(peer), down, up);
     if let Err(error) = server.arrivals.deliver(link) {
