@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::http::StatusCode;
 use data_encoding::BASE32_NOPAD;
 use tokio::sync::{Mutex as AsyncMutex, watch};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::answer::{ApiError, LISTENER_CLOSED};
 use super::limits::{Bounds, SESSION_ID_BYTES, SESSION_IDLE, SESSION_LOST, SESSION_OVER};
