@@ -168,3 +168,23 @@ async fn a_session_of_an_ended_link_is_not_kept_alive_by_asking() {
     }
     assert!(heard > 0, "the end was not heard");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_of_age_though_it_is_used() {
+    let (_listener, host) = listen(HttpTransport::builder()).await;
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let mut answered = 0;
+    let mut answer = [0; 1024];
+    loop {
+        let _ = stream.write_all(b"GET /api/v0/health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let read = timeout(DEADLINE, stream.read(&mut answer)).await.unwrap();
+        if read.unwrap_or(0) == 0 {
+            break;
+        }
+        answered += 1;
+        assert!(answered < 1000, "a connection in use never ends");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(answered > 1, "connections are used again");
+    assert!(is_served(&host).await);
+}
