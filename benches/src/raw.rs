@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("messages");
 /// What one message takes in a raw row: the text and what names it.
@@ -21,6 +21,26 @@ impl Raw {
         let database =
             Database::builder().set_cache_size(32 << 20).create(folder.join("raw.redb"))?;
         Ok(Self { database, next: 0 })
+    }
+
+    /// Opens the file again and reads one message, and returns the seconds that took.
+    pub(crate) fn open_and_get(folder: &Path, key: u64) -> Result<f64> {
+        let started = Instant::now();
+        let database =
+            Database::builder().set_cache_size(32 << 20).open(folder.join("raw.redb"))?;
+        let table = database.begin_read()?.open_table(TABLE)?;
+        std::hint::black_box(table.get(key)?.map(|value| value.value().len()));
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    /// Reads the last `count` messages, and returns the seconds that took.
+    pub(crate) fn tail(&self, count: usize) -> Result<f64> {
+        let started = Instant::now();
+        let table = self.database.begin_read()?.open_table(TABLE)?;
+        for row in table.iter()?.rev().take(count) {
+            std::hint::black_box(row?.1.value().len());
+        }
+        Ok(started.elapsed().as_secs_f64())
     }
 
     /// Puts one message in a durable transaction of its own.

@@ -12,6 +12,7 @@ use crate::sample::{self, Message};
 
 const READS: u64 = 100_000;
 const TAILS: usize = 1_000;
+const TAIL: usize = 50;
 const OPENS: usize = 9;
 
 /// Reads rows by key, warm, and as many of raw redb.
@@ -51,11 +52,15 @@ pub(crate) fn tail(report: &Report, n: u64) -> Result<()> {
     let mut times = Vec::with_capacity(TAILS);
     for _ in 0..TAILS {
         let started = Instant::now();
-        black_box(log.tail(50)?);
+        black_box(log.tail(TAIL)?);
         times.push(started.elapsed().as_secs_f64() * 1e6);
     }
-    times.sort_by(f64::total_cmp);
-    report.figure("weald", n, percentile(&times, 0.5), "µs");
+    let mut raw = Raw::create(folder.path())?;
+    raw.fill(n)?;
+    let raw_tail = |_| Ok(raw.tail(TAIL)? * 1e6);
+    let raw_times = (0..TAILS).map(raw_tail).collect::<Result<Vec<f64>>>()?;
+    report.figure("weald", n, median(times), "µs");
+    report.figure("redb", n, median(raw_times), "µs");
     instance.close();
     Ok(())
 }
@@ -83,7 +88,17 @@ pub(crate) fn open(report: &Report, n: u64) -> Result<()> {
         drop(database);
         instance.close();
     }
-    times.sort_by(f64::total_cmp);
-    report.figure("weald", n, percentile(&times, 0.5), "ms");
+    let mut raw = Raw::create(folder.path())?;
+    raw.fill(n)?;
+    drop(raw);
+    let raw_open = |_| Ok(Raw::open_and_get(folder.path(), n - 1)? * 1e3);
+    let raw_times = (0..OPENS).map(raw_open).collect::<Result<Vec<f64>>>()?;
+    report.figure("weald", n, median(times), "ms");
+    report.figure("redb", n, median(raw_times), "ms");
     Ok(())
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    percentile(&times, 0.5)
 }
