@@ -18,6 +18,7 @@ use crate::limits::{
 };
 use crate::message::{Announce, Control, Unheld};
 use crate::naming::Name;
+use crate::nearest::nearest;
 use crate::outgoing::{Outgoing, Packed, Plan};
 use crate::output::{BatchId, Event};
 use crate::round::{Decision, Held, Round, Sending, Theirs};
@@ -420,6 +421,15 @@ impl Channel {
         if self.outgoing.is_answering() {
             return Err(PeerFault::Unexpected { what: "a second want" }.into());
         }
+        let Some(round) = &mut self.round else {
+            return Err(PeerFault::Unexpected { what: "a want of no running round" }.into());
+        };
+        if round.wants_there >= WANTS_MAX {
+            return Err(PeerFault::Unexpected { what: "a further want of a round" }.into());
+        }
+        round.wants_there += 1;
+        let tips = round.theirs.iter().flat_map(|theirs| &theirs.tips);
+        let covered: Vec<Number> = tips.flatten().copied().collect();
         let view = ctx.view(&self.database)?;
         let mut numbers = Vec::new();
         if !self.allowed {
@@ -427,12 +437,8 @@ impl Channel {
             return Ok(());
         }
         if let Some(graph) = view.graph() {
-            let tips = self.round.as_ref().and_then(|round| round.theirs.as_ref());
-            let covered: Vec<Number> =
-                tips.map_or(Vec::new(), |theirs| theirs.tips.iter().flatten().copied().collect());
-            numbers = graph.difference(&graph.numbers(&ids.0)?, &covered)?;
             let depth = usize::try_from(depth).unwrap_or(usize::MAX);
-            numbers.drain(..numbers.len().saturating_sub(depth));
+            numbers = nearest(&graph, &graph.numbers(&ids.0)?, &covered, depth)?;
         }
         self.outgoing.answer(numbers);
         Ok(())

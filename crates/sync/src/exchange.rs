@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::close::{CloseReason, Farewell, PeerFault};
 use crate::context::Context;
 use crate::flow::Flow;
-use crate::limits::{DATABASES_MAX, KEYS_MAX};
+use crate::limits::{DATABASES_MAX, KEYS_MAX, UNKNOWN_NAMES_MAX};
 use crate::message::{Announce, Control, Message};
 use crate::naming::{Name, Naming};
 use crate::outbox::Outbox;
@@ -42,6 +42,10 @@ pub(crate) struct Exchange {
     channels: BTreeMap<Name, Channel>,
     /// Left here, and not yet confirmed there; whether to open it again then.
     leaving: BTreeMap<Name, bool>,
+    /// The names that were answered with `Unknown`.
+    unknown: BTreeSet<Name>,
+    /// What the peer may read, by name, as far as the message in hand has asked for it.
+    readable: Option<BTreeMap<Name, DatabaseId>>,
     flow: Flow,
     /// The database whose batch went last, so that none is starved.
     served: Option<Name>,
@@ -63,6 +67,8 @@ impl Exchange {
             relations: BTreeMap::new(),
             channels: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            readable: None,
             flow: Flow::default(),
             served: None,
         }
@@ -153,6 +159,7 @@ impl Exchange {
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
+        self.readable = None;
         match message {
             Message::Entries(batch) => {
                 self.with(batch.name, reads, out, |channel, ctx| channel.entries(batch, ctx))
@@ -217,6 +224,7 @@ impl Exchange {
         proofs: &[possession::KeyProof],
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
+        self.readable = None;
         let keys = possession::check(&self.transcript, &self.peer, proofs)?;
         for key in &keys {
             if !self.keys.contains(key) {
@@ -243,6 +251,11 @@ impl Exchange {
         }
         let Some(database) = self.resolve(&announce, reads)? else {
             self.remove(name);
+            self.unknown.insert(name);
+            let (found, limit) = (self.unknown.len(), UNKNOWN_NAMES_MAX);
+            if found > limit {
+                return Err(PeerFault::TooMany { what: "unknown names", found, limit }.into());
+            }
             out.control(Control::Unknown(name));
             if let Some(relation) = self.relations.get_mut(&name) {
                 relation.ended = Some(DatabaseState::Denied);
@@ -262,7 +275,7 @@ impl Exchange {
 
     /// Finds the database of a name, if it may be answered for.
     fn resolve(
-        &self,
+        &mut self,
         announce: &Announce,
         reads: &dyn Reads,
     ) -> Result<Option<DatabaseId>, CloseReason> {
@@ -278,8 +291,12 @@ impl Exchange {
         if self.channels.len() >= DATABASES_MAX {
             return Ok(None);
         }
-        let mut readable = reads.readable(&self.keys)?.into_iter();
-        let Some(database) = readable.find(|id| self.naming.name(id) == announce.name) else {
+        if self.readable.is_none() {
+            let ids = reads.readable(&self.keys)?.into_iter();
+            self.readable = Some(ids.map(|id| (self.naming.name(&id), id)).collect());
+        }
+        let readable = self.readable.as_ref();
+        let Some(database) = readable.and_then(|ids| ids.get(&announce.name).copied()) else {
             return Ok(None);
         };
         let complete = reads.database(&database)?.is_some_and(|local| local.complete);

@@ -43,6 +43,7 @@ mod incoming;
 pub mod limits;
 mod message;
 mod naming;
+mod nearest;
 mod options;
 mod outbox;
 mod outgoing;

@@ -30,6 +30,8 @@ pub const SILENCE_MAX_MS: u64 = 60_000;
 pub const KEYS_MAX: usize = 64;
 /// Greatest number of databases in one session.
 pub const DATABASES_MAX: usize = 1_024;
+/// Greatest number of names in one session that this side does not know or does not answer for.
+pub const UNKNOWN_NAMES_MAX: usize = 4 * DATABASES_MAX;
 /// How many tips are announced in a round; of more, their count and digest tell.
 pub const TIPS_PAGE: usize = 4_096;
 /// Greatest number of ids in one probe.
@@ -58,6 +60,8 @@ pub const WANT_DEPTH_FACTOR: u32 = 8;
 pub const WANT_DEPTH_MAX: u32 = 1 << 16;
 /// How many wants a round may make before it starts again from the tips.
 pub const WANTS_MAX: u8 = 4;
+/// How many entries an answer to a want looks at; it may then be shorter than asked for.
+pub const WANT_STEPS_MAX: usize = 4 * WANT_DEPTH_MAX as usize;
 /// How many rounds in a row try to class every tip.
 pub const ROUNDS_MAX: u8 = 3;
 /// How many ids are remembered that are not held here, and how many that are not held there.

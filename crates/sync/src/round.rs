@@ -168,6 +168,8 @@ pub(crate) struct Round {
     pub(crate) sending: Sending,
     pub(crate) peer_sent: bool,
     pub(crate) wants: u8,
+    /// How many wants of the peer were answered.
+    pub(crate) wants_there: u8,
     pub(crate) wanting: bool,
     pub(crate) settled_here: bool,
     pub(crate) settled_there: Option<Vec<Unheld>>,
@@ -191,6 +193,7 @@ impl Round {
             sending: Sending::Undecided,
             peer_sent: false,
             wants: 0,
+            wants_there: 0,
             wanting: false,
             settled_here: false,
             settled_there: None,

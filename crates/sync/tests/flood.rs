@@ -3,9 +3,9 @@
 
 mod world;
 
-use weald_sync::limits::{CONTROLS_MAX, OUTBOX_MAX_BYTES};
+use weald_sync::limits::{CONTROLS_MAX, OUTBOX_MAX_BYTES, UNKNOWN_NAMES_MAX};
 use weald_sync::{CloseReason, Output, PeerFault};
-use world::{Node, World};
+use world::{Node, World, chain, database_of};
 
 /// Makes a link without seals, past the handshake.
 fn open_link() -> World {
@@ -81,4 +81,73 @@ fn a_peer_that_reads_may_ask_on() {
         answered += frame.len();
     }
     assert!(!world.links[0][1].session.is_closed());
+}
+
+fn announce(name: u16) -> Vec<u8> {
+    let mut id = [0; 16];
+    id[..2].copy_from_slice(&name.to_be_bytes());
+    let head = b"\xa1\x68Announce\xaa\x64name\x50".as_slice();
+    let rest: [&[u8]; 9] = [
+        b"\x65round\x01",
+        b"\x68complete\xf4",
+        b"\x68withheld\xf4",
+        b"\x66forget\xf4",
+        b"\x67entries\x00",
+        b"\x64tips\x40",
+        b"\x65total\x00",
+        b"\x66digest\xf6",
+        b"\x65probe\x40",
+    ];
+    [head, &id, &rest.concat()].concat()
+}
+
+#[test]
+fn unknown_names_are_bounded_and_repeating_one_is_not_counted() {
+    let mut world = open_link();
+    for _ in 0..20 {
+        hear(&mut world, &frame(&announce(1).repeat(500)));
+        assert!(!world.links[0][1].session.is_closed());
+        last_output(&mut world);
+    }
+    for name in 0..=u16::try_from(UNKNOWN_NAMES_MAX).unwrap() {
+        hear(&mut world, &frame(&announce(name)));
+    }
+    let (_, last) = last_output(&mut world);
+    let Some(Output::Close(CloseReason::Fault(PeerFault::TooMany { what, .. }))) = last else {
+        panic!("{last:?}");
+    };
+    assert_eq!(what, "unknown names");
+}
+
+#[test]
+fn a_want_outside_a_round_is_a_fault() {
+    let parcels = chain(5);
+    let database = database_of(&parcels);
+    let nodes = vec![Node::with(1, database, &parcels), Node::with(2, database, &parcels)];
+    let mut world = World::new(nodes);
+    world.link_with(0, 1, |a, b| (a.plain, b.plain) = (true, true));
+    world.relate(0, 0, database);
+    let name = loop {
+        world.step(0, 0);
+        world.drain(0, 0);
+        let announced = world.links[0][1].inbox.iter().find_map(|frame| {
+            let at = frame.windows(6).position(|bytes| bytes == b"\x64name\x50")?;
+            Some(frame[at + 6..at + 22].to_vec())
+        });
+        if let Some(name) = announced {
+            break name;
+        }
+        world.step(0, 1);
+    };
+    world.run();
+    assert!(world.settled(0, 1).is_some());
+    let want = [b"\xa1\x64Want\xa3\x64name\x50", name.as_slice(), b"\x63ids\x40\x65depth\x01"];
+    hear(&mut world, &frame(&want.concat()));
+    let (_, last) = last_output(&mut world);
+    assert!(matches!(
+        last,
+        Some(Output::Close(CloseReason::Fault(PeerFault::Unexpected {
+            what: "a want of no running round"
+        })))
+    ));
 }
