@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
 use weald_dag::{DatabaseId, PublicKey, SecretKey};
 use weald_sync::limits::KEYS_MAX;
-use weald_sync::{Event, Output, Role, Session, SessionOptions};
+use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
 
 use super::error::SyncError;
 use super::event::SyncEvent;
@@ -337,8 +337,8 @@ impl Drive {
             Event::Opened { database } if self.related.contains(database) => {
                 self.notify(Notice::Opened { link: self.token, database: *database });
             }
-            Event::Settled { database, complete, .. } => {
-                self.settled(peer, *database, *complete)?
+            Event::Settled { database, classes, complete, .. } => {
+                self.settled(peer, *database, *classes, *complete)?
             }
             Event::Denied { database } => {
                 let error = SyncError::DatabaseUnknown { database: *database, peer };
@@ -356,10 +356,15 @@ impl Drive {
         &mut self,
         peer: PublicKey,
         database: DatabaseId,
+        classes: Classes,
         complete: bool,
     ) -> Result<(), EndReason> {
         let held = self.common.host.database(&database);
         match held.map_err(|error| EndReason::Host(error.into()))? {
+            Some(_) if lacks(&classes.theirs) || lacks(&classes.ours) => {
+                let error = SyncError::Unequal { database, peer, classes };
+                self.database_failed(peer, database, &error);
+            }
             Some(held) if held.complete => self.succeeded(peer, database),
             Some(_) if complete => {
                 let noted = self.common.host.complete(database);
@@ -449,6 +454,12 @@ impl Drive {
 }
 
 const CLOSE_STOPPED: LinkCommand = LinkCommand::Close(EndReason::Stopped);
+
+/// Returns whether one side lacks what the other announced, for now or for good.
+const fn lacks(tally: &Tally) -> bool {
+    let Tally { missing, withheld, held_back, newer_version, .. } = tally;
+    *missing + *withheld + *held_back + *newer_version > 0
+}
 
 async fn at(when: Option<Instant>) {
     match when {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weald_dag::{DatabaseId, PublicKey};
-use weald_sync::CloseReason;
+use weald_sync::{Classes, CloseReason, Tally};
 
 use super::host::HostError;
 use crate::address::{Address, AddressError};
@@ -74,6 +74,19 @@ pub enum SyncError {
         /// The peer asked.
         peer: PublicKey,
     },
+    /// A round has ended and the two sides still do not hold the same.
+    #[error(
+        "database {database} is not the same here and at peer {peer} yet ({}): check that the clocks are right, that both run the same version, and who may read",
+        lacking(classes)
+    )]
+    Unequal {
+        /// The database.
+        database: DatabaseId,
+        /// The peer.
+        peer: PublicKey,
+        /// What became of the tips of both sides.
+        classes: Classes,
+    },
     /// Nothing is known of the peer.
     #[error("peer {peer} is not known: connect to its address or register it first")]
     PeerUnknown {
@@ -113,4 +126,15 @@ impl From<DialError> for SyncError {
     fn from(error: DialError) -> Self {
         Self::Dial(Arc::new(error))
     }
+}
+
+/// Says what one side lacks of the other.
+fn lacking(classes: &Classes) -> String {
+    let side = |side: &str, tally: &Tally| {
+        let Tally { missing, withheld, held_back, newer_version, .. } = tally;
+        format!(
+            "{side}: {missing} missing, {withheld} withheld, {held_back} held back, {newer_version} of a newer version"
+        )
+    };
+    format!("{}; {}", side("here", &classes.theirs), side("there", &classes.ours))
 }

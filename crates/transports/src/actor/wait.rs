@@ -70,7 +70,11 @@ impl Waiters {
 
     /// A database cannot be brought in sync.
     pub(crate) fn failed(&mut self, peer: PublicKey, database: &DatabaseId, error: &SyncError) {
-        let fails = |waiter: &mut Waiter| waiter.required && waiter.databases.contains(database);
+        // Who asked for all that both may have does not fail for what the peer does not have.
+        let always = matches!(error, SyncError::Unequal { .. });
+        let fails = |waiter: &mut Waiter| {
+            (waiter.required || always) && waiter.databases.contains(database)
+        };
         self.0.extract_if(.., fails).for_each(|waiter| waiter.answer(Err(error.clone())));
         self.settled(peer, database);
     }
