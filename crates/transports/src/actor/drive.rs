@@ -262,12 +262,7 @@ impl Drive {
             LinkCommand::Wait(waiter) => self.wait(waiter),
             LinkCommand::Relate(database) => self.relate(database),
             LinkCommand::Prove => self.prove(),
-            LinkCommand::Drop(database) => {
-                if self.related.remove(&database) {
-                    let host = Arc::clone(&self.common.host);
-                    self.session.drop_relation(self.now(), &database, &*host);
-                }
-            }
+            LinkCommand::Drop(database) => self.drop_relation(database),
             LinkCommand::Close(reason) => return Err(reason),
         }
         Ok(())
@@ -320,6 +315,18 @@ impl Drive {
         self.status_soon();
     }
 
+    fn drop_relation(&mut self, database: DatabaseId) {
+        if self.related.remove(&database) {
+            let host = Arc::clone(&self.common.host);
+            self.session.drop_relation(self.now(), &database, &*host);
+        }
+        if let Some(peer) = self.peer {
+            // Nothing failed between the two: it is no error of the database's status.
+            let error = SyncError::RelationDropped { database, peer };
+            self.waiters.failed(peer, &database, &error);
+        }
+    }
+
     fn push(&mut self, now: u64, host: &dyn Host) {
         for (database, newest) in self.feed.take() {
             self.session.handle_committed(now, database, &[newest], host);
@@ -340,7 +347,7 @@ impl Drive {
             Event::Settled { database, classes, complete, .. } => {
                 self.settled(peer, *database, *classes, *complete)?
             }
-            Event::Denied { database } => {
+            Event::Denied { database } | Event::Left { database } => {
                 let error = SyncError::DatabaseUnknown { database: *database, peer };
                 self.database_failed(peer, *database, &error);
             }
@@ -362,6 +369,7 @@ impl Drive {
         let held = self.common.host.database(&database);
         match held.map_err(|error| EndReason::Host(error.into()))? {
             Some(_) if lacks(&classes.theirs) || lacks(&classes.ours) => {
+                let classes = Box::new(classes);
                 let error = SyncError::Unequal { database, peer, classes };
                 self.database_failed(peer, database, &error);
             }

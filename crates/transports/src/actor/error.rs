@@ -74,6 +74,16 @@ pub enum SyncError {
         /// The peer asked.
         peer: PublicKey,
     },
+    /// The database was taken out of what is kept in sync with the peer.
+    #[error(
+        "database {database} is kept in sync with peer {peer} no more: sync it with the peer anew"
+    )]
+    RelationDropped {
+        /// The database.
+        database: DatabaseId,
+        /// The peer.
+        peer: PublicKey,
+    },
     /// A round has ended and the two sides still do not hold the same.
     #[error(
         "database {database} is not the same here and at peer {peer} yet ({}): check that the clocks are right, that both run the same version, and who may read",
@@ -85,7 +95,7 @@ pub enum SyncError {
         /// The peer.
         peer: PublicKey,
         /// What became of the tips of both sides.
-        classes: Classes,
+        classes: Box<Classes>,
     },
     /// Nothing is known of the peer.
     #[error("peer {peer} is not known: connect to its address or register it first")]
