@@ -1,4 +1,8 @@
 //! Who a session speaks for and whom it wants to reach.
+//!
+//! Invariant: no secret is printed with the options.
+
+use std::fmt;
 
 use weald_dag::{PublicKey, SecretKey};
 
@@ -12,7 +16,7 @@ pub enum Role {
 }
 
 /// Who a session speaks for and whom it wants to reach.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionOptions {
     /// Which end of the link this is.
     pub role: Role,
@@ -30,4 +34,43 @@ pub struct SessionOptions {
     pub seed: [u8; 32],
     /// Whether frames go unsealed on a link without channel binding; both sides must agree.
     pub plain: bool,
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<PublicKey> = self.keys.iter().map(SecretKey::public).collect();
+        f.debug_struct("SessionOptions")
+            .field("role", &self.role)
+            .field("device", &self.device.public())
+            .field("name", &self.name)
+            .field("expected_peer", &self.expected_peer)
+            .field("has_channel_binding", &self.channel_binding.is_some())
+            .field("keys", &keys)
+            .field("plain", &self.plain)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let options = SessionOptions {
+            role: Role::Dialler,
+            device: SecretKey::from_seed(&[171; 32]),
+            name: "desk".into(),
+            expected_peer: None,
+            channel_binding: Some(vec![172; 3]),
+            keys: vec![SecretKey::from_seed(&[173; 32])],
+            seed: [174; 32],
+            plain: false,
+        };
+        let printed = format!("{options:?}");
+        assert!(printed.contains("desk"));
+        for secret in ["171, 171", "172, 172", "173, 173", "174, 174", "seed"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+    }
 }
