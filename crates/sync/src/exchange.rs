@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     keys: Vec<PublicKey>,
     relations: BTreeMap<Name, Relation>,
     channels: BTreeMap<Name, Channel>,
+    /// Dropped here: not answered for until they are related again.
+    dropped: BTreeSet<Name>,
     /// Left here, and not yet confirmed there; whether to open it again then.
     leaving: BTreeMap<Name, bool>,
     /// The names that were answered with `Unknown`.
@@ -66,6 +68,7 @@ impl Exchange {
             keys: vec![peer],
             relations: BTreeMap::new(),
             channels: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             leaving: BTreeMap::new(),
             unknown: BTreeSet::new(),
             readable: None,
@@ -94,6 +97,7 @@ impl Exchange {
     ) -> Result<(), CloseReason> {
         let name = self.naming.name(&database);
         let complete = reads.database(&database)?.is_some_and(|local| local.complete);
+        self.dropped.remove(&name);
         self.relations.insert(name, Relation { database, ended: None, complete });
         self.open(name, database, reads, out)
     }
@@ -113,10 +117,11 @@ impl Exchange {
         self.with(name, reads, out, |channel, ctx| channel.start(false, ctx))
     }
 
-    /// Stops syncing a database.
+    /// Stops syncing a database, also when it is the peer that asks for it.
     pub(crate) fn drop_relation(&mut self, database: &DatabaseId, out: &mut Outbox) {
         let name = self.naming.name(database);
         self.relations.remove(&name);
+        self.dropped.insert(name);
         self.leave(name, out);
     }
 
@@ -283,6 +288,9 @@ impl Exchange {
         // first to, and end it.
         if let Some(relation) = self.relations.get(&announce.name) {
             return Ok(Some(relation.database));
+        }
+        if self.dropped.contains(&announce.name) {
+            return Ok(None);
         }
         if let Some(channel) = self.channels.get(&announce.name) {
             let database = channel.database();

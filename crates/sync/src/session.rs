@@ -43,6 +43,8 @@ pub struct Session {
     device: PublicKey,
     /// What was related before the peer was known.
     related: BTreeSet<DatabaseId>,
+    /// What was dropped before the peer was known.
+    dropped: BTreeSet<DatabaseId>,
     peer: Option<(PublicKey, String)>,
     started: u64,
     waiting_since: Option<u64>,
@@ -62,6 +64,7 @@ impl Session {
             device: options.device.public(),
             keys: options.keys,
             related: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             peer: None,
             started: now,
             waiting_since: None,
@@ -72,13 +75,18 @@ impl Session {
     /// is held here, and kept in sync until it is dropped. Called again, it starts another round.
     pub fn relate(&mut self, now: u64, database: DatabaseId, reads: &dyn Reads) {
         if let Phase::Handshake(_) = self.phase {
+            self.dropped.remove(&database);
             self.related.insert(database);
         }
         self.run(now, reads, |open, out| open.exchange.relate(database, reads, out));
     }
 
-    /// Stops syncing a database in this session.
+    /// Stops syncing a database in this session: whoever dialled, the peer is told that it is unknown
+    /// here, until it is related again.
     pub fn drop_relation(&mut self, now: u64, database: &DatabaseId, reads: &dyn Reads) {
+        if let Phase::Handshake(_) = self.phase {
+            self.dropped.insert(*database);
+        }
         self.related.remove(database);
         self.run(now, reads, |open, out| {
             open.exchange.drop_relation(database, out);
@@ -122,6 +130,9 @@ impl Session {
         exchange.prove(&self.keys, &mut self.out);
         let open = Open { exchange, framer: Framer::new(seal), heard: false };
         self.phase = Phase::Open(Box::new(open));
+        for database in std::mem::take(&mut self.dropped) {
+            self.drop_relation(now, &database, reads);
+        }
         for database in std::mem::take(&mut self.related) {
             self.run(now, reads, |open, out| open.exchange.relate(database, reads, out));
         }

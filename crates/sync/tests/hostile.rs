@@ -434,3 +434,29 @@ fn a_database_is_left_and_taken_up_again() {
     world.assert_equal(database);
     assert_eq!(world.nodes[0].count(database), 500);
 }
+
+#[test]
+fn what_was_dropped_is_unknown_to_the_peer_until_it_is_related_again() {
+    for before in [false, true] {
+        let (mut world, database) = pair(&chain(5));
+        world.link(0, 1);
+        if !before {
+            world.sync(0, database);
+            assert_eq!(world.nodes[0].count(database), 5);
+        }
+        // The side that was dialled and never related it itself.
+        world.links[0][1].session.drop_relation(5, &database, &world.nodes[1]);
+        world.commit(1, database, "after the drop");
+        world.run();
+        world.sync(0, database);
+        assert_eq!(world.nodes[0].count(database), if before { 0 } else { 5 });
+        assert_eq!(
+            world.links[0][0].session.statuses()[&database].state,
+            weald_sync::DatabaseState::Denied
+        );
+        world.relate(0, 1, database);
+        world.run();
+        world.assert_equal(database);
+        assert_eq!(world.nodes[0].count(database), 6);
+    }
+}
