@@ -381,6 +381,16 @@ impl Channel {
         Ok(())
     }
 
+    /// Starts a round where the peer's new keys let it have what was withheld; the round that may be
+    /// running looks at the keys by itself.
+    pub(crate) fn keys_came(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let view = ctx.view(&self.database)?;
+        if self.round.is_none() && !self.allowed && ctx.may_send(&self.database, &view)? {
+            return self.start(false, ctx);
+        }
+        Ok(())
+    }
+
     /// Sends what has been committed here since, as far as the peer does not hold it.
     pub(crate) fn push(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
         if self.round.is_some() || self.outgoing.is_planned() {
@@ -391,6 +401,8 @@ impl Channel {
         let view = ctx.view(&self.database)?;
         let may_send = ctx.may_send(&self.database, &view)?;
         if !may_send {
+            // What comes while the database is fetched goes on once all of it is here.
+            self.dirty = !view.is_complete();
             self.revoked = self.allowed;
             return Ok(());
         }

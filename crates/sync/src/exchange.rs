@@ -183,7 +183,7 @@ impl Exchange {
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
         match control {
-            Control::Keys(proofs) => self.keys_proven(&proofs, out),
+            Control::Keys(proofs) => self.keys_proven(&proofs, reads, out),
             Control::Announce(announce) => self.announced(announce, reads, out),
             Control::Unknown(name) => {
                 self.end(name, DatabaseState::Denied, out);
@@ -227,6 +227,7 @@ impl Exchange {
     fn keys_proven(
         &mut self,
         proofs: &[possession::KeyProof],
+        reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
         self.readable = None;
@@ -241,7 +242,8 @@ impl Exchange {
             return Err(PeerFault::TooMany { what: "keys", found, limit }.into());
         }
         out.event(Event::KeysProven { keys });
-        Ok(())
+        let names: Vec<Name> = self.channels.keys().copied().collect();
+        names.into_iter().try_for_each(|name| self.with(name, reads, out, Channel::keys_came))
     }
 
     fn announced(

@@ -460,3 +460,19 @@ fn what_was_dropped_is_unknown_to_the_peer_until_it_is_related_again() {
         assert_eq!(world.nodes[0].count(database), 6);
     }
 }
+
+#[test]
+fn what_was_withheld_goes_once_the_key_is_proven() {
+    let (mut world, database) = pair(&chain(5));
+    let user = SecretKey::from_seed(&[77; 32]);
+    world.nodes[1].readers = Some(vec![user.public()]);
+    world.link(0, 1);
+    world.relate(0, 1, database);
+    world.sync(0, database);
+    assert_eq!(world.nodes[0].count(database), 0);
+    world.links[0][0].session.prove(5, vec![user], &world.nodes[0]);
+    world.run();
+    world.assert_equal(database);
+    assert_eq!(world.nodes[0].count(database), 5);
+    assert!(world.nodes[0].is_complete(database));
+}
