@@ -396,6 +396,8 @@ impl Drive {
         self.notify(Notice::Complete { link: self.token, database });
         self.common.board.tell(SyncEvent::Complete { database, peer });
         self.succeeded(peer, database);
+        // What was written here meanwhile was not offered: only what is whole is.
+        self.relate(database);
         Ok(())
     }
 
