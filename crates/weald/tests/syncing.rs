@@ -220,3 +220,19 @@ fn an_instance_closes_in_order_without_a_runtime_and_its_directory_is_free_at_on
     drop(open(directory.path(), "alice"));
     assert!(closed.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn a_closed_instance_starts_no_actor_and_can_be_closed_by_several() {
+    let instance = Instance::in_memory().unwrap();
+    instance.enable_sync().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                instance.close();
+                let failed = instance.enable_sync().unwrap_err();
+                assert!(matches!(failed, Error::Sync(SyncError::InstanceDropped)), "{failed}");
+                assert!(instance.sync().is_none());
+            });
+        }
+    });
+}

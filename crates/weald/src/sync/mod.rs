@@ -10,7 +10,7 @@ mod peers;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weald_dag::{DatabaseId, Number, PublicKey};
 use weald_transports::{
@@ -31,12 +31,29 @@ use crate::user::User;
 use host::Parts;
 
 /// The place of an instance's actor, empty until sync is enabled.
+///
+/// Who waits for `stopping` waits for a stop under way; `held` is never locked for long, as the actor's own
+/// threads may ask for it while it stops.
 #[derive(Default)]
-pub(crate) struct Slot(Mutex<Option<ActorHandle>>);
+pub(crate) struct Slot {
+    held: Mutex<Place>,
+    stopping: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Place {
+    actor: Option<ActorHandle>,
+    /// The instance is closed or about to be: no actor is started any more.
+    closed: bool,
+}
 
 impl Slot {
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self) -> Option<ActorHandle> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.place().actor.clone()
     }
 
     /// A user has logged in: its keys may open more at linked peers.
@@ -46,12 +63,20 @@ impl Slot {
         }
     }
 
-    /// Stops the actor and waits for it.
+    /// Stops the actor for good and waits for it, also where another caller is stopping it.
     pub(crate) fn stop(&self) {
-        let actor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let actor = {
+            let mut place = self.place();
+            place.closed = true;
+            place.actor.clone()
+        };
+        let _stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(actor) = actor {
             actor.stop_blocking();
         }
+        let stopped = self.place().actor.take();
+        // Outside of the lock.
+        drop(stopped);
     }
 }
 
@@ -71,11 +96,15 @@ impl Instance {
     /// [`PeerSync::accept_connections`]. Peers known from before are then dialled again by themselves.
     ///
     /// # Errors
-    /// When the peers kept cannot be read, or the system gives no threads.
+    /// When the peers kept cannot be read, or the system gives no threads; [`SyncError::InstanceDropped`] once the
+    /// instance is closed.
     pub fn enable_sync(&self) -> Result<PeerSync, Error> {
         let core = self.core();
-        let mut slot = core.sync.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(actor) = &*slot {
+        let mut place = core.sync.place();
+        if place.closed {
+            return Err(SyncError::InstanceDropped.into());
+        }
+        if let Some(actor) = &place.actor {
             return Ok(PeerSync { core: Arc::clone(core), actor: actor.clone() });
         }
         let database = system::open(core, system::SYNC)?;
@@ -90,7 +119,7 @@ impl Instance {
         };
         let actor = spawn(Arc::new(parts), ActorOptions::default())?;
         core.feeds.add(Arc::new(Feed(actor.feed())));
-        *slot = Some(actor.clone());
+        place.actor = Some(actor.clone());
         Ok(PeerSync { core: Arc::clone(core), actor })
     }
 

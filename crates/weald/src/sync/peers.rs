@@ -10,7 +10,7 @@ use weald_engine::{Commit, StorePlace, StoreViewMut};
 use weald_transports::PeerRecord;
 
 use crate::database::Database;
-use crate::error::Error;
+use crate::error::{Error, ReadError};
 
 const PEERS: &str = "peers";
 
@@ -25,7 +25,15 @@ struct PeerRow {
 pub(super) fn load(database: &Database) -> Result<Vec<PeerRecord>, Error> {
     let mut records = Vec::new();
     for row in database.table::<PeerRow>(PEERS)?.rows() {
-        let (Key::Bytes(key), row) = row? else { continue };
+        let (key, row) = match row {
+            Ok((Key::Bytes(key), row)) => (key, row),
+            Ok(_) => continue,
+            Err(ReadError::Value(error)) => {
+                tracing::warn!(%error, "what was kept of a peer cannot be read: it is left out");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let key = key.as_slice().try_into().ok().and_then(|key| PublicKey::from_bytes(key).ok());
         let Some(key) = key else { continue };
         let mut record = PeerRecord::new(key);
