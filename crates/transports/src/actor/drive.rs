@@ -316,10 +316,10 @@ impl Drive {
     }
 
     fn drop_relation(&mut self, database: DatabaseId) {
-        if self.related.remove(&database) {
-            let host = Arc::clone(&self.common.host);
-            self.session.drop_relation(self.now(), &database, &*host);
-        }
+        // Also where only the peer has asked for it: what was dropped here is not sent any more.
+        self.related.remove(&database);
+        let host = Arc::clone(&self.common.host);
+        self.session.drop_relation(self.now(), &database, &*host);
         if let Some(peer) = self.peer {
             // Nothing failed between the two: it is no error of the database's status.
             let error = SyncError::RelationDropped { database, peer };

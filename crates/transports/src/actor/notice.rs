@@ -93,6 +93,7 @@ impl EndReason {
             Self::NotRead
                 | Self::Session(
                     CloseReason::Version { .. }
+                        | CloseReason::NotRead { .. }
                         | CloseReason::WrongPeer { .. }
                         | CloseReason::Ourselves
                         | CloseReason::Sealing { .. }
