@@ -12,7 +12,7 @@
 //! draft.put(&mut overlay, &Key::from("apple"), &Value::from([("colour", "red")]))?;
 //!
 //! let mut state = MemoryView::new();
-//! let entry = EntryStamp { time: 1, entry: [1; 32], author: [2; 32] };
+//! let entry = EntryStamp::visible(1, [1; 32], [2; 32]);
 //! TableType.apply(&draft.encode(), &entry, &mut state, &mut Vec::new())?;
 //! let row = table::get(&state, &Key::from("apple"))?.ok_or("no row")?;
 //! assert_eq!(row.value.get("colour"), Some(&Value::from("red")));
@@ -58,8 +58,8 @@ pub use path::Path;
 pub use read::{ReadError, Version};
 pub use section::{Void, section_type};
 pub use stamp::{Dot, EntryStamp, Stamp};
-pub use store_type::{ApplyError, Change, ChangeKind, Conflict, StoreType};
+pub use store_type::{ApplyError, Change, ChangeKind, Conflict, StoreType, Touched};
 pub use table::{FieldConflict, Row, TableDraft, TableType};
 pub use ulid::{Ulid, UlidError};
 pub use value::{Decimal, Timestamp, Value, ValueError};
-pub use view::{Area, RowError, View, ViewError, ViewMut, VisitRow};
+pub use view::{Applied, Area, RowError, View, ViewError, ViewMut, VisitRow};

@@ -1,17 +1,18 @@
 //! The rows of one store in memory, for tests of store types, the app's own included.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use crate::view::{Area, View, ViewError, ViewMut, VisitRow};
+use crate::stamp::EntryStamp;
+use crate::view::{Applied, Area, View, ViewError, ViewMut, VisitRow};
 
 /// Keeps the rows of one store in ordered maps.
 ///
 /// Call [`MemoryView::mark_applied`] after each section that was applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryView {
     rows: BTreeMap<(Area, Vec<u8>), Vec<u8>>,
-    applied: BTreeSet<[u8; 32]>,
+    applied: BTreeMap<[u8; 32], Applied>,
 }
 
 impl MemoryView {
@@ -20,9 +21,14 @@ impl MemoryView {
         Self::default()
     }
 
-    /// Remembers that the section of an entry was applied.
-    pub fn mark_applied(&mut self, entry: [u8; 32]) {
-        self.applied.insert(entry);
+    /// Remembers a section that was applied, or that its entry stands otherwise now.
+    pub fn mark_applied(&mut self, stamp: EntryStamp, payload: &[u8]) {
+        self.applied.insert(stamp.entry, Applied { stamp, payload: payload.to_vec() });
+    }
+
+    /// Forgets a section: its entry is not needed any more.
+    pub fn mark_unneeded(&mut self, entry: &[u8; 32]) {
+        self.applied.remove(entry);
     }
 
     /// Returns all rows, in order of area and key.
@@ -35,6 +41,15 @@ impl MemoryView {
         self.rows().filter(move |row| row.0 == area).map(|(_, key, value)| (key, value))
     }
 }
+
+/// Two views are equal if their rows are.
+impl PartialEq for MemoryView {
+    fn eq(&self, other: &Self) -> bool {
+        self.rows == other.rows
+    }
+}
+
+impl Eq for MemoryView {}
 
 /// Returns whether nothing lies between the bounds; a map panics on some of these.
 fn is_empty<T: Ord>(from: &Bound<T>, to: &Bound<T>) -> bool {
@@ -72,7 +87,8 @@ impl View for MemoryView {
             (Bound::Excluded(key), _) => Bound::Excluded((area, key.to_vec())),
             (Bound::Unbounded, Area::State) => Bound::Excluded((Area::Buried, Vec::new())),
             (Bound::Unbounded, Area::Buried) => Bound::Excluded((Area::Dangling, Vec::new())),
-            (Bound::Unbounded, Area::Dangling) => Bound::Unbounded,
+            (Bound::Unbounded, Area::Dangling) => Bound::Excluded((Area::History, Vec::new())),
+            (Bound::Unbounded, Area::History) => Bound::Unbounded,
         };
         if is_empty(&from, &to) {
             return Ok(());
@@ -84,8 +100,8 @@ impl View for MemoryView {
         Ok(())
     }
 
-    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
-        Ok(self.applied.contains(entry))
+    fn applied(&self, entry: &[u8; 32]) -> Result<Option<Applied>, ViewError> {
+        Ok(self.applied.get(entry).cloned())
     }
 }
 

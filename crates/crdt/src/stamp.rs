@@ -50,11 +50,19 @@ pub struct EntryStamp {
     pub entry: [u8; 32],
     /// The public key that signed the entry.
     pub author: [u8; 32],
+    /// Whether the entry is visible; otherwise it is hidden but needed, as an ancestor of one that is.
+    pub is_visible: bool,
 }
 
 impl EntryStamp {
+    /// Makes the stamp of a visible entry.
+    pub const fn visible(time: u64, entry: [u8; 32], author: [u8; 32]) -> Self {
+        Self { time, entry, author, is_visible: true }
+    }
+
     /// Stands for the entry of a transaction that is being written: later than any other.
-    pub const PROVISIONAL: Self = Self { time: u64::MAX, entry: [0xff; 32], author: [0; 32] };
+    pub const PROVISIONAL: Self =
+        Self { time: u64::MAX, entry: [0xff; 32], author: [0; 32], is_visible: true };
 
     /// Returns the stamp of an operation of this entry.
     pub fn at(&self, index: u32) -> Stamp {

@@ -1,11 +1,14 @@
 //! What a store type is: a name, the check of a payload without state, and the merge of a section
 //! into the rows, whole or not at all.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::section::Void;
 use crate::slot::Slot;
 use crate::stamp::{EntryStamp, Stamp};
+use crate::value::Value;
 use crate::view::{ViewError, ViewMut};
 
 /// Merges the sections of the stores of one type; the door for an app's own types.
@@ -23,8 +26,9 @@ pub trait StoreType: Send + Sync {
 
     /// Applies a section, and adds a [`Change`] for each row whose visible content changed.
     ///
-    /// The caller filters duplicates, and answers [`crate::View::is_applied`] with true for this
-    /// entry from the next section on, also if this one was void.
+    /// The caller filters duplicates, and answers [`crate::View::applied`] with this section from the
+    /// next one on, also if it was void. A section of a hidden entry is given to types alone that
+    /// ask for it with [`StoreType::folds_hidden`], and to the built-in ones.
     ///
     /// # Errors
     /// [`ApplyError::Void`] if the section adds nothing; names that waited for it are removed.
@@ -36,6 +40,54 @@ pub trait StoreType: Send + Sync {
         view: &mut dyn ViewMut,
         changes: &mut Vec<Change>,
     ) -> Result<(), ApplyError>;
+
+    /// Returns what must be folded again when the entry of this section is hidden, shown, or left
+    /// out of a view of the past. The whole store by default, which is always right.
+    ///
+    /// # Errors
+    /// [`Void`] if the section adds nothing, on any replica.
+    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
+        let _ = (payload, entry);
+        Ok(Touched::Store)
+    }
+
+    /// Folds rows again by what [`View::applied`](crate::View::applied) says now of every entry that
+    /// touched them: those that the rows tell of, and `with`. Called for keys that
+    /// [`StoreType::touched`] gave, so a type that always answers [`Touched::Store`] has nothing to do.
+    ///
+    /// # Errors
+    /// [`ViewError`] if a row cannot be read; nothing was written.
+    fn refold(
+        &self,
+        rows: &BTreeSet<Vec<u8>>,
+        with: &BTreeSet<[u8; 32]>,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ViewError> {
+        let _ = (rows, with, view, changes);
+        Ok(())
+    }
+
+    /// Returns whether sections of hidden entries that are needed are applied as well. Not by default.
+    fn folds_hidden(&self) -> bool {
+        false
+    }
+
+    /// Returns what a row of [`crate::Area::State`] says, for people and for exports; `None` for a row
+    /// that is damaged or has nothing to show. The bytes by default.
+    fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
+        let _ = key;
+        Some(Value::Bytes(row.to_vec()))
+    }
+}
+
+/// Tells what a section touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// These rows, each of which depends on no other.
+    Rows(BTreeSet<Vec<u8>>),
+    /// The whole store.
+    Store,
 }
 
 /// Tells that the visible content of a row changed.

@@ -5,6 +5,8 @@ use std::ops::{Bound, ControlFlow};
 
 use thiserror::Error;
 
+use crate::stamp::EntryStamp;
+
 /// Names one of the ordered maps of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Area {
@@ -14,6 +16,17 @@ pub enum Area {
     Buried,
     /// Names whose entry has not been applied.
     Dangling,
+    /// Which entries touched a row beside those that its versions name: a row for each.
+    History,
+}
+
+/// A section that counts, as a merge asks for it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry that it belongs to.
+    pub stamp: EntryStamp,
+    /// Its payload; it may be void.
+    pub payload: Vec<u8>,
 }
 
 /// What a visitor of a range is called with: key and value; it breaks to stop.
@@ -40,17 +53,18 @@ pub trait View {
         visit: &mut VisitRow<'_>,
     ) -> Result<(), ViewError>;
 
-    /// Returns whether the section of an entry on this store was applied before, also if it was void.
+    /// Returns the section of an entry on this store if it counts: the entry is visible, or hidden
+    /// but needed, and its section was given to this store, void or not.
     ///
-    /// Asked only for a name that is not found among the heads of its slot, so it may be slower
-    /// than a read. A name of an entry for which this is false waits in [`Area::Dangling`] until
+    /// Asked only for what the heads of a slot do not tell, so it may be slower than a read. A name
+    /// of an entry for which this is `None` waits in [`Area::Dangling`] until
     /// [`crate::StoreType::apply`] is called for that entry on this store. So the answer must be
-    /// true exactly when that was done: an entry that is stored but has no section on this store
+    /// there exactly when that was done: an entry that is stored but has no section on this store
     /// was not applied here, or the rows would depend on which of the two entries came first.
     ///
     /// # Errors
     /// [`ViewError`] of what the rows rest on.
-    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError>;
+    fn applied(&self, entry: &[u8; 32]) -> Result<Option<Applied>, ViewError>;
 }
 
 /// Reads and writes the rows of one store.

@@ -69,7 +69,7 @@ impl Waiting {
         let applied = match self.applied.get(&dot.entry) {
             Some(applied) => *applied,
             None => {
-                let applied = view.is_applied(&dot.entry)?;
+                let applied = view.applied(&dot.entry)?.is_some();
                 self.applied.insert(dot.entry, applied);
                 applied
             }

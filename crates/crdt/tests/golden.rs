@@ -44,9 +44,9 @@ fn rows(view: &MemoryView) -> Vec<String> {
 
 /// Applies a payload as the entry with this number.
 fn apply(kind: &dyn StoreType, view: &mut MemoryView, number: u8, payload: &[u8]) {
-    let entry = EntryStamp { time: u64::from(number), entry: [number; 32], author: [0; 32] };
+    let entry = EntryStamp::visible(u64::from(number), [number; 32], [0; 32]);
     kind.apply(payload, &entry, view, &mut Vec::new()).unwrap();
-    view.mark_applied(entry.entry);
+    view.mark_applied(entry, payload);
 }
 
 #[test]

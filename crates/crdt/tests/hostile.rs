@@ -85,13 +85,13 @@ fn leaf_write(out: &mut Vec<u8>, named: usize) {
 fn stamp(number: u64) -> EntryStamp {
     let mut entry = [0; 32];
     entry[..8].copy_from_slice(&number.to_be_bytes());
-    EntryStamp { time: number, entry, author: [0; 32] }
+    EntryStamp::visible(number, entry, [0; 32])
 }
 
 fn apply(kind: &dyn StoreType, payload: &[u8], number: u64, view: &mut MemoryView) {
     kind.check(payload).unwrap();
     kind.apply(payload, &stamp(number), view, &mut Vec::new()).unwrap();
-    view.mark_applied(stamp(number).entry);
+    view.mark_applied(stamp(number), payload);
 }
 
 /// Puts 3, then edits to 4, in one transaction on these rows, and returns what it reads.

@@ -15,7 +15,7 @@ use crate::view::space_of;
 /// Any [`StoreError`].
 pub fn state_digest(rows: &dyn Snapshot, database: u32) -> Result<[u8; 32], StoreError> {
     let mut hasher = blake3::Hasher::new_derive_key("weald 2026 state digest v1");
-    for area in [Area::State, Area::Buried, Area::Dangling] {
+    for area in [Area::State, Area::Buried, Area::Dangling, Area::History] {
         let mut count = 0u64;
         let space = space_of(area, database);
         rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, value| {

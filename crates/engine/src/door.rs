@@ -54,7 +54,7 @@ pub(crate) fn enter(
         standing: Standing::Visible,
         time: entry.time(),
     };
-    let outcome = fold(rows, replica.held.number, types, &parcel, known.number)?;
+    let outcome = fold(rows, replica.held.number, types, &parcel, known.number, replica.record)?;
     let author = (entry.author(), entry.seq());
     let settings = operations.is_some().then_some(&claim);
     let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);

@@ -3,8 +3,8 @@
 //! Invariant: everything it decides is staged on the overlay of one group; after the group was not
 //! applied, [`Engine::forget`] brings it back to what the store says.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weald_auth::{Action, Authority, Operation, SETTINGS_STORE, Subject, encode_operations};
@@ -37,12 +37,19 @@ pub struct Founding {
 pub struct Engine {
     types: StoreTypes,
     replicas: BTreeMap<u32, Replica>,
+    recorded: BTreeSet<DatabaseId>,
 }
 
 impl Engine {
     /// Makes the door for stores of these types.
     pub const fn new(types: StoreTypes) -> Self {
-        Self { types, replicas: BTreeMap::new() }
+        Self { types, replicas: BTreeMap::new(), recorded: BTreeSet::new() }
+    }
+
+    /// Says of which databases changes tell what rows held before and after, from now on. Of none
+    /// at first: it costs a read and a copy of each row.
+    pub fn record(&mut self, databases: BTreeSet<DatabaseId>) {
+        self.recorded = databases;
     }
 
     /// Returns the types of stores it folds.
@@ -251,7 +258,11 @@ impl Engine {
             };
             return self.replica_of(rows, held).map(Some);
         }
-        Ok(self.replicas.get_mut(&number).map(|replica| (replica, &self.types)))
+        let recorded = &self.recorded;
+        Ok(self.replicas.get_mut(&number).map(|replica| {
+            replica.record = recorded.contains(&replica.held.id);
+            (replica, &self.types)
+        }))
     }
 
     fn replica_of(
@@ -263,6 +274,7 @@ impl Engine {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Replica::load(rows, held)?),
         };
+        replica.record = self.recorded.contains(&held.id);
         Ok((replica, &self.types))
     }
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::{
-    ApplyError, Change, Conflict, DocType, EntryStamp, LogType, StoreType, TableType, Void,
-    section_type,
+    ApplyError, Area, Change, Conflict, DocType, LogType, StoreType, TableType, View, ViewError,
+    Void, section_type,
 };
 use weald_dag::{DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
 
 use crate::unfolded;
-use crate::view::{StorePlace, StoreViewMut};
+use crate::view::{StorePlace, StoreViewMut, stamp_of};
 
 /// The types of stores that an instance can fold.
 #[derive(Clone)]
@@ -47,6 +47,17 @@ pub struct RowChange {
     pub type_name: String,
     /// The key of the row, relative to the store.
     pub change: Change,
+    /// What the row held, if [`crate::Engine::record`] asked for it.
+    pub values: Option<RowValues>,
+}
+
+/// What a row of state held before and after a change, as it rests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowValues {
+    /// Before; `None` if there was no row.
+    pub before: Option<Vec<u8>>,
+    /// After; `None` if there is no row.
+    pub after: Option<Vec<u8>>,
 }
 
 /// A section that added nothing, for good or until an update.
@@ -108,6 +119,7 @@ pub(crate) fn fold(
     types: &StoreTypes,
     parcel: &Parcel,
     number: Number,
+    record: bool,
 ) -> Result<Outcome, StoreError> {
     let entry = &parcel.entry;
     let mut outcome = Outcome::default();
@@ -116,7 +128,8 @@ pub(crate) fn fold(
             continue;
         };
         let store = &section.store;
-        match fold_section(rows, types, &Section { database, store, payload }, entry)? {
+        let section = Section { database, store, payload };
+        match fold_section(rows, types, &section, entry, record)? {
             Told::Changes(changed) => outcome.changes.extend(changed),
             Told::Void(reason) => outcome.voids.push(VoidSection { store: store.clone(), reason }),
             Told::Unknown(reason) => {
@@ -151,6 +164,7 @@ pub(crate) fn fold_section(
     types: &StoreTypes,
     section: &Section<'_>,
     entry: &Entry,
+    record: bool,
 ) -> Result<Told, StoreError> {
     let Section { database, store, payload } = *section;
     let type_name = match section_type(payload) {
@@ -165,21 +179,29 @@ pub(crate) fn fold_section(
     {
         return Ok(Told::Unknown(newer.to_string()));
     }
-    let stamp = EntryStamp {
-        time: entry.time().raw(),
-        entry: *entry.id().as_bytes(),
-        author: *entry.author().as_bytes(),
-    };
-    let mut view = StoreViewMut::new(rows, StorePlace::new(database, store, store_type.name()));
+    let stamp = stamp_of(entry, true);
+    let place = StorePlace::new(database, store, store_type.name());
+    let mut view =
+        if record { StoreViewMut::recording(rows, place) } else { StoreViewMut::new(rows, place) };
     let mut changes = Vec::new();
     match store_type.apply(payload, &stamp, &mut view, &mut changes) {
         Ok(()) => {}
         Err(ApplyError::Void(void)) => return Ok(Told::Void(void.to_string())),
         Err(ApplyError::View(error)) => return Err(store_error(&error)),
     }
-    let row =
-        |change| RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change };
-    Ok(Told::Changes(changes.into_iter().map(row).collect()))
+    let told = changes.into_iter().map(|change| {
+        let values = values_of(&mut view, &change)?;
+        Ok(RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change, values })
+    });
+    Ok(Told::Changes(told.collect::<Result<_, ViewError>>().map_err(|error| store_error(&error))?))
+}
+
+fn values_of(view: &mut StoreViewMut<'_>, change: &Change) -> Result<Option<RowValues>, ViewError> {
+    if !view.records() {
+        return Ok(None);
+    }
+    let before = view.before(&change.key);
+    Ok(Some(RowValues { before, after: view.get(Area::State, &change.key)? }))
 }
 
 /// Returns whether the version after the type's name is 0 or 1. Every build knows the first version

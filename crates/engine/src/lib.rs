@@ -45,7 +45,7 @@ pub use catalog::{Held, all_held, held};
 pub use commit::{Commit, CommitError, Required, Sign};
 pub use digest::state_digest;
 pub use engine::{Engine, Founding};
-pub use fold::{Folded, RowChange, StoreTypes, VoidSection, store_error};
+pub use fold::{Folded, RowChange, RowValues, StoreTypes, VoidSection, store_error};
 pub use ingest::Ingested;
 pub use settings::load_authority;
 pub use unfolded::has_unfolded;

@@ -41,6 +41,8 @@ pub(crate) struct Replica {
     pub(crate) held: Held,
     pub(crate) tips: BTreeMap<Number, Tip>,
     pub(crate) authors: Authors,
+    /// Whether changes tell what rows held.
+    pub(crate) record: bool,
     refused: BTreeMap<EntryId, Refusal>,
     refused_in_order: VecDeque<EntryId>,
     settings: Settings,
@@ -74,6 +76,7 @@ impl Replica {
             held,
             tips,
             authors: Authors::load(rows, held.number)?,
+            record: false,
             refused: BTreeMap::new(),
             refused_in_order: VecDeque::new(),
             settings: settings::load(rows, held.number)?,

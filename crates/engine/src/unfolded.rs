@@ -85,7 +85,7 @@ pub(crate) fn fold_waiting(
         let payload = parcel.payloads.get(section).ok_or_else(damaged)?;
         let payload = payload.as_deref().ok_or_else(damaged)?;
         let section_of = Section { database, store: &named.store, payload };
-        match fold_section(rows, types, &section_of, &parcel.entry)? {
+        match fold_section(rows, types, &section_of, &parcel.entry, false)? {
             Told::Unknown(_) => {}
             Told::Changes(_) | Told::Void(_) => {
                 rows.remove(unfolded(database), key(number, section));
@@ -102,7 +102,8 @@ pub(crate) fn rebuild(
     database: u32,
     types: &StoreTypes,
 ) -> Result<u64, StoreError> {
-    let areas = [Area::State, Area::Buried, Area::Dangling].map(|area| space_of(area, database));
+    let areas = [Area::State, Area::Buried, Area::Dangling, Area::History];
+    let areas = areas.map(|area| space_of(area, database));
     for space in areas.into_iter().chain([unfolded(database)]) {
         let mut keys = Vec::new();
         rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, _| {

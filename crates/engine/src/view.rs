@@ -2,10 +2,14 @@
 //!
 //! Invariant: a store's rows carry its name and type in front, so no two stores share a key.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use weald_crdt::{Area, View, ViewError, ViewMut, section_type};
-use weald_dag::{EntryId, Graph, KeyRange, Order, Overlay, Parcel, Snapshot, Space, Visit};
+use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
+use weald_dag::{
+    Entry, EntryId, Graph, KeyRange, Order, Overlay, Parcel, Snapshot, Space, Standing, Stored,
+    Visit,
+};
 
 use crate::unfolded;
 
@@ -15,6 +19,7 @@ pub const fn space_of(area: Area, database: u32) -> Space {
         Area::State => Space::new("state", database),
         Area::Buried => Space::new("buried", database),
         Area::Dangling => Space::new("dangling", database),
+        Area::History => Space::new("history", database),
     }
 }
 
@@ -71,8 +76,8 @@ impl<'a, S: Snapshot> StoreView<'a, S> {
 }
 
 impl<S: Snapshot> View for StoreView<'_, S> {
-    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
-        is_applied(self.rows, &self.place, entry)
+    fn applied(&self, entry: &[u8; 32]) -> Result<Option<Applied>, ViewError> {
+        applied(self.rows, &self.place, entry)
     }
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
@@ -99,37 +104,83 @@ impl<S: Snapshot> View for StoreView<'_, S> {
     }
 }
 
-/// Returns whether a section of the entry was given to this very store: the entry is stored, and
-/// its section of that name has a payload of that type, void or not, that does not wait for an update.
-fn is_applied(
+/// Returns the section of the entry that was given to this very store: the entry is needed, and its
+/// section of that name has a payload of that type, void or not, that does not wait for an update.
+fn applied(
     rows: &dyn Snapshot,
     place: &StorePlace,
     entry: &[u8; 32],
-) -> Result<bool, ViewError> {
+) -> Result<Option<Applied>, ViewError> {
     let graph = Graph::new(rows, place.database);
     let number = graph.number(&EntryId::from_bytes(*entry)).map_err(failed)?;
-    let Some(number) = number else { return Ok(false) };
-    let Parcel { entry, payloads, .. } = graph.stored(number).map_err(failed)?.parcel;
-    let mut held = entry.sections().iter().zip(payloads);
+    let Some(number) = number else { return Ok(None) };
+    let Stored { local, parcel, .. } = graph.stored(number).map_err(failed)?;
+    if !local.standing.is_needed() {
+        return Ok(None);
+    }
+    let Parcel { entry, mut payloads, .. } = parcel;
+    let mut held = entry.sections().iter().zip(&payloads);
     let here = held.position(|(section, payload)| {
         let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
         type_name
             .is_some_and(|name| StorePlace::new(place.database, &section.store, name) == *place)
     });
-    let Some(section) = here else { return Ok(false) };
-    Ok(!unfolded::is_waiting(rows, place.database, number, section).map_err(failed)?)
+    let Some(section) = here else { return Ok(None) };
+    if unfolded::is_waiting(rows, place.database, number, section).map_err(failed)? {
+        return Ok(None);
+    }
+    let stamp = stamp_of(&entry, local.standing == Standing::Visible);
+    let payload = payloads.get_mut(section).and_then(Option::take);
+    Ok(payload.map(|payload| Applied { stamp, payload }))
+}
+
+/// Returns an entry as the merging types know it.
+pub(crate) fn stamp_of(entry: &Entry, is_visible: bool) -> EntryStamp {
+    EntryStamp {
+        time: entry.time().raw(),
+        entry: *entry.id().as_bytes(),
+        author: *entry.author().as_bytes(),
+        is_visible,
+    }
 }
 
 /// A store in an overlay, whose rows can be staged.
 pub struct StoreViewMut<'a> {
     rows: &'a mut Overlay,
     place: StorePlace,
+    /// What each row of state that was written held before, if that is asked for.
+    before: Option<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 impl<'a> StoreViewMut<'a> {
     /// Views the store at `place`.
     pub const fn new(rows: &'a mut Overlay, place: StorePlace) -> Self {
-        Self { rows, place }
+        Self { rows, place, before: None }
+    }
+
+    /// Views the store at `place`, and remembers what rows of state held before they were written.
+    pub(crate) const fn recording(rows: &'a mut Overlay, place: StorePlace) -> Self {
+        Self { rows, place, before: Some(BTreeMap::new()) }
+    }
+
+    /// Returns what a row of state held before it was written; `None` also if it was not.
+    pub(crate) fn before(&mut self, key: &[u8]) -> Option<Vec<u8>> {
+        self.before.as_mut()?.remove(key)?
+    }
+
+    /// Returns whether rows are remembered.
+    pub(crate) const fn records(&self) -> bool {
+        self.before.is_some()
+    }
+
+    fn remember(&mut self, area: Area, key: &[u8]) {
+        let Some(before) = &mut self.before else { return };
+        if area == Area::State && !before.contains_key(key) {
+            let space = space_of(area, self.place.database);
+            // A row that cannot be read was read by the type before, which has failed then.
+            let row = self.rows.get(space, &self.place.key(key)).unwrap_or_default();
+            before.insert(key.to_vec(), row);
+        }
     }
 
     fn read(&self) -> StoreView<'_, Overlay> {
@@ -138,8 +189,8 @@ impl<'a> StoreViewMut<'a> {
 }
 
 impl View for StoreViewMut<'_> {
-    fn is_applied(&self, entry: &[u8; 32]) -> Result<bool, ViewError> {
-        is_applied(self.rows, &self.place, entry)
+    fn applied(&self, entry: &[u8; 32]) -> Result<Option<Applied>, ViewError> {
+        applied(self.rows, &self.place, entry)
     }
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
@@ -161,10 +212,12 @@ impl View for StoreViewMut<'_> {
 
 impl ViewMut for StoreViewMut<'_> {
     fn put(&mut self, area: Area, key: &[u8], value: Vec<u8>) {
+        self.remember(area, key);
         self.rows.put(space_of(area, self.place.database), self.place.key(key), value);
     }
 
     fn remove(&mut self, area: Area, key: &[u8]) {
+        self.remember(area, key);
         self.rows.remove(space_of(area, self.place.database), self.place.key(key));
     }
 }

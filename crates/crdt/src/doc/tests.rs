@@ -57,7 +57,7 @@ fn entries() -> impl Strategy<Value = Vec<DrawnEntry>> {
 }
 
 fn stamp((id, time, ..): &DrawnEntry) -> EntryStamp {
-    EntryStamp { time: *time, entry: [*id; 32], author: [9; 32] }
+    EntryStamp::visible(*time, [*id; 32], [9; 32])
 }
 
 fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
@@ -77,7 +77,7 @@ fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
         let payload = section.encode(DocType::NAME, VERSION);
         DocType.check(&payload).unwrap();
         DocType.apply(&payload, &stamp(entry), &mut view, &mut Vec::new()).unwrap();
-        view.mark_applied([entry.0; 32]);
+        view.mark_applied(stamp(entry), &payload);
     }
     view
 }
@@ -190,9 +190,10 @@ proptest! {
             prop_assert_eq!(result.is_ok(), plain(&mut expected, &at, (value > 0).then(|| example(value))));
             prop_assert_eq!(&to_value(&overlay).unwrap(), &expected);
             if commit {
-                let entry = EntryStamp { time: number, entry: [u8::try_from(number).unwrap(); 32], author: [0; 32] };
-                DocType.apply(&draft.encode(), &entry, &mut state, &mut Vec::new()).unwrap();
-                state.mark_applied(entry.entry);
+                let entry = EntryStamp::visible(number, [u8::try_from(number).unwrap(); 32], [0; 32]);
+                let payload = draft.encode();
+                DocType.apply(&payload, &entry, &mut state, &mut Vec::new()).unwrap();
+                state.mark_applied(entry, &payload);
                 (overlay, draft) = (state.clone(), DocDraft::new());
                 prop_assert_eq!(&to_value(&state).unwrap(), &expected);
                 prop_assert!(super::conflicts(&state, &Path::root()).unwrap().is_empty());

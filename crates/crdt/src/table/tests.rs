@@ -81,7 +81,7 @@ fn touched(drawn: &Drawn) -> BTreeMap<&'static str, Option<Vec<u8>>> {
 }
 
 fn stamp(entry: &DrawnEntry) -> EntryStamp {
-    EntryStamp { time: entry.time, entry: [entry.id; 32], author: [9; 32] }
+    EntryStamp::visible(entry.time, [entry.id; 32], [9; 32])
 }
 
 fn payload(entry: &DrawnEntry) -> Vec<u8> {
@@ -127,7 +127,7 @@ fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
             Err(ApplyError::Void(_)) => assert!(entry.void && changes.is_empty()),
             Err(ApplyError::View(error)) => panic!("{error}"),
         }
-        view.mark_applied([entry.id; 32]);
+        view.mark_applied(stamp(entry), &payload(entry));
     }
     view
 }
@@ -251,7 +251,7 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_applied_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), entry in entries(), at in any::<usize>()) {
         let mut view = MemoryView::new();
-        let stamp = EntryStamp { time: 1, entry: [1; 32], author: [1; 32] };
+        let stamp = EntryStamp::visible(1, [1; 32], [1; 32]);
         prop_assert!(TableType.check(&bytes).is_err());
         // A real section with a few bytes changed.
         let real = payload(&entry[0]);

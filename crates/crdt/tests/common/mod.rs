@@ -33,7 +33,7 @@ impl Replica {
         self.clock += 1;
         let mut entry = [self.name; 32];
         entry[0..8].copy_from_slice(&self.clock.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-        let stamp = EntryStamp { time: self.clock, entry, author: [self.name; 32] };
+        let stamp = EntryStamp::visible(self.clock, entry, [self.name; 32]);
         self.kind.check(&payload).unwrap();
         self.apply(Committed { stamp, payload })
     }
@@ -44,7 +44,7 @@ impl Replica {
             return changes;
         }
         self.kind.apply(&section.payload, &section.stamp, &mut self.view, &mut changes).unwrap();
-        self.view.mark_applied(section.stamp.entry);
+        self.view.mark_applied(section.stamp, &section.payload);
         self.clock = self.clock.max(section.stamp.time);
         self.known.push(section);
         changes

@@ -118,7 +118,7 @@ fn a_name_of_an_entry_that_never_wrote_to_the_store_leaves_the_same_rows_in_any_
     let mut first = TableDraft::new();
     first.put(&mut view, &Key::from("row"), &Value::from([("text", "one")])).unwrap();
     let mut state = MemoryView::new();
-    let stamp = weald_crdt::EntryStamp { time: 1, entry: *other.as_bytes(), author: [0; 32] };
+    let stamp = weald_crdt::EntryStamp::visible(1, *other.as_bytes(), [0; 32]);
     let apply = weald_crdt::StoreType::apply;
     apply(&weald_crdt::TableType, &first.encode(), &stamp, &mut state, &mut Vec::new()).unwrap();
     let mut forged = TableDraft::new();
