@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use crate::read::Version;
 use crate::section::Void;
 use crate::slot::Slot;
 use crate::stamp::{EntryStamp, Stamp};
@@ -78,6 +79,40 @@ pub trait StoreType: Send + Sync {
     fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
         let _ = key;
         Some(Value::Bytes(row.to_vec()))
+    }
+
+    /// Returns the slots of a row of [`crate::Area::State`] that have several live versions. None by
+    /// default, as for a damaged row.
+    fn conflicts(&self, key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
+        let _ = (key, row);
+        Vec::new()
+    }
+}
+
+/// Holds the live versions of a slot that has several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotConflict {
+    /// The field, if the row has several.
+    pub field: Option<String>,
+    /// The version that reading the row gives.
+    pub winner: Version,
+    /// The others, the latest first.
+    pub losers: Vec<Version>,
+}
+
+impl SlotConflict {
+    /// Takes the live versions of a slot; `None` if there are less than two, or one is damaged.
+    pub(crate) fn of(field: Option<&str>, slot: &Slot) -> Option<Self> {
+        let mut versions = slot
+            .live()
+            .rev()
+            .map(|(stamp, value)| Some(Version { stamp, value: Value::decode(value).ok()? }));
+        let (winner, loser) = (versions.next()??, versions.next()??);
+        let mut losers = vec![loser];
+        for version in versions {
+            losers.push(version?);
+        }
+        Some(Self { field: field.map(str::to_owned), winner, losers })
     }
 }
 

@@ -15,8 +15,10 @@ pub use read::{conflicts, get, to_value};
 pub use tree::PathConflict;
 
 use crate::section::Void;
+use crate::slot::Slot;
 use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, StoreType};
+use crate::store_type::{ApplyError, Change, SlotConflict, StoreType};
+use crate::value::Value;
 use crate::view::ViewMut;
 use crate::waiting;
 
@@ -54,6 +56,16 @@ impl StoreType for DocType {
                 Err(void.into())
             }
         }
+    }
+
+    fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
+        let slot = Slot::unpack(row)?;
+        slot.winner().and_then(|(_, value)| Value::decode(value).ok())
+    }
+
+    fn conflicts(&self, _key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
+        let slot = Slot::unpack(row);
+        slot.and_then(|slot| SlotConflict::of(None, &slot)).into_iter().collect()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::malformed::Malformed;
 use crate::section::{SectionReader, Void};
 use crate::stamp::{EntryStamp, Stamp};
 use crate::store_type::{ApplyError, Change, ChangeKind, StoreType};
+use crate::value::Value;
 use crate::view::{Area, ViewMut};
 
 const VERSION: u64 = 1;
@@ -50,6 +51,10 @@ impl StoreType for LogType {
             changes.push(Change { key, kind: ChangeKind::Created, conflict: None });
         }
         Ok(())
+    }
+
+    fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
+        Value::decode(row).ok()
     }
 }
 

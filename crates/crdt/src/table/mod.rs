@@ -14,7 +14,8 @@ pub use read::{FieldConflict, Row, VisitTableRow, get, prefix, range, read};
 
 use crate::section::Void;
 use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, StoreType};
+use crate::store_type::{ApplyError, Change, SlotConflict, StoreType};
+use crate::value::Value;
 use crate::view::ViewMut;
 use crate::waiting;
 
@@ -52,6 +53,14 @@ impl StoreType for TableType {
                 Err(void.into())
             }
         }
+    }
+
+    fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
+        read::decode(row).map(|row| row.value)
+    }
+
+    fn conflicts(&self, _key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
+        read::slot_conflicts(row)
     }
 }
 

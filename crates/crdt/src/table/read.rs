@@ -7,6 +7,7 @@ use super::row::Slots;
 use crate::key::Key;
 use crate::read::{ReadError, Version};
 use crate::stamp::Stamp;
+use crate::store_type::SlotConflict;
 use crate::value::Value;
 use crate::view::{Area, RowError, View, visit_prefix};
 
@@ -115,8 +116,14 @@ fn show(
     visit(decoded, row)
 }
 
+/// Returns the fields of a state row that have several live versions.
+pub(super) fn slot_conflicts(row: &[u8]) -> Vec<SlotConflict> {
+    let slots = Slots::unpack(row).unwrap_or_default();
+    slots.fields.iter().filter_map(|(field, slot)| SlotConflict::of(Some(field), slot)).collect()
+}
+
 /// Decodes a state row, or returns `None` if it is damaged.
-fn decode(row: &[u8]) -> Option<Row> {
+pub(super) fn decode(row: &[u8]) -> Option<Row> {
     let slots = Slots::unpack(row)?;
     let (mut stamp, _) = slots.existence.winner()?;
     let mut fields = BTreeMap::new();
