@@ -14,7 +14,8 @@ use crate::view::{ViewError, ViewMut};
 
 /// Merges the sections of the stores of one type; the door for an app's own types.
 ///
-/// The rows in all areas must be a function of the set of sections applied, whatever their order.
+/// The rows in all areas but [`crate::Area::Local`] must be a function of the set of sections
+/// applied, whatever their order.
 pub trait StoreType: Send + Sync {
     /// Returns the name that payloads of this type begin with.
     fn name(&self) -> &'static str;

@@ -18,6 +18,9 @@ pub enum Area {
     Dangling,
     /// Which entries touched a row beside those that its versions name: a row for each.
     History,
+    /// What this replica alone keeps to be faster: it may depend on the order in which sections came,
+    /// no digest covers it, and what is read must be the same without it.
+    Local,
 }
 
 /// A section that counts, as a merge asks for it again.

@@ -102,7 +102,7 @@ pub(crate) fn rebuild(
     database: u32,
     types: &StoreTypes,
 ) -> Result<u64, StoreError> {
-    let areas = [Area::State, Area::Buried, Area::Dangling, Area::History];
+    let areas = [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
     let areas = areas.map(|area| space_of(area, database));
     for space in areas.into_iter().chain([unfolded(database)]) {
         let mut keys = Vec::new();

@@ -20,6 +20,7 @@ pub const fn space_of(area: Area, database: u32) -> Space {
         Area::Buried => Space::new("buried", database),
         Area::Dangling => Space::new("dangling", database),
         Area::History => Space::new("history", database),
+        Area::Local => Space::new("local", database),
     }
 }
 
