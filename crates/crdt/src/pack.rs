@@ -70,6 +70,13 @@ impl<'a> Unpacker<'a> {
         std::str::from_utf8(self.string()?).ok()
     }
 
+    /// Takes bytes of a fixed number.
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*array)
+    }
+
     pub(crate) fn stamp(&mut self) -> Option<Stamp> {
         let (time, rest) = self.rest.split_first_chunk::<8>()?;
         let (entry, rest) = rest.split_first_chunk::<32>()?;

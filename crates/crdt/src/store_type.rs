@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use crate::fold::Slot;
 use crate::read::Version;
 use crate::section::Void;
-use crate::slot::Slot;
 use crate::stamp::{EntryStamp, Stamp};
 use crate::value::Value;
-use crate::view::{ViewError, ViewMut};
+use crate::view::{View, ViewError, ViewMut};
 
 /// Merges the sections of the stores of one type; the door for an app's own types.
 ///
@@ -68,6 +68,21 @@ pub trait StoreType: Send + Sync {
     ) -> Result<(), ViewError> {
         let _ = (rows, with, view, changes);
         Ok(())
+    }
+
+    /// Returns the time and id of every entry that touched a row, or the store if none is given, in
+    /// the order of stamps; `None` if the rows do not tell, which is the default: all sections of
+    /// the store are looked through then.
+    ///
+    /// # Errors
+    /// [`ViewError`] if a row cannot be read.
+    fn entries(
+        &self,
+        row: Option<&[u8]>,
+        view: &dyn View,
+    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+        let _ = (row, view);
+        Ok(None)
     }
 
     /// Returns whether sections of hidden entries that are needed are applied as well. Not by default.

@@ -14,9 +14,9 @@ pub enum Area {
     State,
     /// Rows without live existence: dormant fields, and removals that nothing has named yet.
     Buried,
-    /// Names whose entry has not been applied.
+    /// Names of operations that are not there (yet): a row for each, with the slots that they are named at.
     Dangling,
-    /// Which entries touched a row beside those that its versions name: a row for each.
+    /// Which entries touched a row and have no head in it (any more): a row for each.
     History,
     /// What this replica alone keeps to be faster: it may depend on the order in which sections came,
     /// no digest covers it, and what is read must be the same without it.
@@ -59,11 +59,9 @@ pub trait View {
     /// Returns the section of an entry on this store if it counts: the entry is visible, or hidden
     /// but needed, and its section was given to this store, void or not.
     ///
-    /// Asked only for what the heads of a slot do not tell, so it may be slower than a read. A name
-    /// of an entry for which this is `None` waits in [`Area::Dangling`] until
-    /// [`crate::StoreType::apply`] is called for that entry on this store. So the answer must be
-    /// there exactly when that was done: an entry that is stored but has no section on this store
-    /// was not applied here, or the rows would depend on which of the two entries came first.
+    /// Asked only for what the heads of a slot do not tell, so it may be slower than a read. The
+    /// answer must be there exactly for what was given to [`crate::StoreType::apply`], or the rows
+    /// would depend on which of two entries came first.
     ///
     /// # Errors
     /// [`ViewError`] of what the rows rest on.

@@ -122,7 +122,8 @@ fn waiting_names_do_not_kill_what_a_transaction_writes() {
     let mut view = MemoryView::new();
     let row = Key::from("row").encode().unwrap();
     for index in 0..2_u8 {
-        let waiting = [&[0xff; 32][..], &[0, 0, 0, index], &row].concat();
+        let length = [u8::try_from(row.len()).unwrap()];
+        let waiting = [&length[..], &row, &[0xff; 32], &[0, 0, 0, index]].concat();
         view.put(Area::Dangling, &waiting, [&[1, 0, 6, 1][..], b"00000"].concat());
     }
     assert_eq!(write_twice(&mut view), Value::from([("00000", 4)]));

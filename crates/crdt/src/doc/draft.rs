@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::layout::DocLayout;
 use super::operation::Operation;
-use super::{DocType, VERSION, fold, read};
+use super::{DocType, VERSION, read};
 use crate::cbor::EMPTY_MAP;
 use crate::draft::DraftError;
+use crate::fold::{self, Section, Slot};
 use crate::limits::MAX_NESTING;
 use crate::names::{chunks, name_what_fits};
 use crate::path::Path;
 use crate::read::ReadError;
 use crate::section::SectionWriter;
-use crate::slot::Slot;
 use crate::stamp::{Dot, EntryStamp, Stamp};
 use crate::value::{Value, ValueError};
 use crate::view::{Area, RowError, ViewMut, visit_prefix};
@@ -91,7 +92,7 @@ impl DocDraft {
     fn stage(&mut self, view: &mut dyn ViewMut, leaves: &Leaves) -> Result<(), DraftError> {
         let mut plans = Vec::with_capacity(leaves.len());
         for (path, value) in leaves {
-            plans.push((path.as_slice(), value.as_deref(), fold::load(&*view, path)?.stamps()));
+            plans.push((path.as_slice(), value.as_deref(), read::leaf(&*view, path)?.stamps()));
         }
         let heads = || plans.iter().flat_map(|(.., heads)| heads).copied().collect();
         let alone = self.is_empty();
@@ -110,7 +111,10 @@ impl DocDraft {
         let mark = self.section.mark();
         operations.iter().for_each(|operation| operation.encode(&mut self.section));
         let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
-            Ok(fold::apply(first, &operations, &EntryStamp::PROVISIONAL, view, &mut Vec::new())?)
+            let (payload, mut changes) = (|| self.encode(), Vec::new());
+            let own = Section { entry: &EntryStamp::PROVISIONAL, payload: &payload };
+            let rows: Vec<_> = operations.iter().cloned().map(Operation::on_row).collect();
+            Ok(fold::apply(&DocLayout, &own, first, &rows, view, &mut changes, None)?)
         });
         if staged.is_err() {
             self.section.reset(mark);
@@ -159,7 +163,7 @@ fn seen(view: &dyn ViewMut, path: &Path) -> Result<Leaves, DraftError> {
 /// Returns whether a map has its marker, or more than `count` live leaves.
 fn has_more(view: &dyn ViewMut, map: &Path, count: usize) -> Result<bool, DraftError> {
     let key = map.encode()?;
-    if fold::load(view, &key)?.winner().is_some_and(|(_, value)| value == EMPTY_MAP) {
+    if read::leaf(view, &key)?.winner().is_some_and(|(_, value)| value == EMPTY_MAP) {
         return Ok(true);
     }
     let mut left = count;

@@ -5,7 +5,7 @@
 //! `p`; otherwise the map shows and the leaf is a conflict.
 
 mod draft;
-mod fold;
+mod layout;
 mod operation;
 mod read;
 mod tree;
@@ -14,13 +14,15 @@ pub use draft::DocDraft;
 pub use read::{conflicts, get, to_value};
 pub use tree::PathConflict;
 
+use std::collections::BTreeSet;
+
+use crate::fold::{self, Layout, Section, Slot};
 use crate::section::Void;
-use crate::slot::Slot;
 use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, SlotConflict, StoreType};
+use crate::store_type::{ApplyError, Change, SlotConflict, StoreType, Touched};
 use crate::value::Value;
-use crate::view::ViewMut;
-use crate::waiting;
+use crate::view::{View, ViewError, ViewMut};
+use layout::DocLayout;
 
 const VERSION: u64 = 1;
 
@@ -49,13 +51,32 @@ impl StoreType for DocType {
         view: &mut dyn ViewMut,
         changes: &mut Vec<Change>,
     ) -> Result<(), ApplyError> {
-        match operation::decode(payload, entry.entry) {
-            Ok(operations) => Ok(fold::apply(0, &operations, entry, view, changes)?),
-            Err(void) => {
-                waiting::settle_void(view, entry.entry)?;
-                Err(void.into())
-            }
-        }
+        let operations = DocLayout.decode(payload, entry.entry)?;
+        let section = Section { entry, payload: &|| payload.to_vec() };
+        Ok(fold::apply(&DocLayout, &section, 0, &operations, view, changes, None)?)
+    }
+
+    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
+        let operations = DocLayout.decode(payload, entry.entry)?;
+        Ok(Touched::Rows(operations.into_iter().map(|operation| operation.row.to_vec()).collect()))
+    }
+
+    fn refold(
+        &self,
+        rows: &BTreeSet<Vec<u8>>,
+        with: &BTreeSet<[u8; 32]>,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ViewError> {
+        fold::refold(&DocLayout, rows, with, view, changes)
+    }
+
+    fn entries(
+        &self,
+        row: Option<&[u8]>,
+        view: &dyn View,
+    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+        fold::entries(&DocLayout, row, view).map(Some)
     }
 
     fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {

@@ -2,7 +2,10 @@
 //! `[1, path, names]` removes it. Paths are byte strings in the order-preserving encoding. The value is
 //! a scalar, a list, or the empty map as the marker of one.
 
+use std::borrow::Cow;
+
 use crate::cbor::EMPTY_MAP;
+use crate::fold::{Effect, RowOperation, SlotId};
 use crate::limits::MAX_NESTING;
 use crate::malformed::Malformed;
 use crate::path::Path;
@@ -26,7 +29,14 @@ pub(super) struct Operation<'a> {
     pub(super) value: Option<&'a [u8]>,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
+    /// Returns what the operation does to the leaf's row.
+    pub(super) fn on_row(self) -> RowOperation<'a> {
+        let effect = self.value.map_or(Effect::Remove, Effect::Set);
+        let touches = vec![(SlotId::Main, effect)];
+        RowOperation { row: Cow::Borrowed(self.path), names: self.names, touches }
+    }
+
     pub(super) fn encode(&self, section: &mut SectionWriter) {
         section.push(|out| {
             out.array(if self.value.is_some() { 4 } else { 3 });

@@ -1,12 +1,13 @@
 //! Reading a document at a path, at the cost of the leaves there.
 
-use super::fold;
+use super::layout::DocLayout;
 use super::tree::{Node, PathConflict};
 use crate::cbor::EMPTY_MAP;
+use crate::fold::{self, Slot};
 use crate::path::Path;
 use crate::read::ReadError;
 use crate::value::Value;
-use crate::view::{RowError, View};
+use crate::view::{RowError, View, ViewError};
 
 /// Returns the value at a path, or `None` if nothing is there; at the root always a map.
 ///
@@ -45,12 +46,17 @@ pub fn conflicts(view: &dyn View, path: &Path) -> Result<Vec<PathConflict>, Read
     Ok(found)
 }
 
+/// Returns the slot of a leaf, live or buried.
+pub(super) fn leaf<V: View + ?Sized>(view: &V, path: &[u8]) -> Result<Slot, ViewError> {
+    fold::load(&DocLayout, view, path).map(|cell| cell.slots.main)
+}
+
 /// Returns the first place above a path where a value shows that is not a map.
 pub(super) fn blocking_scalar(view: &dyn View, path: &Path) -> Result<Option<Path>, ReadError> {
     let mut above = Path::root();
     for component in path.components().iter().take(path.components().len().saturating_sub(1)) {
         above = above.child(component.as_str());
-        let leaf = fold::load(view, &above.encode()?)?;
+        let leaf = leaf(view, &above.encode()?)?;
         let is_scalar = leaf.winner().is_some_and(|(_, value)| value != EMPTY_MAP);
         // Only where such a leaf is at all, it is compared with the leaves below it.
         if is_scalar && Node::load(view, &above)?.show().ok_or_else(|| damaged(&above))?.is_scalar {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::cbor::EMPTY_MAP;
+use crate::fold::Slot;
 use crate::path::Path;
 use crate::read::{ReadError, Version};
-use crate::slot::Slot;
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::view::{Area, RowError, View, visit_prefix};

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::fold::Cell;
+use super::layout::TableLayout;
 use super::operation::{FIELD_NESTING, Operation};
 use super::plan::{self, FieldPlan, RowPlan};
-use super::row::Slots;
-use super::{TableType, VERSION, fold};
+use super::{TableType, VERSION};
 use crate::draft::DraftError;
+use crate::fold::{self, Cell, Section, Slot, Slots};
 use crate::key::Key;
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::names::name_what_fits;
 use crate::section::SectionWriter;
-use crate::slot::Slot;
 use crate::stamp::EntryStamp;
 use crate::value::{Value, ValueError};
 use crate::view::ViewMut;
@@ -46,7 +45,7 @@ impl TableDraft {
         };
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, Some(value))))?;
-        let row = fold::load(&*view, &key)?;
+        let row = fold::load(&TableLayout, &*view, &key)?;
         let live = row.slots.fields.iter().filter(|(_, slot)| slot.is_live());
         let gone: Vec<String> = live
             .map(|(field, _)| field.clone())
@@ -55,7 +54,7 @@ impl TableDraft {
         let gone = gone.iter().map(|field| (field.as_str(), None));
         let set = values.iter().map(|(field, value)| (*field, value.as_deref()));
         let fields = set.chain(gone).map(|(field, value)| plan_field(&row.slots, field, value));
-        let (existence, fields) = (row.slots.existence.stamps(), fields.collect());
+        let (existence, fields) = (row.slots.main.stamps(), fields.collect());
         self.write(view, &RowPlan { key: &key, existence, fields }, row)
     }
 
@@ -71,13 +70,13 @@ impl TableDraft {
     ) -> Result<(), DraftError> {
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, value.as_ref())))?;
-        let row = fold::load(&*view, &key)?;
+        let row = fold::load(&TableLayout, &*view, &key)?;
         if !row.slots.is_live() {
             return Err(DraftError::NoRow);
         }
         let fields =
             values.iter().map(|(field, value)| plan_field(&row.slots, field, value.as_deref()));
-        let (existence, fields) = (row.slots.existence.stamps(), fields.collect());
+        let (existence, fields) = (row.slots.main.stamps(), fields.collect());
         self.write(view, &RowPlan { key: &key, existence, fields }, row)
     }
 
@@ -88,11 +87,11 @@ impl TableDraft {
     /// [`DraftError`] for a key that cannot be used, or a section over its limits.
     pub fn delete(&mut self, view: &mut dyn ViewMut, key: &Key) -> Result<bool, DraftError> {
         let key = key.encode()?;
-        let row = fold::load(&*view, &key)?;
+        let row = fold::load(&TableLayout, &*view, &key)?;
         if !row.slots.is_live() {
             return Ok(false);
         }
-        let existence = row.slots.existence.stamps();
+        let existence = row.slots.main.stamps();
         let (alone, mut loaded) = (self.is_empty(), Some(row));
         let heads = || existence.iter().copied().collect();
         name_what_fits(heads, alone, |oldest| {
@@ -138,9 +137,11 @@ impl TableDraft {
         operations.iter().for_each(|operation| operation.encode(&mut self.section));
         let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
             let key = operations.first().map(|operation| operation.key);
-            let (own, mut changes) = (&EntryStamp::PROVISIONAL, Vec::new());
             let loaded = key.zip(loaded.take());
-            Ok(fold::apply(first, operations, own, view, &mut changes, loaded)?)
+            let (payload, mut changes) = (|| self.encode(), Vec::new());
+            let own = Section { entry: &EntryStamp::PROVISIONAL, payload: &payload };
+            let rows: Vec<_> = operations.iter().cloned().map(Operation::on_row).collect();
+            Ok(fold::apply(&TableLayout, &own, first, &rows, view, &mut changes, loaded)?)
         });
         if staged.is_err() {
             self.section.reset(mark);

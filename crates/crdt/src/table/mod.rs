@@ -3,7 +3,7 @@
 //! buried and come back whole with it.
 
 mod draft;
-mod fold;
+mod layout;
 mod operation;
 mod plan;
 mod read;
@@ -12,12 +12,15 @@ mod row;
 pub use draft::TableDraft;
 pub use read::{FieldConflict, Row, VisitTableRow, get, prefix, range, read};
 
+use std::collections::BTreeSet;
+
+use crate::fold::{self, Layout, Section};
 use crate::section::Void;
 use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, SlotConflict, StoreType};
+use crate::store_type::{ApplyError, Change, SlotConflict, StoreType, Touched};
 use crate::value::Value;
-use crate::view::ViewMut;
-use crate::waiting;
+use crate::view::{View, ViewError, ViewMut};
+use layout::TableLayout;
 
 const VERSION: u64 = 1;
 
@@ -46,13 +49,32 @@ impl StoreType for TableType {
         view: &mut dyn ViewMut,
         changes: &mut Vec<Change>,
     ) -> Result<(), ApplyError> {
-        match operation::decode(payload, entry.entry) {
-            Ok(operations) => Ok(fold::apply(0, &operations, entry, view, changes, None)?),
-            Err(void) => {
-                waiting::settle_void(view, entry.entry)?;
-                Err(void.into())
-            }
-        }
+        let operations = TableLayout.decode(payload, entry.entry)?;
+        let section = Section { entry, payload: &|| payload.to_vec() };
+        Ok(fold::apply(&TableLayout, &section, 0, &operations, view, changes, None)?)
+    }
+
+    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
+        let operations = TableLayout.decode(payload, entry.entry)?;
+        Ok(Touched::Rows(operations.into_iter().map(|operation| operation.row.to_vec()).collect()))
+    }
+
+    fn refold(
+        &self,
+        rows: &BTreeSet<Vec<u8>>,
+        with: &BTreeSet<[u8; 32]>,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ViewError> {
+        fold::refold(&TableLayout, rows, with, view, changes)
+    }
+
+    fn entries(
+        &self,
+        row: Option<&[u8]>,
+        view: &dyn View,
+    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+        fold::entries(&TableLayout, row, view).map(Some)
     }
 
     fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {

@@ -2,7 +2,10 @@
 //! fields as a fifth item if there are any, and `[1, key, names]` to delete. Keys are byte strings in
 //! the order-preserving encoding; fields and removed fields are ascending.
 
+use std::borrow::Cow;
+
 use crate::cbor::{self, Reader};
+use crate::fold::{Effect, RowOperation, SlotId};
 use crate::key::Key;
 use crate::limits::MAX_NESTING;
 use crate::malformed::Malformed;
@@ -34,7 +37,23 @@ pub(super) enum Action<'a> {
     Delete,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
+    /// Returns what the operation does to the slots of its row.
+    pub(super) fn on_row(self) -> RowOperation<'a> {
+        let touches = match self.action {
+            Action::Delete => vec![(SlotId::Main, Effect::Remove)],
+            Action::Write { fields, removed } => {
+                let mut touches = Vec::with_capacity(1 + fields.len() + removed.len());
+                touches.push((SlotId::Main, Effect::Set(&[])));
+                let set = fields.into_iter().map(|(field, value)| (field, Effect::Set(value)));
+                let removed = removed.into_iter().map(|field| (field, Effect::Remove));
+                touches.extend(set.chain(removed).map(|(name, to)| (SlotId::Field(name), to)));
+                touches
+            }
+        };
+        RowOperation { row: Cow::Borrowed(self.key), names: self.names, touches }
+    }
+
     /// Returns how many slots the operation touches: existence and its fields.
     pub(super) fn slots(&self) -> usize {
         match &self.action {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use super::row::Slots;
+use super::row;
 use crate::key::Key;
 use crate::read::{ReadError, Version};
 use crate::stamp::Stamp;
@@ -118,14 +118,14 @@ fn show(
 
 /// Returns the fields of a state row that have several live versions.
 pub(super) fn slot_conflicts(row: &[u8]) -> Vec<SlotConflict> {
-    let slots = Slots::unpack(row).unwrap_or_default();
+    let slots = row::unpack(row).unwrap_or_default();
     slots.fields.iter().filter_map(|(field, slot)| SlotConflict::of(Some(field), slot)).collect()
 }
 
 /// Decodes a state row, or returns `None` if it is damaged.
 pub(super) fn decode(row: &[u8]) -> Option<Row> {
-    let slots = Slots::unpack(row)?;
-    let (mut stamp, _) = slots.existence.winner()?;
+    let slots = row::unpack(row)?;
+    let (mut stamp, _) = slots.main.winner()?;
     let mut fields = BTreeMap::new();
     let mut conflicts = Vec::new();
     for (field, slot) in slots.fields {

@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fold::{Heads, Slot, Slots};
 use crate::pack::{self, Unpacker};
-use crate::slot::{Heads, Slot};
+
 use crate::stamp::Stamp;
 
 const UNIFORM: u8 = 0;
@@ -16,78 +17,59 @@ const GENERAL: u8 = 1;
 /// Most rows are packed without growing the buffer.
 const TYPICAL_BYTES: usize = 256;
 
-/// The slots of a row.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Slots {
-    pub(super) existence: Slot,
-    pub(super) fields: BTreeMap<String, Slot>,
+/// Returns the row of these slots.
+pub(super) fn pack(slots: &Slots) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TYPICAL_BYTES);
+    match uniform(slots) {
+        Some(stamp) => pack_uniform(slots, stamp, &mut out),
+        None => pack_general(slots, &mut out),
+    }
+    out
 }
 
-impl Slots {
-    pub(super) fn is_live(&self) -> bool {
-        self.existence.is_live()
-    }
+/// Returns the one version of existence and all fields, if there is only one and it is live.
+fn uniform(slots: &Slots) -> Option<Stamp> {
+    let (stamp, _) = slots.main.winner()?;
+    let same =
+        |slot: &Slot| slot.heads().iter().all(|(head, value)| *head == stamp && value.is_some());
+    slots.all().all(same).then_some(stamp)
+}
 
-    /// Returns whether nothing is left to remember.
-    pub(super) fn is_empty(&self) -> bool {
-        self.existence.heads().is_empty()
-            && self.fields.values().all(|slot| slot.heads().is_empty())
-    }
-
-    pub(super) fn pack(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(TYPICAL_BYTES);
-        match self.uniform() {
-            Some(stamp) => self.pack_uniform(stamp, &mut out),
-            None => self.pack_general(&mut out),
-        }
-        out
-    }
-
-    /// Returns the one version of existence and all fields, if there is only one and it is live.
-    fn uniform(&self) -> Option<Stamp> {
-        let (stamp, _) = self.existence.winner()?;
-        let same = |slot: &Slot| {
-            slot.heads().iter().all(|(head, value)| *head == stamp && value.is_some())
-        };
-        (same(&self.existence) && self.fields.values().all(same)).then_some(stamp)
-    }
-
-    fn pack_uniform(&self, stamp: Stamp, out: &mut Vec<u8>) {
-        out.push(UNIFORM);
-        pack::put_stamp(out, &stamp);
-        for (field, slot) in &self.fields {
-            for value in slot.heads().values().flatten() {
-                pack::put_string(out, field.as_bytes());
-                pack::put_string(out, value);
-            }
+fn pack_uniform(slots: &Slots, stamp: Stamp, out: &mut Vec<u8>) {
+    out.push(UNIFORM);
+    pack::put_stamp(out, &stamp);
+    for (field, slot) in &slots.fields {
+        for value in slot.heads().values().flatten() {
+            pack::put_string(out, field.as_bytes());
+            pack::put_string(out, value);
         }
     }
+}
 
-    fn pack_general(&self, out: &mut Vec<u8>) {
-        let slots = || std::iter::once(&self.existence).chain(self.fields.values());
-        let stamps: BTreeSet<Stamp> =
-            slots().flat_map(|slot| slot.heads().keys().copied()).collect();
-        let places: BTreeMap<Stamp, u64> = stamps.iter().copied().zip(0..).collect();
-        out.push(GENERAL);
-        pack::put_number(out, stamps.len() as u64);
-        stamps.iter().for_each(|stamp| pack::put_stamp(out, stamp));
-        pack_heads(&self.existence, &places, false, out);
-        for (field, slot) in &self.fields {
-            if !slot.heads().is_empty() {
-                pack::put_string(out, field.as_bytes());
-                pack_heads(slot, &places, true, out);
-            }
+fn pack_general(slots: &Slots, out: &mut Vec<u8>) {
+    let stamps: BTreeSet<Stamp> =
+        slots.all().flat_map(|slot| slot.heads().keys().copied()).collect();
+    let places: BTreeMap<Stamp, u64> = stamps.iter().copied().zip(0..).collect();
+    out.push(GENERAL);
+    pack::put_number(out, stamps.len() as u64);
+    stamps.iter().for_each(|stamp| pack::put_stamp(out, stamp));
+    pack_heads(&slots.main, &places, false, out);
+    for (field, slot) in &slots.fields {
+        if !slot.heads().is_empty() {
+            pack::put_string(out, field.as_bytes());
+            pack_heads(slot, &places, true, out);
         }
     }
+}
 
-    pub(super) fn unpack(row: &[u8]) -> Option<Self> {
-        let (form, rest) = row.split_first()?;
-        let mut unpacker = Unpacker::new(rest);
-        match *form {
-            UNIFORM => unpack_uniform(&mut unpacker),
-            GENERAL => unpack_general(&mut unpacker),
-            _ => None,
-        }
+/// Takes what [`pack`] gives.
+pub(super) fn unpack(row: &[u8]) -> Option<Slots> {
+    let (form, rest) = row.split_first()?;
+    let mut unpacker = Unpacker::new(rest);
+    match *form {
+        UNIFORM => unpack_uniform(&mut unpacker),
+        GENERAL => unpack_general(&mut unpacker),
+        _ => None,
     }
 }
 
@@ -114,7 +96,7 @@ fn unpack_uniform(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
         let field = unpacker.text()?.to_owned();
         fields.insert(field, one(unpacker.string()?.to_vec()));
     }
-    Some(Slots { existence: one(Vec::new()), fields })
+    Some(Slots { main: one(Vec::new()), fields })
 }
 
 fn unpack_general(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
@@ -122,13 +104,13 @@ fn unpack_general(unpacker: &mut Unpacker<'_>) -> Option<Slots> {
     for _ in 0..unpacker.count()? {
         stamps.push(unpacker.stamp()?);
     }
-    let existence = unpack_heads(unpacker, &stamps, false)?;
+    let main = unpack_heads(unpacker, &stamps, false)?;
     let mut fields = BTreeMap::new();
     while !unpacker.is_empty() {
         let field = unpacker.text()?.to_owned();
         fields.insert(field, unpack_heads(unpacker, &stamps, true)?);
     }
-    Some(Slots { existence, fields })
+    Some(Slots { main, fields })
 }
 
 fn unpack_heads(unpacker: &mut Unpacker<'_>, stamps: &[Stamp], values: bool) -> Option<Slot> {
