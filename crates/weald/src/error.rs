@@ -9,6 +9,7 @@ use weald_engine::CommitError;
 use weald_transports::SyncError;
 
 use crate::database::DatabaseError;
+use crate::misfit::Misfit;
 use crate::open::OpenError;
 use crate::store_ref::StoreNameError;
 use crate::ticket::ParseTicketError;
@@ -57,6 +58,12 @@ impl Error {
     }
 }
 
+impl From<Box<Misfit>> for Error {
+    fn from(misfit: Box<Misfit>) -> Self {
+        Self::Read(misfit.into())
+    }
+}
+
 /// Why a store could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -67,8 +74,11 @@ pub enum ReadError {
     /// A row is damaged, or a key or path cannot be used.
     #[error(transparent)]
     Rows(#[from] weald_crdt::ReadError),
-    /// What is stored is not of the type that was asked for.
-    #[error("a stored value does not fit its type: {0}")]
+    /// A row is not of the type that was asked for; it does not hide the others.
+    #[error(transparent)]
+    Misfit(#[from] Box<Misfit>),
+    /// A whole document is not of the type that was asked for.
+    #[error("the stored value does not fit its type: {0}")]
     Value(#[from] ValueError),
     /// The rows at rest.
     #[error(transparent)]
@@ -102,7 +112,7 @@ impl From<ReadError> for WriteError {
             ReadError::Name(error) => Self::Name(error),
             ReadError::Value(error) => Self::Value(error),
             ReadError::Store(error) => Self::Store(error),
-            error @ ReadError::Rows(_) => Self::Read(error),
+            error @ (ReadError::Rows(_) | ReadError::Misfit(_)) => Self::Read(error),
         }
     }
 }

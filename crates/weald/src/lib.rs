@@ -27,7 +27,7 @@
 //! })?;
 //! for message in room.log::<Message>("messages")?.tail(50)? {
 //!     assert_eq!(message.author, alice.default_key());
-//!     assert_eq!(message.value.text, "hello");
+//!     assert_eq!(message.value?.text, "hello");
 //! }
 //! # Ok(())
 //! # }
@@ -49,6 +49,7 @@ mod instance;
 mod key;
 mod key_ring;
 mod log;
+mod misfit;
 mod open;
 mod relaxed;
 mod reply;
@@ -76,6 +77,7 @@ pub use feed::CommitFeed;
 pub use instance::{Instance, Verification};
 pub use key::IntoKey;
 pub use log::{Cursor, Log, LogItem, LogMut};
+pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use weald_crdt::{LogType, SectionDraft, Stamp, Value};
 use weald_dag::{EntryId, PublicKey, Time};
 
+use crate::conflict::RowKey;
 use crate::error::{ReadError, WriteError};
+use crate::misfit::Misfit;
 use crate::rows::Rows;
 use crate::store_ref::StoreRef;
 use crate::transaction::Transaction;
@@ -41,8 +43,8 @@ impl fmt::Debug for Cursor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogItem<T> {
-    /// What was appended.
-    pub value: T,
+    /// What was appended, or why it is not a `T`: an item that does not fit hides no other.
+    pub value: Result<T, Box<Misfit>>,
     /// Who signed the entry.
     pub author: PublicKey,
     /// When it was appended, by its author's clock.
@@ -81,7 +83,7 @@ impl<T: DeserializeOwned> Log<T> {
     /// Returns the last `count` items, oldest first.
     ///
     /// # Errors
-    /// [`ReadError`] when a row cannot be read or is not a `T`.
+    /// [`ReadError`] when a row cannot be read.
     pub fn tail(&self, count: usize) -> Result<Vec<LogItem<T>>, ReadError> {
         let rows = self.store.rows()?;
         let items = weald_crdt::log::tail(&self.store.view(&rows), count)?;
@@ -91,7 +93,7 @@ impl<T: DeserializeOwned> Log<T> {
     /// Returns the last `count` items before the cursor, oldest first.
     ///
     /// # Errors
-    /// [`ReadError`] when a row cannot be read or is not a `T`.
+    /// [`ReadError`] when a row cannot be read.
     pub fn before(&self, cursor: &Cursor, count: usize) -> Result<Vec<LogItem<T>>, ReadError> {
         let rows = self.store.rows()?;
         let items = weald_crdt::log::before(&self.store.view(&rows), &cursor.0, count)?;
@@ -104,7 +106,7 @@ impl<T: DeserializeOwned> Log<T> {
     /// the cursor: a watch tells of each.
     ///
     /// # Errors
-    /// [`ReadError`] when a row cannot be read or is not a `T`.
+    /// [`ReadError`] when a row cannot be read.
     pub fn after(&self, cursor: &Cursor, count: usize) -> Result<Vec<LogItem<T>>, ReadError> {
         let rows = self.store.rows()?;
         let items = weald_crdt::log::after(&self.store.view(&rows), Some(&cursor.0), count)?;
@@ -114,7 +116,7 @@ impl<T: DeserializeOwned> Log<T> {
     /// Returns the first `count` items, oldest first.
     ///
     /// # Errors
-    /// [`ReadError`] when a row cannot be read or is not a `T`.
+    /// [`ReadError`] when a row cannot be read.
     pub fn head(&self, count: usize) -> Result<Vec<LogItem<T>>, ReadError> {
         let rows = self.store.rows()?;
         let items = weald_crdt::log::after(&self.store.view(&rows), None, count)?;
@@ -124,7 +126,7 @@ impl<T: DeserializeOwned> Log<T> {
     /// Returns the item at a cursor.
     ///
     /// # Errors
-    /// [`ReadError`] when the row cannot be read or is not a `T`.
+    /// [`ReadError`] when the row cannot be read.
     pub fn get(&self, cursor: &Cursor) -> Result<Option<LogItem<T>>, ReadError> {
         let rows = self.store.rows()?;
         let Some(value) = weald_crdt::log::get(&self.store.view(&rows), &cursor.0)? else {
@@ -147,7 +149,7 @@ impl<T: DeserializeOwned> Log<T> {
                 Some(before) => before.author,
                 None => self.store.core.author(rows, self.store.database, &entry)?,
             };
-            let value = item.value.to_serde()?;
+            let value = Misfit::check(&item.value, &self.store.name, || RowKey::Log(cursor));
             typed.push(LogItem { value, author, time: cursor.time(), entry, cursor });
         }
         Ok(typed)
@@ -192,10 +194,13 @@ impl<T: DeserializeOwned> LogMut<'_, T> {
     /// Returns the last `count` items as the transaction sees them, its own last.
     ///
     /// # Errors
-    /// [`WriteError::Read`] when a row cannot be read, [`WriteError::Value`] when it is not a `T`.
-    pub fn tail(&self, count: usize) -> Result<Vec<T>, WriteError> {
+    /// [`WriteError::Read`] when a row cannot be read.
+    pub fn tail(&self, count: usize) -> Result<Vec<Result<T, Box<Misfit>>>, WriteError> {
         let view = self.transaction.view(&self.name, LogType::NAME);
         let items = weald_crdt::log::tail(&view, count).map_err(ReadError::from)?;
-        items.into_iter().map(|item| Ok(item.value.to_serde()?)).collect()
+        let fit = |item: weald_crdt::Item| {
+            Misfit::check(&item.value, &self.name, || RowKey::Log(Cursor(item.stamp)))
+        };
+        Ok(items.into_iter().map(fit).collect())
     }
 }

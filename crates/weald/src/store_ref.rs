@@ -105,6 +105,7 @@ fn has_rows<S: Snapshot>(
 pub(crate) struct StoreRef {
     pub(crate) core: Arc<Core>,
     pub(crate) database: u32,
+    pub(crate) name: Arc<str>,
     place: StorePlace,
 }
 
@@ -122,7 +123,7 @@ impl StoreRef {
             return Err(StoreNameError::OtherType { name, wanted: type_name, found }.into());
         }
         let place = StorePlace::new(database, name, type_name);
-        Ok(Self { core: Arc::clone(core), database, place })
+        Ok(Self { core: Arc::clone(core), database, name: name.into(), place })
     }
 
     pub(crate) fn rows(&self) -> Result<Rows, StoreError> {

@@ -12,8 +12,10 @@ use serde::de::DeserializeOwned;
 use weald_crdt::{FieldConflict, Key, Value, table};
 use weald_dag::{EntryId, PublicKey, Time};
 
+use crate::conflict::RowKey;
 use crate::error::ReadError;
 use crate::key::IntoKey;
+use crate::misfit::Misfit;
 use crate::store_ref::StoreRef;
 
 /// How many rows an iteration reads at a time.
@@ -94,29 +96,33 @@ impl<T: DeserializeOwned> Table<T> {
     /// Returns the row with a key.
     ///
     /// # Errors
-    /// [`ReadError`] when the row cannot be read or is not a `T`.
+    /// [`ReadError`] when the row cannot be read; [`ReadError::Misfit`] when it is not a `T`.
     pub fn get(&self, key: impl IntoKey) -> Result<Option<T>, ReadError> {
         let rows = self.store.rows()?;
-        let row = table::get(&self.store.view(&rows), &key.into_key())?;
-        Ok(row.map(|row| row.value.to_serde()).transpose()?)
+        let key = key.into_key();
+        let row = table::get(&self.store.view(&rows), &key)?;
+        Ok(row.map(|row| fit(&self.store, &key, &row.value)).transpose()?)
     }
 
     /// Returns the row with a key and who changed it last.
     ///
     /// # Errors
-    /// [`ReadError`] when the row cannot be read or is not a `T`.
+    /// [`ReadError`] when the row cannot be read; [`ReadError::Misfit`] when it is not a `T`.
     pub fn row(&self, key: impl IntoKey) -> Result<Option<TableRow<T>>, ReadError> {
         let rows = self.store.rows()?;
-        let Some(row) = table::get(&self.store.view(&rows), &key.into_key())? else {
+        let key = key.into_key();
+        let Some(row) = table::get(&self.store.view(&rows), &key)? else {
             return Ok(None);
         };
         let entry = EntryId::from_bytes(row.stamp.entry);
         let author = self.store.core.author(&rows, self.store.database, &entry)?;
         let time = Time::from_raw(row.stamp.time);
-        Ok(Some(TableRow { value: row.value.to_serde()?, author, time, entry }))
+        let value = fit(&self.store, &key, &row.value)?;
+        Ok(Some(TableRow { value, author, time, entry }))
     }
 
-    /// Iterates over all rows, by key.
+    /// Iterates over all rows, by key. A row that is not a `T` is a [`ReadError::Misfit`] in its
+    /// place, and the others follow.
     pub fn rows(&self) -> TableRows<T> {
         self.range(..)
     }
@@ -211,8 +217,13 @@ impl<T: DeserializeOwned> Iterator for TableRows<T> {
             return Some(Err(error));
         }
         let (key, value) = self.page.pop_front()?;
-        Some(value.to_serde().map(|row| (key, row)).map_err(ReadError::from))
+        let row = fit(&self.store, &key, &value);
+        Some(row.map(|row| (key, row)).map_err(ReadError::from))
     }
+}
+
+fn fit<T: DeserializeOwned>(store: &StoreRef, key: &Key, row: &Value) -> Result<T, Box<Misfit>> {
+    Misfit::check(row, &store.name, || RowKey::Table(key.clone()))
 }
 
 fn begins_with(key: &Key, prefix: &Key) -> bool {

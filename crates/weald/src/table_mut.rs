@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 use weald_crdt::{DraftError, Key, SectionDraft, TableDraft, TableType, Value, table};
 use weald_engine::StoreViewMut;
 
+use crate::conflict::RowKey;
 use crate::error::{ReadError, WriteError};
 use crate::key::IntoKey;
+use crate::misfit::Misfit;
 use crate::transaction::Transaction;
 
 /// Writes to a table of `T` in a transaction, and reads what it will be.
@@ -104,10 +106,12 @@ impl<T: DeserializeOwned> TableMut<'_, T> {
     /// Returns the row with a key as the transaction sees it.
     ///
     /// # Errors
-    /// [`WriteError::Read`] when the row cannot be read, [`WriteError::Value`] when it is not a `T`.
+    /// [`WriteError::Read`] when the row cannot be read, or is not a `T`.
     pub fn get(&self, key: impl IntoKey) -> Result<Option<T>, WriteError> {
         let view = self.transaction.view(&self.name, TableType::NAME);
-        let row = table::get(&view, &key.into_key()).map_err(ReadError::from)?;
-        Ok(row.map(|row| row.value.to_serde()).transpose()?)
+        let key = key.into_key();
+        let Some(row) = table::get(&view, &key).map_err(ReadError::from)? else { return Ok(None) };
+        let fit = Misfit::check(&row.value, &self.name, || RowKey::Table(key));
+        Ok(Some(fit.map_err(ReadError::from)?))
     }
 }

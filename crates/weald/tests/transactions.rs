@@ -9,7 +9,8 @@ use std::thread;
 use common::{Message, block_on, message, push, room, texts};
 use weald::{
     CommitError, CommitFeed, DatabaseId, DatabaseSettings, DraftError, Error, Instance, Key, Level,
-    Number, PublicKey, ReadError, StoreError, StoreNameError, Subject, Value, WriteError,
+    Number, PublicKey, ReadError, RowKey, StoreError, StoreNameError, Subject, Value, ValueError,
+    WriteError,
 };
 
 #[test]
@@ -47,7 +48,7 @@ fn reads_inside_see_own_writes_and_nobody_else_does() {
     tx.table::<Message>("notes").unwrap().edit(&key, "text", "two").unwrap();
     push(&room, "meanwhile");
     let seen = tx.log::<Message>("messages").unwrap().tail(10).unwrap();
-    assert_eq!(seen, [message("before"), message("inside")]);
+    assert_eq!(seen, [Ok(message("before")), Ok(message("inside"))]);
     let note = tx.table::<Message>("notes").unwrap().get(&key).unwrap();
     assert_eq!(note, Some(message("two")));
     assert_eq!(texts(&room), ["before", "meanwhile"]);
@@ -287,7 +288,7 @@ fn logs_are_read_from_both_ends_and_from_a_cursor() {
     }
     let log = room.log::<Message>("messages").unwrap();
     let text = |items: Vec<weald::LogItem<Message>>| -> Vec<String> {
-        items.into_iter().map(|item| item.value.text).collect()
+        items.into_iter().map(|item| item.value.unwrap().text).collect()
     };
     let last = log.tail(3).unwrap();
     assert_eq!(text(log.before(&last[0].cursor, 2).unwrap()), ["15", "16"]);
@@ -299,11 +300,17 @@ fn logs_are_read_from_both_ends_and_from_a_cursor() {
 }
 
 #[test]
-fn a_stored_value_of_another_shape_is_a_typed_error() {
+fn an_item_of_another_shape_is_a_typed_error_in_its_place() {
     let (_instance, _, room) = room();
+    push(&room, "before");
     room.write(|tx| Ok(tx.log("messages")?.push(&7)?)).unwrap();
-    let read = room.log::<Message>("messages").unwrap().tail(1);
-    assert!(matches!(read, Err(ReadError::Value(_))), "{read:?}");
+    push(&room, "after");
+    let items = room.log::<Message>("messages").unwrap().tail(3).unwrap();
+    assert_eq!(items[0].value, Ok(message("before")));
+    assert_eq!(items[2].value, Ok(message("after")));
+    let misfit = items[1].value.as_ref().unwrap_err();
+    assert_eq!((misfit.store.as_str(), &misfit.key), ("messages", &RowKey::Log(items[1].cursor)));
+    assert!(matches!(misfit.source, ValueError::WrongKind { .. } | ValueError::Refused { .. }));
 }
 
 #[test]

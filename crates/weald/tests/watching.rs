@@ -12,7 +12,7 @@ fn text_of(room: &weald::Database, event: &Event) -> String {
     let Event::Changed { key: RowKey::Log(cursor), origin: Origin::Local, .. } = event else {
         panic!("{event:?}");
     };
-    room.log::<Message>("messages").unwrap().get(cursor).unwrap().unwrap().value.text
+    room.log::<Message>("messages").unwrap().get(cursor).unwrap().unwrap().value.unwrap().text
 }
 
 #[test]

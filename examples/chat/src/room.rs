@@ -1,6 +1,5 @@
 //! A room is a database: messages are a log, and so are the names; who said something is who signed it.
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use weald::{Cursor, Database, DatabaseId, LogItem, PublicKey};
 
@@ -28,14 +27,6 @@ struct Message {
 #[derive(Debug, Serialize, Deserialize)]
 struct Person {
     name: String,
-}
-
-/// What stands in a log: whoever may write may write anything, and must not break the room by it.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Heard<T> {
-    Known(T),
-    Other(IgnoredAny),
 }
 
 /// Reads and writes one room.
@@ -78,12 +69,12 @@ impl OpenRoom {
 
     /// Returns by which name each key wants to be called.
     pub(crate) fn names(&self) -> Result<Names, ChatError> {
-        let log = self.database.log::<Heard<Person>>(PEOPLE)?;
+        let log = self.database.log::<Person>(PEOPLE)?;
         let mut names = Names::default();
         let mut page = log.head(PAGE)?;
         while let Some(last) = page.last().map(|item| item.cursor) {
             for item in page {
-                if let Heard::Known(person) = item.value {
+                if let Ok(person) = item.value {
                     names.claim(item.author, &person.name);
                 }
             }
@@ -94,7 +85,7 @@ impl OpenRoom {
 
     /// Reads messages, and returns whether there are more beyond the far end.
     pub(crate) fn read(&self, reading: &Reading) -> Result<(Vec<Line>, bool), ChatError> {
-        let log = self.database.log::<Heard<Message>>(MESSAGES)?;
+        let log = self.database.log::<Message>(MESSAGES)?;
         // One more than wanted tells whether there are more.
         let (items, over_at_start) = match reading {
             Reading::Newest => {
@@ -122,7 +113,7 @@ impl OpenRoom {
         &self,
         after: Option<&Cursor>,
     ) -> Result<Vec<(Cursor, Option<Line>)>, ChatError> {
-        let log = self.database.log::<Heard<Message>>(MESSAGES)?;
+        let log = self.database.log::<Message>(MESSAGES)?;
         let items = match after {
             Some(cursor) => log.after(cursor, PAGE)?,
             None => log.head(PAGE)?,
@@ -132,7 +123,7 @@ impl OpenRoom {
 
     /// Returns one message.
     pub(crate) fn message(&self, cursor: &Cursor) -> Result<Option<Line>, ChatError> {
-        let item = self.database.log::<Heard<Message>>(MESSAGES)?.get(cursor)?;
+        let item = self.database.log::<Message>(MESSAGES)?.get(cursor)?;
         Ok(item.and_then(line))
     }
 }
@@ -142,9 +133,9 @@ pub(crate) fn title(id: DatabaseId, name: Option<&str>) -> String {
     name.and_then(clean).unwrap_or_else(|| id.short())
 }
 
-fn lines(items: impl IntoIterator<Item = LogItem<Heard<Message>>>) -> Vec<Line> {
+fn lines(items: impl IntoIterator<Item = LogItem<Message>>) -> Vec<Line> {
     // What is no message keeps its place, so that paging gets past it.
-    let shown = |item: LogItem<Heard<Message>>| {
+    let shown = |item: LogItem<Message>| {
         let (cursor, author, time) = (item.cursor, item.author, item.time.millis());
         let text = UNKNOWN.to_owned();
         line(item).unwrap_or(Line { cursor, author, time, text })
@@ -152,8 +143,8 @@ fn lines(items: impl IntoIterator<Item = LogItem<Heard<Message>>>) -> Vec<Line> 
     items.into_iter().map(shown).collect()
 }
 
-fn line(item: LogItem<Heard<Message>>) -> Option<Line> {
-    let Heard::Known(message) = item.value else { return None };
+fn line(item: LogItem<Message>) -> Option<Line> {
+    let Ok(message) = item.value else { return None };
     let (cursor, author, time) = (item.cursor, item.author, item.time.millis());
     Some(Line { cursor, author, time, text: one_line(&message.text) })
 }

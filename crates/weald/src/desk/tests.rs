@@ -110,7 +110,7 @@ fn push(room: &Database, text: &str) -> Result<(), Error> {
 
 fn texts(room: &Database) -> Vec<String> {
     let items = room.log::<String>("messages").unwrap().tail(100).unwrap();
-    items.into_iter().map(|item| item.value).collect()
+    items.into_iter().map(|item| item.value.unwrap()).collect()
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn load(database: &Database) -> Result<Vec<PeerRecord>, Error> {
         let (key, row) = match row {
             Ok((Key::Bytes(key), row)) => (key, row),
             Ok(_) => continue,
-            Err(ReadError::Value(error)) => {
+            Err(ReadError::Misfit(error)) => {
                 tracing::warn!(%error, "what was kept of a peer cannot be read: it is left out");
                 continue;
             }

@@ -38,7 +38,7 @@ pub fn push(database: &Database, text: &str) {
 
 pub fn texts(database: &Database) -> Vec<String> {
     let items = database.log::<Message>("messages").unwrap().tail(1_000).unwrap();
-    items.into_iter().map(|item| item.value.text).collect()
+    items.into_iter().map(|item| item.value.unwrap().text).collect()
 }
 
 struct Unpark(Thread);
