@@ -57,7 +57,9 @@ pub use path::Path;
 pub use read::{ReadError, Version};
 pub use section::{Void, section_type};
 pub use stamp::{Dot, EntryStamp, Stamp};
-pub use store_type::{ApplyError, Change, ChangeKind, Conflict, SlotConflict, StoreType, Touched};
+pub use store_type::{
+    ApplyError, Change, ChangeKind, Conflict, EntryTimes, SlotConflict, StoreType, Touched,
+};
 pub use table::{FieldConflict, Row, TableDraft, TableType};
 pub use ulid::{Ulid, UlidError};
 pub use value::{Decimal, Timestamp, Value, ValueError};

@@ -80,7 +80,7 @@ pub trait StoreType: Send + Sync {
         &self,
         row: Option<&[u8]>,
         view: &dyn View,
-    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+    ) -> Result<Option<EntryTimes>, ViewError> {
         let _ = (row, view);
         Ok(None)
     }
@@ -131,6 +131,9 @@ impl SlotConflict {
         Some(Self { field: field.map(str::to_owned), winner, losers })
     }
 }
+
+/// Times and ids of entries, in the order of stamps.
+pub type EntryTimes = BTreeSet<(u64, [u8; 32])>;
 
 /// Tells what a section touches.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::ops::{Bound, ControlFlow};
 
 use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
 use weald_dag::{
-    Entry, EntryId, Graph, KeyRange, Order, Overlay, Parcel, Snapshot, Space, Standing, Stored,
-    Visit,
+    Entry, EntryId, Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, Standing,
+    Stored, Visit,
 };
 
 use crate::unfolded;
@@ -182,6 +182,12 @@ impl<'a> StoreViewMut<'a> {
             let row = self.rows.get(space, &self.place.key(key)).unwrap_or_default();
             before.insert(key.to_vec(), row);
         }
+    }
+
+    /// Returns the local number of an entry that is stored.
+    pub(crate) fn number(&self, entry: &[u8; 32]) -> Result<Option<Number>, ViewError> {
+        let graph = Graph::new(self.rows, self.place.database);
+        graph.number(&EntryId::from_bytes(*entry)).map_err(failed)
     }
 
     fn read(&self) -> StoreView<'_, Overlay> {

@@ -16,7 +16,7 @@ use crate::limits::MAX_NESTING;
 use crate::malformed::Malformed;
 use crate::section::{SectionReader, Void};
 use crate::stamp::{EntryStamp, Stamp};
-use crate::store_type::{ApplyError, Change, ChangeKind, StoreType, Touched};
+use crate::store_type::{ApplyError, Change, ChangeKind, EntryTimes, StoreType, Touched};
 use crate::value::Value;
 use crate::view::{Area, RowError, View, ViewError, ViewMut};
 
@@ -94,7 +94,7 @@ impl StoreType for LogType {
         &self,
         row: Option<&[u8]>,
         view: &dyn View,
-    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+    ) -> Result<Option<EntryTimes>, ViewError> {
         // An item that is not there was hidden, and nothing but its key tells of it.
         let Some(key) = row else { return entries(view).map(Some) };
         let stamp = stamp(key).map_err(|_| ViewError::new(RowError { key: key.to_vec() }))?;
@@ -117,7 +117,7 @@ fn item(view: &dyn ViewMut, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
 }
 
 /// Returns the entries of all items.
-fn entries(view: &dyn View) -> Result<BTreeSet<(u64, [u8; 32])>, ViewError> {
+fn entries(view: &dyn View) -> Result<EntryTimes, ViewError> {
     let mut entries = BTreeSet::new();
     view.range(Area::State, Bound::Unbounded, Bound::Unbounded, false, &mut |key, _| {
         entries.extend(stamp(key).map(|stamp| (stamp.time, stamp.entry)));

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use crate::fold::{self, Layout, Section};
 use crate::section::Void;
 use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, SlotConflict, StoreType, Touched};
+use crate::store_type::{ApplyError, Change, EntryTimes, SlotConflict, StoreType, Touched};
 use crate::value::Value;
 use crate::view::{View, ViewError, ViewMut};
 use layout::TableLayout;
@@ -73,7 +73,7 @@ impl StoreType for TableType {
         &self,
         row: Option<&[u8]>,
         view: &dyn View,
-    ) -> Result<Option<BTreeSet<(u64, [u8; 32])>>, ViewError> {
+    ) -> Result<Option<EntryTimes>, ViewError> {
         fold::entries(&TableLayout, row, view).map(Some)
     }
 

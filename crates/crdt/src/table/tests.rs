@@ -191,38 +191,15 @@ fn model(entries: &[DrawnEntry]) -> (Heads, Dangling, Listed) {
             operations.push((stamp(entry).at(index), drawn, entry.standing == Standing::Visible));
         }
     }
-    // On one slot: what an operation reaches, through hidden ones too.
-    let names = |namer: &(Stamp, &Drawn, bool), named: &(Stamp, &Drawn, bool), slot: &str| {
-        let same = namer.1.key == named.1.key;
-        let here = touched(namer.1).contains_key(slot) && touched(named.1).contains_key(slot);
-        let own = namer.0.entry == named.0.entry;
-        let is_named = namer.1.names.contains(&(named.0.entry[0], named.0.index));
-        same && here && if own { named_before(namer, named) } else { is_named }
-    };
-    let reached = |operation: &(Stamp, &Drawn, bool), slot: &str| {
-        let mut ahead: Vec<_> = operations.iter().filter(|from| from.2).collect();
-        let mut met = BTreeSet::new();
-        while let Some(from) = ahead.pop() {
-            for to in operations.iter().filter(|to| names(from, to, slot)) {
-                if to.0 == operation.0 {
-                    return true;
-                }
-                if !to.2 && met.insert(to.0) {
-                    ahead.push(to);
-                }
-            }
-        }
-        false
-    };
     let (mut heads, mut dangling, mut listed) = (Heads::new(), Dangling::new(), Listed::new());
     for operation in &operations {
         let (stamp, drawn, is_visible) = operation;
         for (slot, value) in touched(drawn) {
-            let is_head = *is_visible && !reached(operation, slot);
+            let is_head = *is_visible && !is_reached(&operations, operation, slot);
             if is_head {
                 heads.entry((key(drawn), slot)).or_default().push((*stamp, value));
             }
-            let later = |other: &(Stamp, &Drawn, bool)| {
+            let later = |other: &Placed<'_>| {
                 other.0.entry == stamp.entry
                     && other.0.index > stamp.index
                     && other.1.key == drawn.key
@@ -249,9 +226,33 @@ fn model(entries: &[DrawnEntry]) -> (Heads, Dangling, Listed) {
     (heads, dangling, listed)
 }
 
+/// An operation, and whether it is visible.
+type Placed<'a> = (Stamp, &'a Drawn, bool);
+
 /// Of one entry, each operation names the earlier ones.
-fn named_before(namer: &(Stamp, &Drawn, bool), named: &(Stamp, &Drawn, bool)) -> bool {
-    named.0.index < namer.0.index
+fn names(namer: &Placed<'_>, named: &Placed<'_>, slot: &str) -> bool {
+    let same = namer.1.key == named.1.key;
+    let here = touched(namer.1).contains_key(slot) && touched(named.1).contains_key(slot);
+    let own = namer.0.entry == named.0.entry;
+    let is_named = namer.1.names.contains(&(named.0.entry[0], named.0.index));
+    same && here && if own { named.0.index < namer.0.index } else { is_named }
+}
+
+/// Returns whether a visible operation reaches this one on a slot, through hidden ones too.
+fn is_reached(operations: &[Placed<'_>], operation: &Placed<'_>, slot: &str) -> bool {
+    let mut ahead: Vec<_> = operations.iter().filter(|from| from.2).collect();
+    let mut met = BTreeSet::new();
+    while let Some(from) = ahead.pop() {
+        for to in operations.iter().filter(|to| names(from, to, slot)) {
+            if to.0 == operation.0 {
+                return true;
+            }
+            if !to.2 && met.insert(to.0) {
+                ahead.push(to);
+            }
+        }
+    }
+    false
 }
 
 fn check_against_model(view: &MemoryView, entries: &[DrawnEntry]) {

@@ -4,5 +4,6 @@
 mod checking;
 mod later;
 mod merging;
+mod past;
 mod site;
 mod verdicts;
