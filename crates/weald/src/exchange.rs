@@ -59,10 +59,14 @@ impl Instance {
     /// # Errors
     /// Any [`StoreError`].
     pub fn mark_complete(&self, database: DatabaseId) -> Result<(), Error> {
-        let (answer, reply) = reply();
-        self.core().submit(Job::Complete(Complete { database, answer }))?;
-        Ok(reply.wait().unwrap_or_else(|| Err(lost()))?)
+        complete(self.core(), database)
     }
+}
+
+pub(crate) fn complete(core: &Core, database: DatabaseId) -> Result<(), Error> {
+    let (answer, reply) = reply();
+    core.submit(Job::Complete(Complete { database, answer }))?;
+    Ok(reply.wait().unwrap_or_else(|| Err(lost()))?)
 }
 
 fn submit(
@@ -99,7 +103,7 @@ pub(crate) fn take(
 }
 
 /// Verifies parcels, half of them on a second thread when they are many.
-fn verify(mut parcels: Vec<Parcel>) -> Result<Vec<Result<Verified, Fault>>, StoreError> {
+pub(crate) fn verify(mut parcels: Vec<Parcel>) -> Result<Vec<Result<Verified, Fault>>, StoreError> {
     let (seed, other_seed) = (entropy::bytes()?, entropy::bytes()?);
     if parcels.len() <= TWO_THREADS_FROM {
         return Ok(weald_dag::verify(parcels, seed));

@@ -64,6 +64,7 @@ mod table;
 mod table_mut;
 mod ticket;
 mod transaction;
+mod transfer;
 pub mod transport;
 mod user;
 mod watch;
@@ -86,6 +87,10 @@ pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};
 pub use transaction::{Committed, Transaction};
+pub use transfer::{
+    ARCHIVE_BLOCK_BYTES, ArchiveError, ArchiveExport, ArchiveImport, ArchiveReport, ExportError,
+    ImportedArchive, TransferProgress,
+};
 pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
 pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};
 pub use weald_auth::{Action, Level, Member, Subject};

@@ -74,6 +74,10 @@ impl User {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).all.clone()
     }
 
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     fn secret(&self, key: &PublicKey) -> Result<Arc<SecretKey>, DatabaseError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let found = keys.all.iter().find(|own| own.key == *key);
