@@ -87,6 +87,9 @@ pub enum DraftError {
     /// The row to edit is not there.
     #[error("there is no row with this key; put one instead of editing it")]
     NoRow,
+    /// There is no deleted row to bring back.
+    #[error("there is no deleted row with this key to restore; put one")]
+    NoDeletedRow,
     /// The path leads through something that is not a map.
     #[error("the path leads through the value at {at}, which is not a map; set a map there first")]
     ThroughScalar {

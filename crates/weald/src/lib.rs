@@ -53,6 +53,7 @@ mod misfit;
 mod open;
 mod relaxed;
 mod reply;
+mod row_edit;
 mod rows;
 mod seal;
 mod settings;

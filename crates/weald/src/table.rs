@@ -68,6 +68,15 @@ impl<T> Table<T> {
         Ok(row.map(|row| row.conflicts).unwrap_or_default())
     }
 
+    /// Returns whether there is a row with a key, whether it is a `T` or not.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the row cannot be read.
+    pub fn contains(&self, key: impl IntoKey) -> Result<bool, ReadError> {
+        let rows = self.store.rows()?;
+        Ok(table::get(&self.store.view(&rows), &key.into_key())?.is_some())
+    }
+
     /// Counts the rows, by visiting them.
     ///
     /// # Errors

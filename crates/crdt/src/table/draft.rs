@@ -40,12 +40,38 @@ impl TableDraft {
         key: &Key,
         value: &Value,
     ) -> Result<(), DraftError> {
+        self.write_whole(view, key, value, |_| true)
+    }
+
+    /// Writes a whole row, as [`TableDraft::put`] does, in place of one that exists.
+    ///
+    /// # Errors
+    /// [`DraftError::NoRow`] unless the row exists; other [`DraftError`]s as for [`TableDraft::put`].
+    pub fn replace(
+        &mut self,
+        view: &mut dyn ViewMut,
+        key: &Key,
+        value: &Value,
+    ) -> Result<(), DraftError> {
+        self.write_whole(view, key, value, Slots::is_live)
+    }
+
+    fn write_whole(
+        &mut self,
+        view: &mut dyn ViewMut,
+        key: &Key,
+        value: &Value,
+        may: impl FnOnce(&Slots) -> bool,
+    ) -> Result<(), DraftError> {
         let Value::Map(fields) = value else {
             return Err(DraftError::NotAMap { found: value.kind() });
         };
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, Some(value))))?;
         let row = fold::load(&TableLayout, &*view, &key)?;
+        if !may(&row.slots) {
+            return Err(DraftError::NoRow);
+        }
         let live = row.slots.fields.iter().filter(|(_, slot)| slot.is_live());
         let gone: Vec<String> = live
             .map(|(field, _)| field.clone())
@@ -97,6 +123,26 @@ impl TableDraft {
         name_what_fits(heads, alone, |oldest| {
             self.stage(view, &plan::delete(&key, &existence, oldest), &mut loaded)
         })?;
+        Ok(true)
+    }
+
+    /// Brings a deleted row back with the fields that it had, and returns whether it was gone; without
+    /// that there is no operation.
+    ///
+    /// # Errors
+    /// [`DraftError::NoDeletedRow`] if there is no such row; other [`DraftError`]s for a key that
+    /// cannot be used, or a section over its limits.
+    pub fn restore(&mut self, view: &mut dyn ViewMut, key: &Key) -> Result<bool, DraftError> {
+        let key = key.encode()?;
+        let row = fold::load(&TableLayout, &*view, &key)?;
+        if row.slots.is_live() {
+            return Ok(false);
+        }
+        if row.slots.is_empty() {
+            return Err(DraftError::NoDeletedRow);
+        }
+        let existence = row.slots.main.stamps();
+        self.write(view, &RowPlan { key: &key, existence, fields: Vec::new() }, row)?;
         Ok(true)
     }
 
