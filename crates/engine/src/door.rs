@@ -8,7 +8,7 @@ use weald_dag::{
     Fault, Known, Local, Overlay, Parcel, Place, Refusal, Standing, StoreError, Verdict,
 };
 
-use crate::fold::{Folded, StoreTypes, fold};
+use crate::fold::{Beside, Folded, StoreTypes, fold};
 use crate::replica::{Placed, Replica};
 use crate::settings::SettingsPayload;
 
@@ -54,7 +54,8 @@ pub(crate) fn enter(
         standing: Standing::Visible,
         time: entry.time(),
     };
-    let outcome = fold(rows, replica.held.number, types, &parcel, known.number, replica.record)?;
+    let beside = Beside { record: replica.record, indexes: &replica.indexes };
+    let outcome = fold(rows, replica.held.number, types, &parcel, known.number, beside)?;
     let author = (entry.author(), entry.seq());
     let settings = operations.is_some().then_some(&claim);
     let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);

@@ -16,6 +16,7 @@ use weald_dag::{
 use crate::catalog::{self, Held};
 use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
 use crate::fold::{Folded, StoreTypes};
+use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexStep, Indexes};
 use crate::ingest::{self, Ingested};
 use crate::replica::Replica;
 use crate::unfolded::rebuild;
@@ -202,6 +203,62 @@ impl Engine {
             replica.finish(rows);
         }
         rebuild(rows, database, &self.types)
+    }
+
+    /// Declares an index of a database, and returns it. Rows that are there already are taken in by
+    /// [`Engine::index_step`].
+    ///
+    /// # Errors
+    /// [`IndexError`]; nothing is staged then, but for [`IndexError::Store`].
+    pub fn declare_index(
+        &mut self,
+        rows: &mut Overlay,
+        database: u32,
+        declaration: IndexDeclaration,
+    ) -> Result<IndexDefinition, IndexError> {
+        let definition = index::declare(rows, database, declaration)?;
+        self.reload_indexes(rows, database)?;
+        Ok(definition)
+    }
+
+    /// Drops an index, and returns whether there was one. Its rows are removed by
+    /// [`Engine::index_step`].
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn drop_index(
+        &mut self,
+        rows: &mut Overlay,
+        database: u32,
+        store: (&str, &str),
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let dropped = index::discard(rows, database, store, name)?;
+        self.reload_indexes(rows, database)?;
+        Ok(dropped)
+    }
+
+    /// Takes a bounded number of rows into the indexes of a database that are not built yet, or
+    /// removes as many of those that were dropped.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn index_step(
+        &mut self,
+        rows: &mut Overlay,
+        database: u32,
+    ) -> Result<IndexStep, StoreError> {
+        match self.replica(rows, database)? {
+            Some((replica, types)) => index::step(rows, database, types, &mut replica.indexes),
+            None => Ok(IndexStep { more: false }),
+        }
+    }
+
+    fn reload_indexes(&mut self, rows: &Overlay, database: u32) -> Result<(), StoreError> {
+        if let Some(replica) = self.replicas.get_mut(&database) {
+            replica.indexes = Indexes::load(rows, database)?;
+        }
+        Ok(())
     }
 
     /// Notes that a first sync has brought all of a database; returns whether that is new.

@@ -14,6 +14,7 @@ use weald_crdt::{
 };
 use weald_dag::{DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
 
+use crate::index::{self, Indexes};
 use crate::unfolded;
 use crate::view::{StorePlace, StoreViewMut, stamp_of};
 
@@ -119,7 +120,7 @@ pub(crate) fn fold(
     types: &StoreTypes,
     parcel: &Parcel,
     number: Number,
-    record: bool,
+    beside: Beside<'_>,
 ) -> Result<Outcome, StoreError> {
     let entry = &parcel.entry;
     let mut outcome = Outcome::default();
@@ -129,7 +130,7 @@ pub(crate) fn fold(
         };
         let store = &section.store;
         let section = Section { database, store, payload };
-        match fold_section(rows, types, &section, entry, record)? {
+        match fold_section(rows, types, &section, entry, beside)? {
             Told::Changes(changed) => outcome.changes.extend(changed),
             Told::Void(reason) => outcome.voids.push(VoidSection { store: store.clone(), reason }),
             Told::Unknown(reason) => {
@@ -148,6 +149,15 @@ pub(crate) struct Section<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// What is done beside folding.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    /// Whether changes are to tell what rows held.
+    pub(crate) record: bool,
+    /// The indexes that follow the rows.
+    pub(crate) indexes: &'a Indexes,
+}
+
 /// What a type says of a section.
 pub(crate) enum Told {
     /// It is folded.
@@ -164,7 +174,7 @@ pub(crate) fn fold_section(
     types: &StoreTypes,
     section: &Section<'_>,
     entry: &Entry,
-    record: bool,
+    beside: Beside<'_>,
 ) -> Result<Told, StoreError> {
     let Section { database, store, payload } = *section;
     let type_name = match section_type(payload) {
@@ -181,8 +191,12 @@ pub(crate) fn fold_section(
     }
     let stamp = stamp_of(entry, true);
     let place = StorePlace::new(database, store, store_type.name());
-    let mut view =
-        if record { StoreViewMut::recording(rows, place) } else { StoreViewMut::new(rows, place) };
+    let is_indexed = beside.indexes.cover(store, type_name);
+    let mut view = if beside.record || is_indexed {
+        StoreViewMut::recording(rows, place)
+    } else {
+        StoreViewMut::new(rows, place)
+    };
     let mut changes = Vec::new();
     match store_type.apply(payload, &stamp, &mut view, &mut changes) {
         Ok(()) => {}
@@ -193,7 +207,15 @@ pub(crate) fn fold_section(
         let values = values_of(&mut view, &change)?;
         Ok(RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change, values })
     });
-    Ok(Told::Changes(told.collect::<Result<_, ViewError>>().map_err(|error| store_error(&error))?))
+    let told = told.collect::<Result<Vec<_>, ViewError>>();
+    let mut told = told.map_err(|error| store_error(&error))?;
+    if is_indexed {
+        index::update(rows, database, types, beside.indexes, &told)?;
+        if !beside.record {
+            told.iter_mut().for_each(|change| change.values = None);
+        }
+    }
+    Ok(Told::Changes(told))
 }
 
 fn values_of(view: &mut StoreViewMut<'_>, change: &Change) -> Result<Option<RowValues>, ViewError> {

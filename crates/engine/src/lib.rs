@@ -34,6 +34,7 @@ mod digest;
 mod door;
 mod engine;
 mod fold;
+mod index;
 mod ingest;
 mod past;
 mod replica;
@@ -48,6 +49,11 @@ pub use commit::{Commit, CommitError, Required, Sign};
 pub use digest::state_digest;
 pub use engine::{Engine, Founding};
 pub use fold::{Folded, RowChange, RowValues, StoreTypes, VoidSection, store_error};
+pub use index::{
+    INDEX_EXPONENT_MAX, INDEX_FIELDS_MAX, INDEX_NAME_BYTES_MAX, INDEX_STEP_ROWS,
+    INDEX_VALUE_BYTES_MAX, INDEXES_MAX, IndexDeclaration, IndexDefinition, IndexError, IndexRange,
+    IndexScan, IndexShape, IndexStep, Indexed, has_unbuilt, index_definition, index_definitions,
+};
 pub use ingest::Ingested;
 pub use past::past;
 pub use settings::load_authority;

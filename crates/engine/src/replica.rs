@@ -15,6 +15,7 @@ use weald_dag::{
 use crate::authors::Authors;
 use crate::catalog::Held;
 use crate::fold::StoreTypes;
+use crate::index::Indexes;
 use crate::settings::{self, Settings};
 use crate::unfolded::fold_waiting;
 
@@ -43,6 +44,8 @@ pub(crate) struct Replica {
     pub(crate) authors: Authors,
     /// Whether changes tell what rows held.
     pub(crate) record: bool,
+    /// The indexes that are kept with the state.
+    pub(crate) indexes: Indexes,
     refused: BTreeMap<EntryId, Refusal>,
     refused_in_order: VecDeque<EntryId>,
     settings: Settings,
@@ -77,6 +80,7 @@ impl Replica {
             tips,
             authors: Authors::load(rows, held.number)?,
             record: false,
+            indexes: Indexes::load(rows, held.number)?,
             refused: BTreeMap::new(),
             refused_in_order: VecDeque::new(),
             settings: settings::load(rows, held.number)?,
@@ -99,7 +103,7 @@ impl Replica {
         if self.caught_up {
             return Ok(0);
         }
-        let folded = fold_waiting(rows, self.held.number, types)?;
+        let folded = fold_waiting(rows, self.held.number, types, &self.indexes)?;
         self.caught_up = true;
         Ok(folded)
     }

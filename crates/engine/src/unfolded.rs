@@ -10,7 +10,8 @@ use weald_crdt::Area;
 use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
 
 use crate::catalog;
-use crate::fold::{Section, StoreTypes, Told, fold_section};
+use crate::fold::{Beside, Section, StoreTypes, Told, fold_section};
+use crate::index::{self, Indexes};
 use crate::view::space_of;
 
 /// Number of the entry and place of the section → nothing.
@@ -69,7 +70,9 @@ pub(crate) fn fold_waiting(
     rows: &mut Overlay,
     database: u32,
     types: &StoreTypes,
+    indexes: &Indexes,
 ) -> Result<u64, StoreError> {
+    let beside = Beside { record: false, indexes };
     let mut waiting = Vec::new();
     rows.range(unfolded(database), KeyRange::all(), Order::Ascending, &mut |key, _| {
         waiting.push(of_key(key));
@@ -85,7 +88,7 @@ pub(crate) fn fold_waiting(
         let payload = parcel.payloads.get(section).ok_or_else(damaged)?;
         let payload = payload.as_deref().ok_or_else(damaged)?;
         let section_of = Section { database, store: &named.store, payload };
-        match fold_section(rows, types, &section_of, &parcel.entry, false)? {
+        match fold_section(rows, types, &section_of, &parcel.entry, beside)? {
             Told::Unknown(_) => {}
             Told::Changes(_) | Told::Void(_) => {
                 rows.remove(unfolded(database), key(number, section));
@@ -122,5 +125,6 @@ pub(crate) fn rebuild(
             }
         }
     }
-    fold_waiting(rows, database, types)
+    index::clear(rows, database)?;
+    fold_waiting(rows, database, types, &Indexes::load(rows, database)?)
 }

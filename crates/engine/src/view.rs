@@ -48,7 +48,13 @@ impl StorePlace {
         [self.prefix.as_slice(), key].concat()
     }
 
-    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> KeyRange {
+    /// Returns the key that a row among the rows of the database has in the store.
+    pub(crate) fn relative<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        key.strip_prefix(self.prefix.as_slice())
+    }
+
+    /// Returns the range of keys of a range of the store's rows.
+    pub(crate) fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> KeyRange {
         let whole = KeyRange::prefix(&self.prefix);
         let place = |bound, outside| match bound {
             Bound::Included(key) => Bound::Included(self.key(key)),
