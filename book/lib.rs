@@ -11,6 +11,7 @@ chapter!(introduction, "introduction.md");
 chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
 chapter!(entry_format, "entry-format.md");
+chapter!(state, "state.md");
 
 /// The README's example.
 #[doc = include_str!("../README.md")]
