@@ -6,6 +6,9 @@ use super::operation::{Layout, SlotId};
 use crate::stamp::{Dot, EntryStamp};
 use crate::view::{ViewError, ViewMut};
 
+/// How many operations of other sections are kept in memory; a section may name very many.
+const PLACES_MAX: usize = 1 << 17;
+
 /// Row and index of each operation of an entry, with the slots that it touches.
 type Places = BTreeMap<(Vec<u8>, u32), BTreeSet<Vec<u8>>>;
 
@@ -14,6 +17,7 @@ pub(super) struct Past<'a, L> {
     layout: &'a L,
     own: &'a EntryStamp,
     sections: BTreeMap<[u8; 32], Option<(bool, Places)>>,
+    places: usize,
 }
 
 /// What a name is of.
@@ -31,7 +35,7 @@ pub(super) enum Found {
 
 impl<'a, L: Layout> Past<'a, L> {
     pub(super) fn new(layout: &'a L, own: &'a EntryStamp) -> Self {
-        Self { layout, own, sections: BTreeMap::new() }
+        Self { layout, own, sections: BTreeMap::new(), places: 0 }
     }
 
     /// Returns whether the entry that is being applied is visible.
@@ -51,6 +55,11 @@ impl<'a, L: Layout> Past<'a, L> {
         }
         if !self.sections.contains_key(&name.entry) {
             let read = self.read(view, &name.entry)?;
+            if self.places > PLACES_MAX {
+                self.sections.clear();
+                self.places = 0;
+            }
+            self.places += 1 + read.as_ref().map_or(0, |(_, places)| places.len());
             self.sections.insert(name.entry, read);
         }
         let Some(Some((is_visible, places))) = self.sections.get(&name.entry) else {
