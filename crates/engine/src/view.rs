@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
 use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
 use weald_dag::{
@@ -29,7 +28,7 @@ pub const fn space_of(area: Area, database: u32) -> Space {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StorePlace {
     database: u32,
-    prefix: Arc<[u8]>,
+    prefix: Vec<u8>,
 }
 
 impl StorePlace {
@@ -41,17 +40,31 @@ impl StorePlace {
             prefix.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
             prefix.extend_from_slice(part.as_bytes());
         }
-        Self { database, prefix: prefix.into() }
+        Self { database, prefix }
+    }
+
+    /// Splits the key of a row among the rows of a database into the store's name, the name of its
+    /// type, and the key of the row in the store.
+    pub fn split(key: &[u8]) -> Option<(&str, &str, &[u8])> {
+        let part = |bytes: &[u8]| -> Option<(usize, usize)> {
+            let length = usize::from(*bytes.first()?);
+            (bytes.len() > length).then_some((1, 1 + length))
+        };
+        let (from, to) = part(key)?;
+        let (name, rest) = (key.get(from..to)?, key.get(to..)?);
+        let (from, to) = part(rest)?;
+        let (type_name, row) = (rest.get(from..to)?, rest.get(to..)?);
+        Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(type_name).ok()?, row))
     }
 
     /// Returns the key that a row of the store has among the rows of the database.
     pub fn key(&self, key: &[u8]) -> Vec<u8> {
-        [&*self.prefix, key].concat()
+        [self.prefix.as_slice(), key].concat()
     }
 
     /// Returns the key that a row among the rows of the database has in the store.
     pub(crate) fn relative<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        key.strip_prefix(&*self.prefix)
+        key.strip_prefix(self.prefix.as_slice())
     }
 
     /// Returns the range of keys of a range of the store's rows.

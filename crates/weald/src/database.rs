@@ -35,6 +35,12 @@ pub enum DatabaseError {
         /// The database.
         id: DatabaseId,
     },
+    /// A version was asked for by an entry that is not on this device.
+    #[error("entry {} is not here; sync the database, or name an entry that is", entry.short())]
+    UnknownEntry {
+        /// The entry.
+        entry: EntryId,
+    },
     /// The user has no such key.
     #[error("the user has no private key {}; use one of its own", key.short())]
     NoKey {

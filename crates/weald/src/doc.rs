@@ -29,6 +29,10 @@ impl Doc {
         Self { store }
     }
 
+    pub(crate) const fn store(&self) -> &StoreRef {
+        &self.store
+    }
+
     /// Returns the value at a path, such as `["profile", "name"]`.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ mod entropy;
 mod error;
 mod exchange;
 mod feed;
+mod history;
 mod instance;
 mod key;
 mod key_ring;
@@ -76,7 +77,13 @@ pub use device::DeviceError;
 pub use doc::{Doc, DocMut};
 pub use error::{Error, ReadError, WriteError};
 pub use feed::CommitFeed;
+pub use history::{
+    AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditError, AuditRecord, AuditStore,
+    HISTORY_PAGE_ENTRIES, History, Past, Reverted, Revision, RowDiff, RowHistory, SkipReason,
+    Skipped, UNDO_GROUP_ENTRIES_MAX, UNDO_STEPS_MAX, UndoStack, Undone,
+};
 pub use instance::{Instance, Verification};
+pub use json_patch::{Patch, PatchError, PatchOperation, patch as apply_patch};
 pub use key::IntoKey;
 pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
@@ -99,8 +106,8 @@ pub use weald_crdt::{
     Decimal, DraftError, FieldConflict, Key, Path, PathConflict, Timestamp, Ulid, Value, ValueError,
 };
 pub use weald_dag::{
-    DatabaseId, Durability, EntryId, Number, Parcel, PublicKey, Refusal, Signature, StoreError,
-    Time, Verdict,
+    DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,
+    StoreError, Time, Verdict,
 };
 pub use weald_engine::{CommitError, Findings};
 pub use weald_sync::{

@@ -34,15 +34,7 @@ impl Misfit {
         store: &str,
         key: impl FnOnce() -> RowKey,
     ) -> Result<T, Box<Self>> {
-        Self::of(value.to_serde(), store, key)
-    }
-
-    /// Tells of which row it is that does not fit.
-    pub(crate) fn of<T>(
-        outcome: Result<T, ValueError>,
-        store: &str,
-        key: impl FnOnce() -> RowKey,
-    ) -> Result<T, Box<Self>> {
-        outcome.map_err(|source| Box::new(Self { store: store.to_owned(), key: key(), source }))
+        let misfit = |source| Box::new(Self { store: store.to_owned(), key: key(), source });
+        value.to_serde().map_err(misfit)
     }
 }

@@ -107,6 +107,8 @@ pub(crate) struct StoreRef {
     pub(crate) database: u32,
     pub(crate) name: Arc<str>,
     place: StorePlace,
+    /// The rows of a version of the past; those of the moment by default.
+    version: Option<Rows>,
 }
 
 impl StoreRef {
@@ -117,17 +119,30 @@ impl StoreRef {
         name: &str,
         type_name: &'static str,
     ) -> Result<Self, crate::ReadError> {
+        let now = core.rows()?;
+        Ok(Self { version: None, ..Self::open_at(core, database, now, name, type_name)? })
+    }
+
+    /// Finds a store of a version of the past for reading, checking name and type.
+    pub(crate) fn open_at(
+        core: &Arc<Core>,
+        database: u32,
+        version: Rows,
+        name: &str,
+        type_name: &'static str,
+    ) -> Result<Self, crate::ReadError> {
         check_name(name)?;
-        if let Some(found) = other_type(&core.rows()?, database, name, type_name)? {
+        if let Some(found) = other_type(&version, database, name, type_name)? {
             let name = name.to_owned();
             return Err(StoreNameError::OtherType { name, wanted: type_name, found }.into());
         }
         let place = StorePlace::new(database, name, type_name);
-        Ok(Self { core: Arc::clone(core), database, name: name.into(), place })
+        let (core, name, version) = (Arc::clone(core), name.into(), Some(version));
+        Ok(Self { core, database, name, place, version })
     }
 
     pub(crate) fn rows(&self) -> Result<Rows, StoreError> {
-        self.core.rows()
+        self.version.clone().map_or_else(|| self.core.rows(), Ok)
     }
 
     pub(crate) fn view<'a>(&self, rows: &'a Rows) -> StoreView<'a, Rows> {

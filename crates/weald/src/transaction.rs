@@ -204,6 +204,19 @@ impl Transaction {
         StoreView::new(&self.staged, StorePlace::new(self.database, name, type_name))
     }
 
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) const fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// Returns the rows as they were when it began.
+    pub(crate) const fn begun(&self) -> &Rows {
+        &self.begun
+    }
+
     pub(crate) fn new_ulid(&self) -> Result<Ulid, StoreError> {
         self.core.new_ulid()
     }

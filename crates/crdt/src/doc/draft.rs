@@ -19,7 +19,7 @@ use crate::value::{Value, ValueError};
 use crate::view::{Area, RowError, ViewMut, visit_prefix};
 
 /// What becomes of a leaf, by its encoded path: its encoded value, or `None` to remove it.
-type Leaves = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(super) type Leaves = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A leaf to write or remove: its encoded path, its value, and the heads it has.
 type LeafPlan<'a> = (&'a [u8], Option<&'a [u8]>, Vec<Stamp>);
@@ -89,7 +89,11 @@ impl DocDraft {
     }
 
     /// Records operations and applies them to the transaction's rows, or does neither.
-    fn stage(&mut self, view: &mut dyn ViewMut, leaves: &Leaves) -> Result<(), DraftError> {
+    pub(super) fn stage(
+        &mut self,
+        view: &mut dyn ViewMut,
+        leaves: &Leaves,
+    ) -> Result<(), DraftError> {
         let mut plans = Vec::with_capacity(leaves.len());
         for (path, value) in leaves {
             plans.push((path.as_slice(), value.as_deref(), read::leaf(&*view, path)?.stamps()));

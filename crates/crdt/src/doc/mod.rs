@@ -8,10 +8,12 @@ mod draft;
 mod layout;
 mod operation;
 mod read;
+mod restore;
 mod tree;
 
 pub use draft::DocDraft;
 pub use read::{conflicts, get, to_value};
+pub use restore::{LeafChange, LeafState};
 pub use tree::PathConflict;
 
 use std::collections::BTreeSet;

@@ -8,11 +8,9 @@ mod operation;
 mod plan;
 mod read;
 mod row;
-mod typed;
 
 pub use draft::TableDraft;
 pub use read::{FieldConflict, Row, VisitTableRow, get, prefix, range, read};
-pub use typed::{TypedRow, get_as};
 
 use std::collections::BTreeSet;
 

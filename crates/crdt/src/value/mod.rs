@@ -3,9 +3,7 @@
 
 mod coding;
 mod de;
-mod encoded;
 mod error;
-mod fields;
 mod json;
 mod kinds;
 mod ser;
@@ -13,7 +11,6 @@ mod ser;
 use std::collections::BTreeMap;
 
 pub use error::ValueError;
-pub(crate) use fields::Fields;
 pub use kinds::{Decimal, Timestamp};
 
 /// Holds one value of any kind a store keeps.

@@ -1,0 +1,143 @@
+//! What single entries did to the rows of their stores, before and after.
+//!
+//! Invariant: what was found for a row or a store is found once, for all entries that are asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weald_crdt::{Area, LogType, Touched, Value};
+use weald_dag::{EntryId, Snapshot, StoreError, Stored};
+use weald_engine::{RowValues, StorePlace, StoreTypes, space_of};
+
+use super::replay::{RowStep, StoreStep, row_steps, sections, stamp_of, store_steps};
+use crate::conflict::RowKey;
+use crate::rows::Rows;
+use crate::watch::ChangeKind;
+
+/// The rows that an entry changed in one store.
+type StoreRows = Vec<(Vec<u8>, RowValues)>;
+
+/// A row of a store, by its bytes at rest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowPlace {
+    pub(crate) store: String,
+    pub(crate) type_name: String,
+    pub(crate) key: Vec<u8>,
+}
+
+impl RowPlace {
+    pub(crate) fn named(&self) -> RowKey {
+        RowKey::of(&self.type_name, &self.key)
+    }
+
+    /// Returns what a row at rest says.
+    pub(crate) fn show(&self, types: &StoreTypes, row: Option<&[u8]>) -> Option<Value> {
+        types.get(&self.type_name)?.show(&self.key, row?)
+    }
+}
+
+/// Says what became of a row, by what it said before and after; `None` where that is the same.
+pub(crate) fn kind(before: Option<&Value>, after: Option<&Value>) -> Option<ChangeKind> {
+    match (before, after) {
+        (None, Some(_)) => Some(ChangeKind::Created),
+        (Some(_), None) => Some(ChangeKind::Removed),
+        (before, after) if before == after => None,
+        _ => Some(ChangeKind::Updated),
+    }
+}
+
+/// Finds what entries did, in one snapshot.
+pub(crate) struct Steps<'a> {
+    rows: &'a Rows,
+    database: u32,
+    types: &'a StoreTypes,
+    found: BTreeMap<RowPlace, Arc<Vec<RowStep>>>,
+    stores: BTreeMap<(String, String), Arc<Vec<StoreStep>>>,
+}
+
+impl<'a> Steps<'a> {
+    pub(crate) const fn new(rows: &'a Rows, database: u32, types: &'a StoreTypes) -> Self {
+        Self { rows, database, types, found: BTreeMap::new(), stores: BTreeMap::new() }
+    }
+
+    /// Returns the steps of one row, in the order of stamps.
+    pub(crate) fn of_row(&mut self, place: &RowPlace) -> Result<Arc<Vec<RowStep>>, StoreError> {
+        if let Some(known) = self.found.get(place) {
+            return Ok(Arc::clone(known));
+        }
+        let RowPlace { store, type_name, key } = place;
+        let steps = row_steps(self.rows, self.database, self.types, store, type_name, key)?;
+        let steps = Arc::new(steps);
+        self.found.insert(place.clone(), Arc::clone(&steps));
+        Ok(steps)
+    }
+
+    /// Returns the rows that an entry changed, all of them or those of one store.
+    pub(crate) fn of_entry(
+        &mut self,
+        stored: &Stored,
+        only: Option<&str>,
+    ) -> Result<Vec<(RowPlace, RowValues)>, StoreError> {
+        let mut changed = Vec::new();
+        let id = stored.parcel.entry.id();
+        for (store, type_name, payload) in sections(stored) {
+            let Some(store_type) = self.types.get(type_name) else { continue };
+            if only.is_some_and(|only| only != store) {
+                continue;
+            }
+            let place = |key: &[u8]| RowPlace {
+                store: store.to_owned(),
+                type_name: type_name.to_owned(),
+                key: key.to_vec(),
+            };
+            // What breaks a rule of its type has changed nothing.
+            let Ok(touched) = store_type.touched(payload, &stamp_of(stored)) else { continue };
+            match touched {
+                Touched::Rows(keys) if type_name == LogType::NAME => {
+                    for place in keys.iter().map(|key| place(key)) {
+                        let after = self.now(&place)?;
+                        changed.push((place, RowValues { before: None, after }));
+                    }
+                }
+                Touched::Rows(keys) => {
+                    for place in keys.iter().map(|key| place(key)) {
+                        let steps = self.of_row(&place)?;
+                        if let Some(step) = steps.iter().find(|step| step.entry == id) {
+                            let (before, after) = (step.before.clone(), step.after.clone());
+                            changed.push((place, RowValues { before, after }));
+                        }
+                    }
+                }
+                Touched::Store => {
+                    let step = self.of_store(store, type_name, id)?;
+                    let rows = step.into_iter().flatten();
+                    changed.extend(rows.map(|(key, values)| (place(&key), values)));
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    fn of_store(
+        &mut self,
+        store: &str,
+        type_name: &str,
+        entry: EntryId,
+    ) -> Result<Option<StoreRows>, StoreError> {
+        let place = (store.to_owned(), type_name.to_owned());
+        if !self.stores.contains_key(&place) {
+            let steps = store_steps(self.rows, self.database, self.types, store, type_name)?;
+            self.stores.insert(place.clone(), Arc::new(steps));
+        }
+        let steps = self.stores.get(&place);
+        let step = steps.and_then(|steps| steps.iter().find(|step| step.entry == entry));
+        Ok(step.map(|step| step.rows.clone()))
+    }
+
+    /// Returns a row as it is now.
+    fn now(&self, place: &RowPlace) -> Result<Option<Vec<u8>>, StoreError> {
+        let RowPlace { store, type_name, key } = place;
+        let key = StorePlace::new(self.database, store, type_name).key(key);
+        self.rows.get(space_of(Area::State, self.database), &key)
+    }
+}

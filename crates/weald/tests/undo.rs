@@ -1,0 +1,262 @@
+//! Revert, undo and redo: exact when nobody else wrote, and careful when somebody did.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+mod drawn;
+
+use std::time::Duration;
+
+use common::{message, room};
+use drawn::{Operation, Step, World, apply, operation};
+use proptest::prelude::*;
+use weald::{
+    Database, DatabaseError, EntryId, Error, Key, Path, RowKey, SkipReason, UNDO_STEPS_MAX,
+    UndoStack, Value,
+};
+
+/// What the drawn table and document say.
+fn said(database: &Database) -> (Vec<(Key, Value)>, Value) {
+    let rows = database.table::<Value>("table").unwrap().rows().map(Result::unwrap).collect();
+    (rows, database.doc("doc").unwrap().value().unwrap())
+}
+
+fn run(stack: &mut UndoStack, operations: &[Operation]) {
+    let run = |tx: &mut weald::Transaction| {
+        operations.iter().for_each(|operation| apply(tx, operation));
+        Ok(())
+    };
+    stack.write("drawn", run).unwrap();
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    prop::collection::vec(operation(), 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn undo_then_redo_is_identity_when_nobody_else_wrote(
+        first in prop::collection::vec(operations(), 0..3),
+        steps in prop::collection::vec(operations(), 1..8),
+    ) {
+        let (_instance, _, room) = room();
+        for operations in &first {
+            run(&mut UndoStack::new(&room), operations);
+        }
+        let mut stack = UndoStack::new(&room);
+        let mut states = vec![said(&room)];
+        for operations in &steps {
+            let before = room.tips().unwrap();
+            run(&mut stack, operations);
+            if room.tips().unwrap() != before {
+                states.push(said(&room));
+            }
+        }
+        let last = states.len() - 1;
+        for _ in 0..2 {
+            for state in states[..last].iter().rev() {
+                let undone = stack.undo().unwrap().unwrap();
+                prop_assert!(undone.skipped.iter().all(|skipped| skipped.store == "log"));
+                prop_assert_eq!(&said(&room), state);
+            }
+            prop_assert!(stack.undo().unwrap().is_none());
+            let mut redone = Vec::new();
+            while let Some(undone) = stack.redo().unwrap() {
+                prop_assert!(undone.skipped.is_empty());
+                redone.push(said(&room));
+            }
+            prop_assert_eq!(&said(&room), &states[last]);
+            // Steps that changed nothing are not redone, so each state stands once.
+            let mut distinct = states.clone();
+            distinct.dedup();
+            prop_assert!(redone.iter().eq(distinct[1..].iter()));
+            states = distinct;
+            if states.len() - 1 != last {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_is_undone_and_redone_as_one(steps in prop::collection::vec(operations(), 2..6)) {
+        let (_instance, _, room) = room();
+        let mut stack = UndoStack::new(&room);
+        run(&mut stack, &[Operation::Put(0, vec![(0, 1)])]);
+        let before = said(&room);
+        stack.begin_group("all");
+        steps.iter().for_each(|operations| run(&mut stack, operations));
+        stack.end_group();
+        let after = said(&room);
+        if stack.undo_label() == Some("all") {
+            stack.undo().unwrap().unwrap();
+            prop_assert_eq!(&said(&room), &before);
+            stack.redo().unwrap();
+            prop_assert_eq!(&said(&room), &after);
+            stack.undo().unwrap();
+            prop_assert_eq!(&said(&room), &before);
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_since_survives_an_undo(
+        mine in operations(),
+        theirs in operations(),
+        first in operations(),
+    ) {
+        let mut world = World::new();
+        world.take(Step::Write(0, first));
+        world.exchange();
+        let mut stack = UndoStack::new(&world.databases[0]);
+        run(&mut stack, &mine);
+        world.exchange();
+        let before = said(&world.databases[0]);
+        world.take(Step::Write(1, theirs));
+        world.exchange();
+        let with_theirs = said(&world.databases[0]);
+        stack.undo().unwrap();
+        let undone = said(&world.databases[0]);
+        // A field that they have changed is as they left it.
+        for key in drawn::KEYS {
+            let row = |said: &(Vec<(Key, Value)>, Value)| {
+                said.0.iter().find(|(row, _)| *row == key.into()).map(|(_, value)| value.clone())
+            };
+            let (old, theirs, now) = (row(&before), row(&with_theirs), row(&undone));
+            for field in ["x", "y"] {
+                let of = |row: &Option<Value>| row.as_ref().and_then(|row| row.get(field)).cloned();
+                if of(&old) != of(&theirs) {
+                    prop_assert_eq!(of(&theirs), of(&now), "{} {}", key, field);
+                }
+            }
+        }
+        world.exchange();
+        let [one, other] = &world.databases;
+        prop_assert_eq!(one.state_digest().unwrap(), other.state_digest().unwrap());
+    }
+}
+
+fn note(database: &Database) -> Option<Value> {
+    database.table::<Value>("notes").unwrap().get("a").unwrap()
+}
+
+#[test]
+fn a_revert_takes_back_the_fields_that_nobody_changed_since() {
+    let (_instance, _, room) = room();
+    let edit = |field: &str, value: &str| {
+        let edited = room.write(|tx| Ok(tx.table::<Value>("notes")?.edit("a", field, value)?));
+        edited.unwrap().id.unwrap()
+    };
+    let start = Value::from([("x", "1"), ("y", "1")]);
+    let created = room.write(|tx| Ok(tx.table("notes")?.put("a", &start)?)).unwrap().id.unwrap();
+    let both = Value::from([("x", "2"), ("y", "2")]);
+    let changed = room.write(|tx| Ok(tx.table("notes")?.put("a", &both)?)).unwrap().id.unwrap();
+    edit("y", "3");
+    let reverted = room.revert(changed).unwrap();
+    assert!(reverted.entry.is_some());
+    assert_eq!(note(&room), Some(Value::from([("x", "1"), ("y", "3")])));
+    assert_eq!(reverted.skipped.len(), 1);
+    assert_eq!(reverted.skipped[0].key, RowKey::Table("a".into()));
+    assert_eq!(reverted.skipped[0].reason, SkipReason::Changed);
+    // The row was edited since it was made, so it stays.
+    let reverted = room.revert(created).unwrap();
+    assert_eq!((reverted.entry, reverted.skipped.len()), (None, 1));
+    let deleted = room.write(|tx| Ok(tx.table::<Value>("notes")?.delete("a")?)).unwrap();
+    assert_eq!(note(&room), None);
+    assert!(room.revert(deleted.id.unwrap()).unwrap().skipped.is_empty());
+    assert_eq!(note(&room), Some(Value::from([("x", "1"), ("y", "3")])));
+}
+
+#[test]
+fn a_revert_of_a_document_goes_place_by_place() {
+    let (_instance, _, room) = room();
+    room.write(|tx| Ok(tx.doc("about")?.set(["title"], "one")?)).unwrap();
+    let changed = room.write(|tx| {
+        let mut doc = tx.doc("about")?;
+        doc.set(["title"], "two")?;
+        doc.set(["people", "ann"], &1)?;
+        doc.set(["people", "bob"], &2)?;
+        Ok(())
+    });
+    room.write(|tx| Ok(tx.doc("about")?.set(["people", "bob"], &3)?)).unwrap();
+    let reverted = room.revert(changed.unwrap().id.unwrap()).unwrap();
+    let doc = room.doc("about").unwrap();
+    let people = Value::from([("bob", Value::from(3_u8))]);
+    assert_eq!(doc.value().unwrap(), Value::from([("people", people), ("title", "one".into())]));
+    let skipped: Vec<_> = reverted.skipped.iter().map(|skipped| &skipped.key).collect();
+    assert_eq!(skipped, [&RowKey::Doc(Path::from(["people", "bob"]))]);
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_told() {
+    let (_instance, _, room) = room();
+    common::push(&room, "said");
+    let pushed = room.tips().unwrap()[0];
+    let reverted = room.revert(pushed).unwrap();
+    assert_eq!(reverted.entry, None);
+    assert_eq!(reverted.skipped[0].reason, SkipReason::Irreversible);
+    assert_eq!(common::texts(&room), ["said"]);
+    let unknown = room.revert(EntryId::from_bytes([9; 32]));
+    assert!(matches!(unknown, Err(Error::Database(DatabaseError::UnknownEntry { .. }))));
+    let root = room.revert(room.id().root()).unwrap();
+    assert_eq!(root.skipped[0].store, "_settings");
+}
+
+#[test]
+fn a_new_write_clears_what_could_be_redone_and_labels_are_told() {
+    let (_instance, _, room) = room();
+    let mut stack = UndoStack::new(&room);
+    assert!(!stack.can_undo() && stack.undo().unwrap().is_none());
+    let put = |stack: &mut UndoStack, label: &str, text: &str| {
+        stack.write(label, |tx| Ok(tx.table("notes")?.put("a", &message(text))?)).unwrap();
+    };
+    put(&mut stack, "first", "1");
+    put(&mut stack, "second", "2");
+    assert_eq!(stack.undo_label(), Some("second"));
+    assert_eq!(stack.undo().unwrap().unwrap().label, "second");
+    assert_eq!((stack.undo_label(), stack.redo_label()), (Some("first"), Some("second")));
+    put(&mut stack, "third", "3");
+    assert!(!stack.can_redo() && stack.redo().unwrap().is_none());
+    stack.undo().unwrap();
+    assert_eq!(note(&room), Some(Value::from([("text", "1")])));
+    // An edit that fails, or writes nothing, is no step.
+    assert!(stack.write("no", |_| Err::<(), _>(Error::aborted("no"))).is_err());
+    stack.write("nothing", |_| Ok(())).unwrap();
+    assert_eq!(stack.redo_label(), Some("third"));
+    stack.clear();
+    assert!(!stack.can_undo() && !stack.can_redo());
+}
+
+#[test]
+fn writes_within_a_time_are_one_step_if_they_have_one_label() {
+    let (_instance, _, room) = room();
+    let mut stack = UndoStack::new(&room).group_within(Duration::from_secs(3_600));
+    let mut put = |label: &str, text: &str| {
+        stack.write(label, |tx| Ok(tx.table("notes")?.put("a", &message(text))?)).unwrap();
+    };
+    put("paste", "0");
+    put("type", "1");
+    put("type", "2");
+    put("type", "3");
+    stack.undo().unwrap();
+    assert_eq!(note(&room), Some(Value::from([("text", "0")])));
+    stack.redo().unwrap();
+    assert_eq!(note(&room), Some(Value::from([("text", "3")])));
+    stack.write("type", |tx| Ok(tx.table("notes")?.put("a", &message("4"))?)).unwrap();
+    stack.undo().unwrap();
+    assert_eq!(note(&room), Some(Value::from([("text", "3")])));
+}
+
+#[test]
+fn the_oldest_steps_are_forgotten() {
+    let (_instance, _, room) = room();
+    let mut stack = UndoStack::new(&room);
+    let entry = room.write(|tx| Ok(tx.table("notes")?.put("a", &message("1"))?)).unwrap().id;
+    for _ in 0..=UNDO_STEPS_MAX {
+        stack.record("again", entry.unwrap()).unwrap();
+    }
+    let mut count = 0;
+    while stack.undo().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, UNDO_STEPS_MAX);
+}
