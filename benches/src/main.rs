@@ -4,7 +4,10 @@
 //! bar compares. Raw rates depend on the disk, so compare ratios of one run.
 
 mod commit;
+mod filling;
+mod folding;
 mod history;
+mod holding;
 mod joining;
 mod process;
 mod raw;
@@ -45,12 +48,32 @@ enum Case {
     Commit(Common),
     /// The same from 64 threads that share flushes.
     CommitParallel(Common),
+    /// Rows under generated keys, 1,000 a transaction; beside raw redb.
+    Bulk {
+        /// Keys that come in no order.
+        #[arg(long)]
+        random_keys: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// One row by key, warm; beside raw redb.
     Get(Common),
     /// The last 50 items of a log, warm.
     Tail(Common),
     /// Opening from disk, then one read.
-    Open(Common),
+    Open {
+        /// After the process that had it open was killed, having been idle for a second.
+        #[arg(long)]
+        crashed: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Committing one operation as its store grows, without waiting for the disk.
+    Fold(Common),
+    /// Resident memory of a process that has an instance open and is idle.
+    Memory(Common),
+    /// Bytes on disk for each message, after compaction.
+    Disk(Common),
     /// All entries to an empty instance in another process over loopback HTTP.
     Bootstrap(Common),
     /// A real history as entries of many authors, then synced to another process.
@@ -72,23 +95,35 @@ enum Case {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Holds an instance open until it is killed; started by `memory` and `open --crashed`.
+    #[command(hide = true)]
+    Holder {
+        #[arg(long)]
+        data: PathBuf,
+    },
 }
+
+/// The sizes that a case runs through.
+const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 fn main() -> Result<()> {
     match Cli::parse().case {
-        Case::Commit(common) => {
-            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "commit", commit::commit)
-        }
+        Case::Commit(common) => sizes(&common, &SIZES, "commit", commit::commit),
         Case::CommitParallel(common) => {
             sizes(&common, &[10_000, 100_000], "commit-parallel", commit::parallel)
         }
-        Case::Get(common) => {
-            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "get", reads::get)
-        }
+        Case::Get(common) => sizes(&common, &SIZES, "get", reads::get),
         Case::Tail(common) => sizes(&common, &[1_000, 100_000, 1_000_000], "tail", reads::tail),
-        Case::Open(common) => {
-            sizes(&common, &[1_000, 10_000, 100_000, 1_000_000], "open", reads::open)
+        Case::Open { crashed, common } => {
+            sizes(&common, &SIZES, "open", if crashed { holding::crashed } else { reads::open })
         }
+        Case::Bulk { random_keys, common } => {
+            let run = if random_keys { filling::random } else { filling::generated };
+            sizes(&common, &[1_000_000], "bulk", run)
+        }
+        Case::Fold(common) => sizes(&common, &SIZES, "fold", folding::fold),
+        Case::Memory(common) => sizes(&common, &[1_000_000], "memory", holding::memory),
+        Case::Disk(common) => sizes(&common, &[100_000], "disk", holding::disk),
         Case::Bootstrap(common) => {
             sizes(&common, &[10_000, 100_000, 1_000_000], "bootstrap", joining::bootstrap)
         }
@@ -97,6 +132,7 @@ fn main() -> Result<()> {
             replay::replay(&report, dag.as_deref(), difference.as_deref(), common.n)
         }
         Case::Joiner { ticket, data } => joining::join(&ticket, &data),
+        Case::Holder { data } => holding::holder(&data),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads: one row by key, the end of a log, and opening.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -69,23 +70,12 @@ pub(crate) fn tail(report: &Report, n: u64) -> Result<()> {
 pub(crate) fn open(report: &Report, n: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("weald");
-    let (instance, database) = sample::database(&path)?;
-    sample::fill_entries(&database, n)?;
-    let last =
-        database.write(|tx| Ok(tx.table::<Message>("messages")?.insert(&Message::new(n))?))?.value;
-    let id = database.id();
-    drop(database);
-    instance.close();
-    drop(instance);
+    sample::leave(&path, n)?;
     let mut times = Vec::with_capacity(OPENS);
     for _ in 0..OPENS {
         let started = Instant::now();
-        let instance = Instance::open(&path)?;
-        let user = instance.login_user("bench", None)?;
-        let database = user.open_database(&id)?;
-        black_box(database.table::<Message>("messages")?.get(&last)?).context("the row is gone")?;
+        let instance = open_and_get(&path)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
-        drop(database);
         instance.close();
     }
     let mut raw = Raw::create(folder.path())?;
@@ -98,7 +88,16 @@ pub(crate) fn open(report: &Report, n: u64) -> Result<()> {
     Ok(())
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+/// Opens an instance that [`sample::leave`] left and reads the row that it wrote last.
+pub(crate) fn open_and_get(path: &Path) -> Result<Instance> {
+    let instance = Instance::open(path)?;
+    let database = sample::reopen(&instance)?;
+    let table = database.table::<Message>("messages")?;
+    black_box(table.get(sample::LAST)?).context("the row is gone")?;
+    Ok(instance)
+}
+
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     percentile(&times, 0.5)
 }

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use weald::{Database, DatabaseSettings, Instance, Level};
 
 /// How many rows go into one transaction while a database is only being filled.
-const FILL: u64 = 1_000;
+pub(crate) const FILL: u64 = 1_000;
+
+/// The key of the last message that [`leave`] writes.
+pub(crate) const LAST: &str = "last";
+const USER: &str = "bench";
 
 /// A message as a chat would keep it.
 #[derive(Serialize, Deserialize)]
@@ -27,10 +31,22 @@ impl Message {
 /// Opens an instance with one user and one database that anyone may write to.
 pub(crate) fn database(folder: &Path) -> Result<(Instance, Database)> {
     let instance = Instance::open(folder)?;
-    let user = instance.create_user("bench", None)?;
-    let settings = DatabaseSettings::named("bench").grant_anyone(Level::Write(10));
-    let database = user.create_database(settings)?;
+    let database = room(&instance)?;
     Ok((instance, database))
+}
+
+/// Makes a user, and a database that anyone may write to.
+pub(crate) fn room(instance: &Instance) -> Result<Database> {
+    let user = instance.create_user(USER, None)?;
+    let settings = DatabaseSettings::named("bench").grant_anyone(Level::Write(10));
+    Ok(user.create_database(settings)?)
+}
+
+/// Opens what [`room`] made.
+pub(crate) fn reopen(instance: &Instance) -> Result<Database> {
+    let user = instance.login_user(USER, None)?;
+    let id = *instance.databases()?.first().context("the instance has no database")?;
+    Ok(user.open_database(&id)?)
 }
 
 /// Writes rows of a table until there are `n`, many in one transaction, and returns their keys.
@@ -78,6 +94,15 @@ fn commit_each(database: &Database, range: std::ops::Range<u64>) -> Result<()> {
     for i in range {
         commit_one(database, i)?;
     }
+    Ok(())
+}
+
+/// Leaves `n` messages of one entry each in a folder, the last under a known key.
+pub(crate) fn leave(folder: &Path, n: u64) -> Result<()> {
+    let (instance, database) = database(folder)?;
+    fill_entries(&database, n - 1)?;
+    database.write(|tx| Ok(tx.table("messages")?.put(LAST, &Message::new(n))?))?;
+    instance.close();
     Ok(())
 }
 

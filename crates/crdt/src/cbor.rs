@@ -28,8 +28,8 @@ pub(crate) const FLOAT: u8 = 0xfb;
 pub(crate) const EMPTY_MAP: &[u8] = &[0xa0];
 
 const FLOAT_INFO: u8 = 27;
-const FALSE_INFO: u8 = 20;
-const NULL_INFO: u8 = 22;
+pub(crate) const FALSE_INFO: u8 = 20;
+pub(crate) const NULL_INFO: u8 = 22;
 
 /// The first byte of an item and the number that follows it.
 #[derive(Clone, Copy)]
@@ -40,6 +40,7 @@ pub(crate) struct Head {
 }
 
 /// Reads items from the front of a slice.
+#[derive(Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -47,6 +48,11 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// Returns what is not read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// Fails unless everything was read.
@@ -158,7 +164,8 @@ impl<'a> Reader<'a> {
         before.get(..before.len() - self.rest.len()).ok_or(Malformed::Truncated)
     }
 
-    fn skip_value(&mut self, room: usize) -> Result<(), Malformed> {
+    /// Reads past one value, and checks every rule of values.
+    pub(crate) fn skip_value(&mut self, room: usize) -> Result<(), Malformed> {
         let head = self.head()?;
         match head.major {
             UNSIGNED => Ok(()),

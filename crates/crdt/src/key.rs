@@ -12,6 +12,8 @@ const BYTES: u8 = 0x30;
 const ULID: u8 = 0x40;
 const TUPLE: u8 = 0x50;
 const TUPLE_END: u8 = 0x00;
+/// Most keys are encoded without growing the buffer.
+const TYPICAL_BYTES: usize = 32;
 const SIGN: u64 = 1 << 63;
 
 /// Names a row of a table.
@@ -37,7 +39,7 @@ impl Key {
     /// many, [`Malformed::TooDeep`] if tuples nest too deep.
     pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
         let mut room = Room { bytes: MAX_COMPONENT_BYTES, components: MAX_KEY_COMPONENTS };
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(TYPICAL_BYTES);
         self.encode_into(&mut out, &mut room, MAX_KEY_NESTING)?;
         Ok(out)
     }

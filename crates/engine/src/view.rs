@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
 use weald_dag::{
@@ -28,7 +29,7 @@ pub const fn space_of(area: Area, database: u32) -> Space {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StorePlace {
     database: u32,
-    prefix: Vec<u8>,
+    prefix: Arc<[u8]>,
 }
 
 impl StorePlace {
@@ -40,7 +41,7 @@ impl StorePlace {
             prefix.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
             prefix.extend_from_slice(part.as_bytes());
         }
-        Self { database, prefix }
+        Self { database, prefix: prefix.into() }
     }
 
     /// Splits the key of a row among the rows of a database into the store's name, the name of its
@@ -59,12 +60,12 @@ impl StorePlace {
 
     /// Returns the key that a row of the store has among the rows of the database.
     pub fn key(&self, key: &[u8]) -> Vec<u8> {
-        [self.prefix.as_slice(), key].concat()
+        [&*self.prefix, key].concat()
     }
 
     /// Returns the key that a row among the rows of the database has in the store.
     pub(crate) fn relative<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
-        key.strip_prefix(self.prefix.as_slice())
+        key.strip_prefix(&*self.prefix)
     }
 
     /// Returns the range of keys of a range of the store's rows.

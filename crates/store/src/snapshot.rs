@@ -1,12 +1,12 @@
 //! A read transaction with the tables that were read in it.
 //!
-//! Invariant: a table is opened once for each snapshot; no lock is held while a visitor runs.
+//! Invariant: a table stays open as long as its snapshot; no lock is held while a visitor runs.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError};
 use weald_dag::{KeyRange, Order, Snapshot, Space, StoreError, Visit};
@@ -15,40 +15,71 @@ use crate::fault;
 
 type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
+/// How many tables of one snapshot are found again without a lock; those beyond take one.
+const NEAR_TABLES: usize = 16;
+
 /// Rows as they were when this was made.
 pub(crate) struct RedbSnapshot {
     transaction: ReadTransaction,
-    tables: RwLock<BTreeMap<Space, Option<Arc<Table>>>>,
+    /// The first tables that were read, in the order in which they were.
+    near: [OnceLock<(Space, Option<Table>)>; NEAR_TABLES],
+    far: RwLock<BTreeMap<Space, Option<Arc<Table>>>>,
+}
+
+/// A table of a snapshot.
+enum Found<'a> {
+    Near(&'a Table),
+    Far(Arc<Table>),
+}
+
+impl Deref for Found<'_> {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        match self {
+            Self::Near(table) => table,
+            Self::Far(table) => table,
+        }
+    }
 }
 
 impl RedbSnapshot {
-    pub(crate) const fn new(transaction: ReadTransaction) -> Self {
-        Self { transaction, tables: RwLock::new(BTreeMap::new()) }
+    pub(crate) fn new(transaction: ReadTransaction) -> Self {
+        let near = [const { OnceLock::new() }; NEAR_TABLES];
+        Self { transaction, near, far: RwLock::default() }
     }
 
-    /// Opens the table of a space; `None` when it has no rows yet.
-    fn open(&self, space: Space) -> Result<Option<Arc<Table>>, StoreError> {
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get(&space) {
-            return Ok(table.clone());
+    /// Returns the table of a space; `None` when it has no rows yet.
+    fn table(&self, space: Space) -> Result<Option<Found<'_>>, StoreError> {
+        for place in &self.near {
+            let (of, table) = match place.get() {
+                Some(found) => found,
+                None => {
+                    let opened = self.open(space)?;
+                    // Another reader may have been faster; then its table may be that of another space.
+                    place.get_or_init(|| (space, opened))
+                }
+            };
+            if *of == space {
+                return Ok(table.as_ref().map(Found::Near));
+            }
         }
-        let opened = self.transaction.open_table(TableDefinition::new(&table_name(space)));
-        let table = match opened {
-            Ok(table) => Some(Arc::new(table)),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(fault::table("read", error)),
-        };
-        tables.insert(space, table.clone());
-        Ok(table)
+        let far = self.far.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = far.get(&space) {
+            return Ok(table.clone().map(Found::Far));
+        }
+        drop(far);
+        let opened = self.open(space)?.map(Arc::new);
+        let mut far = self.far.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(far.entry(space).or_insert(opened).clone().map(Found::Far))
     }
 
-    fn table(&self, space: Space) -> Result<Option<Arc<Table>>, StoreError> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get(&space) {
-            return Ok(table.clone());
+    fn open(&self, space: Space) -> Result<Option<Table>, StoreError> {
+        match self.transaction.open_table(TableDefinition::new(&table_name(space))) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(fault::table("read", error)),
         }
-        drop(tables);
-        self.open(space)
     }
 }
 

@@ -34,7 +34,15 @@ impl Misfit {
         store: &str,
         key: impl FnOnce() -> RowKey,
     ) -> Result<T, Box<Self>> {
-        let misfit = |source| Box::new(Self { store: store.to_owned(), key: key(), source });
-        value.to_serde().map_err(misfit)
+        Self::of(value.to_serde(), store, key)
+    }
+
+    /// Tells of which row it is that does not fit.
+    pub(crate) fn of<T>(
+        outcome: Result<T, ValueError>,
+        store: &str,
+        key: impl FnOnce() -> RowKey,
+    ) -> Result<T, Box<Self>> {
+        outcome.map_err(|source| Box::new(Self { store: store.to_owned(), key: key(), source }))
     }
 }

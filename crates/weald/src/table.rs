@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use serde::de::DeserializeOwned;
-use weald_crdt::{FieldConflict, Key, Value, table};
+use weald_crdt::{FieldConflict, Key, Value, ValueError, table};
 use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::conflict::RowKey;
@@ -113,8 +113,8 @@ impl<T: DeserializeOwned> Table<T> {
     pub fn get(&self, key: impl IntoKey) -> Result<Option<T>, ReadError> {
         let rows = self.store.rows()?;
         let key = key.into_key();
-        let row = table::get(&self.store.view(&rows), &key)?;
-        Ok(row.map(|row| fit(&self.store, &key, &row.value)).transpose()?)
+        let row = table::get_as(&self.store.view(&rows), &key)?;
+        Ok(row.map(|row| self.fit(&key, row.value)).transpose()?)
     }
 
     /// Returns the row with a key and who changed it last.
@@ -124,14 +124,18 @@ impl<T: DeserializeOwned> Table<T> {
     pub fn row(&self, key: impl IntoKey) -> Result<Option<TableRow<T>>, ReadError> {
         let rows = self.store.rows()?;
         let key = key.into_key();
-        let Some(row) = table::get(&self.store.view(&rows), &key)? else {
+        let Some(row) = table::get_as(&self.store.view(&rows), &key)? else {
             return Ok(None);
         };
         let entry = EntryId::from_bytes(row.stamp.entry);
         let author = self.store.core.author(&rows, self.store.database, &entry)?;
         let time = Time::from_raw(row.stamp.time);
-        let value = fit(&self.store, &key, &row.value)?;
+        let value = self.fit(&key, row.value)?;
         Ok(Some(TableRow { value, author, time, entry }))
+    }
+
+    fn fit(&self, key: &Key, row: Result<T, ValueError>) -> Result<T, Box<Misfit>> {
+        Misfit::of(row, &self.store.name, || RowKey::Table(key.clone()))
     }
 
     /// Iterates over all rows, by key. A row that is not a `T` is a [`ReadError::Misfit`] in its

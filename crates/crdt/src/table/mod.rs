@@ -8,9 +8,11 @@ mod operation;
 mod plan;
 mod read;
 mod row;
+mod typed;
 
 pub use draft::TableDraft;
 pub use read::{FieldConflict, Row, VisitTableRow, get, prefix, range, read};
+pub use typed::{TypedRow, get_as};
 
 use std::collections::BTreeSet;
 

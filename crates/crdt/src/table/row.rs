@@ -12,7 +12,7 @@ use crate::pack::{self, Unpacker};
 
 use crate::stamp::Stamp;
 
-const UNIFORM: u8 = 0;
+pub(super) const UNIFORM: u8 = 0;
 const GENERAL: u8 = 1;
 /// Most rows are packed without growing the buffer.
 const TYPICAL_BYTES: usize = 256;

@@ -14,7 +14,7 @@ use serde::forward_to_deserialize_any;
 use super::{Decimal, Timestamp, Value, ValueError};
 
 /// The newtype name by which a value asks our deserializer for itself with all its kinds.
-const VALUE: &str = "$weald::Value";
+pub(super) const VALUE: &str = "$weald::Value";
 
 impl Value {
     /// Returns the value as a type of the app.
@@ -149,7 +149,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
 }
 
 /// A map key: a text, also where the type wants the number or boolean that was written as text.
-struct MapKey<'a>(&'a str);
+pub(super) struct MapKey<'a>(pub(super) &'a str);
 
 macro_rules! parse_key {
     ($($method:ident => $visit:ident),*) => {$(

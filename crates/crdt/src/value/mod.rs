@@ -3,7 +3,9 @@
 
 mod coding;
 mod de;
+mod encoded;
 mod error;
+mod fields;
 mod json;
 mod kinds;
 mod ser;
@@ -11,6 +13,7 @@ mod ser;
 use std::collections::BTreeMap;
 
 pub use error::ValueError;
+pub(crate) use fields::Fields;
 pub use kinds::{Decimal, Timestamp};
 
 /// Holds one value of any kind a store keeps.
