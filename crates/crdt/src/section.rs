@@ -68,6 +68,14 @@ pub enum Void {
         /// The version that the payload names.
         found: u64,
     },
+    /// An operation breaks a rule of its type.
+    #[error("the operation {index} breaks a rule of its type: {reason}; leave it out")]
+    Operation {
+        /// The place of the operation in the section.
+        index: u32,
+        /// The rule.
+        reason: String,
+    },
     /// The payload does not decode.
     #[error("the section does not decode: {0}")]
     Malformed(#[from] Malformed),
@@ -145,6 +153,11 @@ impl<'a> SectionReader<'a> {
     /// Returns the number of operations.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// Returns the number of entry ids that operations may name.
+    pub(crate) fn id_count(&self) -> usize {
+        self.ids.len()
     }
 
     /// Reads the names of the operation with this index. A name of an operation of the own entry
