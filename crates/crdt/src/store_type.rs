@@ -20,6 +20,14 @@ pub trait StoreType: Send + Sync {
     /// Returns the name that payloads of this type begin with.
     fn name(&self) -> &'static str;
 
+    /// Returns the version of its sections that this build writes; 1 by default.
+    ///
+    /// A build that knows no version as high keeps such sections unfolded until it is updated, if
+    /// [`StoreType::check`] answers [`Void::UnknownVersion`].
+    fn version(&self) -> u64 {
+        1
+    }
+
     /// Checks everything about a payload that can be checked without state.
     ///
     /// # Errors

@@ -33,6 +33,13 @@ impl StoreTypes {
         Self::new([Arc::new(DocType) as Arc<dyn StoreType>, Arc::new(LogType), Arc::new(TableType)])
     }
 
+    /// Takes another type as well, in place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, store_type: Arc<dyn StoreType>) -> Self {
+        self.0.insert(store_type.name(), store_type);
+        self
+    }
+
     /// Returns the type of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn StoreType>> {
         self.0.get(name)

@@ -60,4 +60,4 @@ pub use settings::load_authority;
 pub use steps::{RowStep, StoreStep, row_steps, store_steps};
 pub use unfolded::has_unfolded;
 pub use verify::{Findings, PROBLEMS_LISTED_MAX, verify};
-pub use view::{StorePlace, StoreView, StoreViewMut, space_of};
+pub use view::{StorePlace, StoreView, StoreViewMut, space_of, type_in_use};

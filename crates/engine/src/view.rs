@@ -9,7 +9,7 @@ use std::sync::Arc;
 use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
 use weald_dag::{
     Entry, EntryId, Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, Standing,
-    Stored, Visit,
+    StoreError, Stored, Visit,
 };
 
 use crate::unfolded;
@@ -78,6 +78,29 @@ impl StorePlace {
         };
         KeyRange { from: place(from, whole.from), to: place(to, whole.to) }
     }
+}
+
+/// Returns the name of the type of a store with this name that has rows; of several, made apart, the
+/// first by length and bytes of the type's name.
+///
+/// # Errors
+/// Any [`StoreError`].
+pub fn type_in_use(
+    rows: &dyn Snapshot,
+    database: u32,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
+    let mut prefix = vec![u8::try_from(name.len()).unwrap_or(u8::MAX)];
+    prefix.extend_from_slice(name.as_bytes());
+    let (mut found, start) = (None, prefix.len());
+    let space = space_of(Area::State, database);
+    rows.range(space, KeyRange::prefix(&prefix), Order::Ascending, &mut |key, _| {
+        let named = key.get(start..).and_then(<[u8]>::split_first);
+        let type_name = named.and_then(|(length, rest)| rest.get(..usize::from(*length)));
+        found = type_name.and_then(|name| String::from_utf8(name.to_vec()).ok());
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }
 
 fn failed(error: weald_dag::StoreError) -> ViewError {

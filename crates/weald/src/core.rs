@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use weald_auth::Authority;
-use weald_crdt::Ulid;
+use weald_crdt::{StoreType, Ulid};
 use weald_dag::{DatabaseId, EntryId, Graph, PublicKey, SecretKey, StoreError};
 use weald_engine::{Engine, Held, StoreTypes, held};
 use weald_store::{Settle, Writer, WriterOptions};
@@ -51,8 +51,9 @@ impl Core {
         store: Arc<dyn Settle>,
         device: SecretKey,
         sealer: Sealer,
+        own: Vec<Arc<dyn StoreType>>,
     ) -> std::io::Result<Self> {
-        let types = StoreTypes::built_in();
+        let types = own.into_iter().fold(StoreTypes::built_in(), StoreTypes::with);
         let access = Arc::<Access>::default();
         let watchers = Arc::<Watchers>::default();
         let feeds = Arc::<Feeds>::default();

@@ -19,8 +19,9 @@ use crate::core::Core;
 use crate::doc::Doc;
 use crate::error::{Error, ReadError};
 use crate::log::Log;
+use crate::own::OwnStore;
 use crate::settings::{NAME, Settings};
-use crate::store_ref::StoreRef;
+use crate::store_ref::{StoreRef, own_type};
 use crate::table::Table;
 use crate::transaction::{Committed, Transaction};
 use crate::watch::{self, Event, Filter, Watch, WriteCallback};
@@ -218,6 +219,16 @@ impl Database {
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn doc(&self, name: &str) -> Result<Doc, ReadError> {
         StoreRef::open(&self.core, self.number, name, DocType::NAME).map(Doc::new)
+    }
+
+    /// Opens a store of a type of the app's own for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type, and for a
+    /// type that the instance was not given.
+    pub fn own(&self, name: &str, type_name: &str) -> Result<OwnStore, ReadError> {
+        let store_type = own_type(&self.core, type_name)?;
+        StoreRef::open(&self.core, self.number, name, store_type.name()).map(OwnStore::new)
     }
 
     /// Returns the settings: name, members, permissions.

@@ -3,7 +3,7 @@
 //! Invariant: each says what to do; what went wrong below is kept as its source.
 
 use thiserror::Error;
-use weald_crdt::{DraftError, ValueError};
+use weald_crdt::{DraftError, ValueError, ViewError};
 use weald_dag::StoreError;
 use weald_engine::CommitError;
 use weald_transports::SyncError;
@@ -64,6 +64,12 @@ impl From<Box<Misfit>> for Error {
     }
 }
 
+impl From<ViewError> for Error {
+    fn from(error: ViewError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
 /// Why a store could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -83,6 +89,12 @@ pub enum ReadError {
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ViewError> for ReadError {
+    fn from(error: ViewError) -> Self {
+        Self::Rows(error.into())
+    }
 }
 
 /// Why an operation was not taken into a transaction; the transaction is as it was before.

@@ -16,7 +16,7 @@ use crate::desk::{Job, Rebuild};
 use crate::entropy;
 use crate::error::Error;
 use crate::feed::CommitFeed;
-use crate::open::{self, InstanceBuilder, OpenError};
+use crate::open::{InstanceBuilder, OpenError};
 use crate::reply::reply;
 use crate::user::{self, User, UserError};
 
@@ -71,7 +71,7 @@ impl Instance {
 
     /// Starts to open the instance in a directory with other options.
     pub fn builder(path: impl AsRef<Path>) -> InstanceBuilder {
-        InstanceBuilder::new(path.as_ref())
+        InstanceBuilder::new(Some(path.as_ref()))
     }
 
     /// Makes an instance that is gone when its last handle is dropped.
@@ -79,7 +79,13 @@ impl Instance {
     /// # Errors
     /// [`OpenError`] when the system gives no thread or no random bytes.
     pub fn in_memory() -> Result<Self, OpenError> {
-        open::in_memory()
+        Self::in_memory_builder().open()
+    }
+
+    /// Starts to make an instance that is gone when its last handle is dropped, with other options;
+    /// those of the file mean nothing to it.
+    pub fn in_memory_builder() -> InstanceBuilder {
+        InstanceBuilder::new(None)
     }
 
     /// Returns the public key by which peers know this device.

@@ -52,6 +52,7 @@ mod key_ring;
 mod log;
 mod misfit;
 mod open;
+pub mod own;
 mod relaxed;
 mod reply;
 mod row_edit;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
+use weald_crdt::StoreType;
 use weald_dag::{Durability, MemoryStore, StoreError};
 use weald_store::{Options, RedbStore, Settle};
 
@@ -14,6 +15,7 @@ use crate::core::Core;
 use crate::desk::Job;
 use crate::device::{self, DeviceError};
 use crate::instance::Instance;
+use crate::own::OwnTypes;
 use crate::relaxed::Relaxed;
 
 /// Why an instance could not be opened. Nothing that was stored has changed.
@@ -32,6 +34,14 @@ pub enum OpenError {
     /// The keys of the device cannot be had.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A store type cannot be given under its name.
+    #[error(
+        "the store type '{name}' cannot be given: its name is empty, too long, given twice, or one of weald's; choose another"
+    )]
+    StoreType {
+        /// The name.
+        name: &'static str,
+    },
     /// The rows cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -52,15 +62,27 @@ impl From<weald_store::OpenError> for OpenError {
 /// Opens an instance with other options than the default.
 #[derive(Clone, Debug)]
 pub struct InstanceBuilder {
-    path: PathBuf,
+    /// `None` for one that is kept in memory.
+    path: Option<PathBuf>,
     durability: Durability,
     options: Options,
+    types: OwnTypes,
 }
 
 impl InstanceBuilder {
-    pub(crate) fn new(path: &Path) -> Self {
-        let path = path.to_owned();
-        Self { path, durability: Durability::Immediate, options: Options::default() }
+    pub(crate) fn new(path: Option<&Path>) -> Self {
+        let (path, types) = (path.map(Path::to_owned), OwnTypes::default());
+        Self { path, durability: Durability::Immediate, options: Options::default(), types }
+    }
+
+    /// Adds a store type of the app's own, to be used by [`crate::Database::own`]. None by default.
+    ///
+    /// Give the same types each time: what came of a type that is not given is kept, and folded when
+    /// it is.
+    #[must_use]
+    pub fn store_type(mut self, store_type: impl StoreType + 'static) -> Self {
+        self.types.add(Arc::new(store_type));
+        self
     }
 
     /// Sets when a commit counts as done; [`Durability::Immediate`] by default.
@@ -86,21 +108,20 @@ impl InstanceBuilder {
     /// # Errors
     /// [`OpenError`]; what was in the directory is then as it was.
     pub fn open(self) -> Result<Instance, OpenError> {
-        let file = RedbStore::open(&self.path, self.options)?;
-        let (key, sealer) = device::open(&self.path, &file)?;
+        let types = self.types.checked()?;
+        let Some(path) = self.path else {
+            let store = Arc::new(MemoryStore::new());
+            let (key, sealer) = device::in_memory(&*store)?;
+            return start(Core::start(store, key, sealer, types));
+        };
+        let file = RedbStore::open(&path, self.options)?;
+        let (key, sealer) = device::open(&path, &file)?;
         let store: Arc<dyn Settle> = match self.durability {
             Durability::Immediate => Arc::new(file),
             Durability::Eventual => Arc::new(Relaxed::new(file)),
         };
-        start(Core::start(store, key, sealer))
+        start(Core::start(store, key, sealer, types))
     }
-}
-
-/// Opens an instance that is gone with its last handle.
-pub(crate) fn in_memory() -> Result<Instance, OpenError> {
-    let store = Arc::new(MemoryStore::new());
-    let (key, sealer) = device::in_memory(&*store)?;
-    start(Core::start(store, key, sealer))
 }
 
 fn start(core: io::Result<Core>) -> Result<Instance, OpenError> {

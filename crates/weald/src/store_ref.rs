@@ -7,16 +7,14 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use thiserror::Error;
-use weald_crdt::{Area, DocType, LogType, TableType, View};
+use weald_crdt::{Area, StoreType, View};
 use weald_dag::limits::STORE_NAME_MAX;
 use weald_dag::{Snapshot, StoreError};
-use weald_engine::{StorePlace, StoreView, store_error};
+use weald_engine::{StorePlace, StoreView, store_error, type_in_use};
 
 use crate::core::Core;
+use crate::own::is_built_in;
 use crate::rows::Rows;
-
-/// The types that a name may clash with.
-const TYPES: [&str; 3] = [TableType::NAME, LogType::NAME, DocType::NAME];
 
 /// Why a store cannot be used under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -47,7 +45,15 @@ pub enum StoreNameError {
         /// What it was opened as.
         wanted: &'static str,
         /// What it is.
-        found: &'static str,
+        found: String,
+    },
+    /// The instance does not know the type.
+    #[error(
+        "this instance has no store type '{type_name}'; give it to the builder with store_type"
+    )]
+    UnknownType {
+        /// The name of the type.
+        type_name: String,
     },
 }
 
@@ -71,16 +77,11 @@ pub(crate) fn other_type<S: Snapshot>(
     database: u32,
     name: &str,
     wanted: &str,
-) -> Result<Option<&'static str>, StoreError> {
+) -> Result<Option<String>, StoreError> {
     if has_rows(rows, database, name, wanted)? {
         return Ok(None);
     }
-    for found in TYPES {
-        if found != wanted && has_rows(rows, database, name, found)? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    type_in_use(rows, database, name)
 }
 
 fn has_rows<S: Snapshot>(
@@ -98,6 +99,13 @@ fn has_rows<S: Snapshot>(
         });
     visited.map_err(|error| store_error(&error))?;
     Ok(found)
+}
+
+/// Returns a store type of the app's own.
+pub(crate) fn own_type(core: &Core, type_name: &str) -> Result<Arc<dyn StoreType>, StoreNameError> {
+    let unknown = || StoreNameError::UnknownType { type_name: type_name.to_owned() };
+    let store_type = core.types.get(type_name).filter(|_| !is_built_in(type_name));
+    store_type.cloned().ok_or_else(unknown)
 }
 
 /// A store for reading.
@@ -139,6 +147,10 @@ impl StoreRef {
         let place = StorePlace::new(database, name, type_name);
         let (core, name, version) = (Arc::clone(core), name.into(), Some(version));
         Ok(Self { core, database, name, place, version })
+    }
+
+    pub(crate) const fn place(&self) -> &StorePlace {
+        &self.place
     }
 
     pub(crate) fn rows(&self) -> Result<Rows, StoreError> {

@@ -18,9 +18,10 @@ use crate::doc::DocMut;
 use crate::error::WriteError;
 use crate::key::IntoKey;
 use crate::log::LogMut;
+use crate::own::{OwnDrafts, OwnMut};
 use crate::reply::{Reply, reply};
 use crate::rows::Rows;
-use crate::store_ref::{StoreNameError, check_name, other_type};
+use crate::store_ref::{StoreNameError, check_name, other_type, own_type};
 use crate::table_mut::TableMut;
 
 /// What a commit has made.
@@ -60,6 +61,7 @@ pub struct Transaction {
     begun: Rows,
     staged: Overlay,
     drafts: BTreeMap<String, SectionDraft>,
+    pub(crate) own: OwnDrafts,
     required: Vec<Required>,
 }
 
@@ -83,6 +85,7 @@ impl Transaction {
             staged: Overlay::new(Arc::clone(&begun.0)),
             begun,
             drafts: BTreeMap::new(),
+            own: OwnDrafts::default(),
             required: Vec::new(),
         })
     }
@@ -112,6 +115,17 @@ impl Transaction {
     pub fn doc(&mut self, name: &str) -> Result<DocMut<'_>, WriteError> {
         self.check(name, DocType::NAME)?;
         Ok(DocMut::new(self, name.to_owned()))
+    }
+
+    /// Opens a store of a type of the app's own for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type, and for a
+    /// type that the instance was not given.
+    pub fn own(&mut self, name: &str, type_name: &str) -> Result<OwnMut<'_>, WriteError> {
+        let store_type = own_type(&self.core, type_name)?;
+        self.check(name, store_type.name())?;
+        Ok(OwnMut::new(self, name.to_owned(), store_type))
     }
 
     /// Lets the commit fail with [`CommitError::Changed`] if a row of a table is not as it was when
@@ -157,10 +171,12 @@ impl Transaction {
     #[allow(clippy::type_complexity)]
     fn submit(self) -> Result<Option<Reply<Result<Receipt, CommitError>>>, CommitError> {
         // The snapshot ends here: held over the commit, it would keep pages from being used again.
-        let Self { core, database, key, begun, staged, drafts, required } = self;
+        let Self { core, database, key, begun, staged, drafts, own, required } = self;
         drop((begun, staged));
         let written = drafts.into_iter().filter(|(_, draft)| !draft.is_empty());
-        let sections: Vec<_> = written.map(|(name, draft)| (name, draft.encode())).collect();
+        let mut sections: Vec<_> = written.map(|(name, draft)| (name, draft.encode())).collect();
+        sections.extend(own.into_sections());
+        sections.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         if sections.is_empty() {
             return Ok(None);
         }
@@ -174,7 +190,10 @@ impl Transaction {
         check_name(name)?;
         let found = match self.drafts.get(name) {
             Some(draft) if draft.type_name() == wanted => None,
-            Some(draft) => Some(draft.type_name()),
+            Some(draft) => Some(draft.type_name().to_owned()),
+            None if self.own.type_of(name).is_some() => {
+                self.own.type_of(name).filter(|found| *found != wanted).map(str::to_owned)
+            }
             None => other_type(&self.staged, self.database, name, wanted)?,
         };
         let name = name.to_owned();
@@ -215,6 +234,16 @@ impl Transaction {
     /// Returns the rows as they were when it began.
     pub(crate) const fn begun(&self) -> &Rows {
         &self.begun
+    }
+
+    /// Returns the rows that its operations on stores that come with Weald have staged.
+    pub(crate) const fn staged(&self) -> &Overlay {
+        &self.staged
+    }
+
+    /// Returns an overlay without rows over the snapshot that it began with.
+    pub(crate) fn overlay(&self) -> Overlay {
+        Overlay::new(Arc::clone(&self.begun.0))
     }
 
     pub(crate) fn new_ulid(&self) -> Result<Ulid, StoreError> {

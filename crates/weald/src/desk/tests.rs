@@ -97,7 +97,7 @@ fn room() -> (Instance, Database, Arc<AtomicU8>) {
     let failing = Failing::default();
     let mode = Arc::clone(&failing.mode);
     let (device, sealer) = (new_secret().unwrap(), Sealer::random().unwrap());
-    let core = Core::start(Arc::new(failing), device, sealer).unwrap();
+    let core = Core::start(Arc::new(failing), device, sealer, Vec::new()).unwrap();
     let instance = Instance::new(Arc::new(core));
     let alice = instance.create_user("alice", None).unwrap();
     let room = alice.create_database(DatabaseSettings::named("Demo")).unwrap();
