@@ -8,6 +8,7 @@
 mod cell;
 mod definition;
 mod listing;
+mod new;
 mod operation;
 mod past;
 mod slot;
@@ -18,12 +19,14 @@ use std::collections::btree_map::Entry;
 
 pub(crate) use cell::{Cell, load};
 pub(crate) use listing::entries;
+pub(crate) use new::is_empty;
 pub(crate) use operation::{Effect, Layout, RowOperation, SlotId, Slots};
 pub(crate) use slot::{Heads, Slot};
 
 use crate::stamp::{EntryStamp, Stamp};
 use crate::store_type::Change;
 use crate::view::{ViewError, ViewMut};
+use new::NewRows;
 use past::{Found, Past};
 
 /// The section that is being applied.
@@ -46,6 +49,8 @@ pub(crate) fn apply<L: Layout>(
 ) -> Result<(), ViewError> {
     let entry = section.entry;
     let mut past = Past::new(layout, entry);
+    let all_absent = new::all_absent(operations, entry, view)?;
+    let mut made = NewRows::new();
     let mut cells: BTreeMap<&[u8], Cell> = BTreeMap::new();
     if let Some((row, mut cell)) = loaded {
         cell.load_due(view, row, entry)?;
@@ -53,6 +58,16 @@ pub(crate) fn apply<L: Layout>(
     }
     for (index, operation) in (first..).zip(operations) {
         let row = operation.row.as_ref();
+        if all_absent && !cells.contains_key(row) {
+            if let Some((stamp, first)) = made.remove(row) {
+                let mut cell = Cell::default();
+                fold(&mut cell, first, stamp, view, &mut past)?;
+                cells.insert(row, cell);
+            } else if new::makes_row(operation) {
+                made.insert(row, (entry.at(index), operation));
+                continue;
+            }
+        }
         let cell = match cells.entry(row) {
             Entry::Occupied(cell) => cell.into_mut(),
             Entry::Vacant(place) => {
@@ -63,7 +78,14 @@ pub(crate) fn apply<L: Layout>(
         };
         fold(cell, operation, entry.at(index), view, &mut past)?;
     }
-    finish(layout, cells, Some(section), &BTreeSet::new(), view, changes)
+    let before = changes.len();
+    finish(layout, cells, Some(section), &BTreeSet::new(), view, changes)?;
+    let mixed = changes.len() > before && !made.is_empty();
+    new::write(layout, made, view, changes);
+    if mixed && let Some(all) = changes.get_mut(before..) {
+        all.sort_by(|one, other| one.key.cmp(&other.key));
+    }
+    Ok(())
 }
 
 /// Folds rows again from every entry that touched them, those in `with` among them, by what they

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::slot::Slot;
 use crate::section::Void;
-use crate::stamp::Dot;
+use crate::stamp::{Dot, Stamp};
 
 /// Names a slot of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,4 +106,13 @@ pub(crate) trait Layout {
 
     /// Returns the row of these slots.
     fn pack(&self, key: &[u8], slots: &Slots) -> Vec<u8>;
+
+    /// Returns the row that one operation makes where nothing was, by setting these slots.
+    fn pack_new(&self, key: &[u8], stamp: Stamp, touches: &[(SlotId<'_>, Effect<'_>)]) -> Vec<u8> {
+        let mut slots = Slots::default();
+        for (slot, effect) in touches {
+            slots.change(*slot, |slot| slot.push(stamp, effect.value()));
+        }
+        self.pack(key, &slots)
+    }
 }

@@ -1,11 +1,12 @@
 //! The operations of a transaction on one table.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::layout::TableLayout;
-use super::operation::{FIELD_NESTING, Operation};
+use super::operation::{Action, FIELD_NESTING, Operation};
 use super::plan::{self, FieldPlan, RowPlan};
-use super::{TableType, VERSION};
+use super::{TableType, VERSION, row};
 use crate::draft::DraftError;
 use crate::fold::{self, Cell, Section, Slot, Slots};
 use crate::key::Key;
@@ -14,12 +15,25 @@ use crate::names::name_what_fits;
 use crate::section::SectionWriter;
 use crate::stamp::EntryStamp;
 use crate::value::{Value, ValueError};
-use crate::view::ViewMut;
+use crate::view::{Area, ViewMut};
 
 /// Collects what a transaction does to the rows of a table.
 #[derive(Clone, Debug, Default)]
 pub struct TableDraft {
     section: SectionWriter,
+    end: End,
+}
+
+/// What is known of the end of the table, so that rows behind it need not be looked up.
+#[derive(Clone, Debug, Default)]
+enum End {
+    /// Nothing has been asked yet.
+    #[default]
+    Unasked,
+    /// Rows were there behind the key that was asked for.
+    Unknown,
+    /// Behind this key there is no row, live or buried.
+    After(Vec<u8>),
 }
 
 impl TableDraft {
@@ -61,13 +75,16 @@ impl TableDraft {
         view: &mut dyn ViewMut,
         key: &Key,
         value: &Value,
-        may: impl FnOnce(&Slots) -> bool,
+        may: impl Fn(&Slots) -> bool,
     ) -> Result<(), DraftError> {
         let Value::Map(fields) = value else {
             return Err(DraftError::NotAMap { found: value.kind() });
         };
         let key = key.encode()?;
         let values = encode_fields(fields.iter().map(|(field, value)| (field, Some(value))))?;
+        if self.is_behind_end(view, &key)? && may(&Slots::default()) {
+            return self.write_new(view, &key, &values);
+        }
         let row = fold::load(&TableLayout, &*view, &key)?;
         if !may(&row.slots) {
             return Err(DraftError::NoRow);
@@ -156,6 +173,52 @@ impl TableDraft {
         self.section.encode(TableType::NAME, VERSION)
     }
 
+    /// Returns whether the key is behind all rows of the table. Asks for the end from the second
+    /// operation on: for one alone, it is quicker to look up its row.
+    fn is_behind_end(&mut self, view: &dyn ViewMut, key: &[u8]) -> Result<bool, DraftError> {
+        if let (End::Unasked, false) = (&self.end, self.is_empty()) {
+            let from = (Bound::Included(key), Bound::Unbounded);
+            let free = fold::is_empty(view, Area::State, from)?
+                && fold::is_empty(view, Area::Buried, from)?;
+            self.end = if free { End::After(key.to_vec()) } else { End::Unknown };
+            return Ok(free);
+        }
+        Ok(matches!(&self.end, End::After(last) if key > last.as_slice()))
+    }
+
+    /// Notes that there is a row with this key.
+    fn reach(&mut self, key: &[u8]) {
+        if let End::After(last) = &mut self.end
+            && key > last.as_slice()
+        {
+            last.clear();
+            last.extend_from_slice(key);
+        }
+    }
+
+    /// Writes a row that is behind all others, so there is nothing to name.
+    fn write_new(
+        &mut self,
+        view: &mut dyn ViewMut,
+        key: &[u8],
+        values: &EncodedFields<'_>,
+    ) -> Result<(), DraftError> {
+        self.reach(key);
+        let (mark, stamp) =
+            (self.section.mark(), EntryStamp::PROVISIONAL.at(self.section.next_index()));
+        let set = values.iter().filter_map(|(field, value)| Some((*field, value.as_deref()?)));
+        let fields: Vec<_> = set.collect();
+        let row = row::pack_new(stamp, fields.iter().copied());
+        let action = Action::Write { fields, removed: Vec::new() };
+        Operation { key, names: Vec::new(), action }.encode(&mut self.section);
+        if let Err(void) = self.section.check() {
+            self.section.reset(mark);
+            return Err(void.into());
+        }
+        view.put(Area::State, key, row);
+        Ok(())
+    }
+
     fn write(
         &mut self,
         view: &mut dyn ViewMut,
@@ -183,6 +246,7 @@ impl TableDraft {
         operations.iter().for_each(|operation| operation.encode(&mut self.section));
         let staged = self.section.check().map_err(DraftError::from).and_then(|()| {
             let key = operations.first().map(|operation| operation.key);
+            key.into_iter().for_each(|key| self.reach(key));
             let loaded = key.zip(loaded.take());
             let (payload, mut changes) = (|| self.encode(), Vec::new());
             let own = Section { entry: &EntryStamp::PROVISIONAL, payload: &payload };

@@ -2,8 +2,9 @@
 
 use super::operation::{self, Operation};
 use super::row;
-use crate::fold::{Layout, RowOperation, Slots};
+use crate::fold::{Effect, Layout, RowOperation, SlotId, Slots};
 use crate::section::Void;
+use crate::stamp::Stamp;
 
 pub(super) struct TableLayout;
 
@@ -22,5 +23,17 @@ impl Layout for TableLayout {
 
     fn pack(&self, _key: &[u8], slots: &Slots) -> Vec<u8> {
         row::pack(slots)
+    }
+
+    fn pack_new(&self, _key: &[u8], stamp: Stamp, touches: &[(SlotId<'_>, Effect<'_>)]) -> Vec<u8> {
+        row::pack_new(stamp, touches.iter().filter_map(field))
+    }
+}
+
+/// Returns the field that is set, and to what; not existence.
+fn field<'a>((slot, effect): &(SlotId<'a>, Effect<'a>)) -> Option<(&'a str, &'a [u8])> {
+    match (slot, effect) {
+        (SlotId::Field(name), Effect::Set(value)) => Some((name, value)),
+        _ => None,
     }
 }

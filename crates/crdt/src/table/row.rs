@@ -27,6 +27,21 @@ pub(super) fn pack(slots: &Slots) -> Vec<u8> {
     out
 }
 
+/// Returns the row that one operation makes: existence and these fields, ascending by name.
+pub(super) fn pack_new<'a>(
+    stamp: Stamp,
+    fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(TYPICAL_BYTES);
+    out.push(UNIFORM);
+    pack::put_stamp(&mut out, &stamp);
+    for (field, value) in fields {
+        pack::put_string(&mut out, field.as_bytes());
+        pack::put_string(&mut out, value);
+    }
+    out
+}
+
 /// Returns the one version of existence and all fields, if there is only one and it is live.
 fn uniform(slots: &Slots) -> Option<Stamp> {
     let (stamp, _) = slots.main.winner()?;
