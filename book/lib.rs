@@ -10,6 +10,7 @@ macro_rules! chapter {
 chapter!(introduction, "introduction.md");
 chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
+chapter!(import_export, "import-export.md");
 chapter!(entry_format, "entry-format.md");
 chapter!(state, "state.md");
 

@@ -36,6 +36,7 @@ mod engine;
 mod fold;
 mod index;
 mod ingest;
+mod listing;
 mod past;
 mod replica;
 mod settings;
@@ -55,6 +56,7 @@ pub use index::{
     IndexScan, IndexShape, IndexStep, Indexed, has_unbuilt, index_definition, index_definitions,
 };
 pub use ingest::Ingested;
+pub use listing::{StoreName, stores, unfolded_stores};
 pub use past::past;
 pub use settings::load_authority;
 pub use steps::{RowStep, StoreStep, row_steps, store_steps};

@@ -65,6 +65,24 @@ pub fn has_unfolded(rows: &dyn Snapshot) -> Result<bool, StoreError> {
     Ok(false)
 }
 
+/// Returns the sections that are not in the state yet: the number of the entry and the place in it.
+pub(crate) fn waiting(
+    rows: &dyn Snapshot,
+    database: u32,
+) -> Result<Vec<(Number, usize)>, StoreError> {
+    let mut waiting = Vec::new();
+    rows.range(unfolded(database), KeyRange::all(), Order::Ascending, &mut |key, _| {
+        waiting.push(of_key(key));
+        ControlFlow::Continue(())
+    })?;
+    waiting.into_iter().map(|place| place.ok_or_else(|| damaged(database))).collect()
+}
+
+fn damaged(database: u32) -> StoreError {
+    let what = format!("a row of space 'unfolded' of database number {database}");
+    StoreError::Corrupt { what }
+}
+
 /// Folds the sections that wait and whose types are known now; returns how many there were.
 pub(crate) fn fold_waiting(
     rows: &mut Overlay,
@@ -73,16 +91,9 @@ pub(crate) fn fold_waiting(
     indexes: &Indexes,
 ) -> Result<u64, StoreError> {
     let beside = Beside { record: false, indexes };
-    let mut waiting = Vec::new();
-    rows.range(unfolded(database), KeyRange::all(), Order::Ascending, &mut |key, _| {
-        waiting.push(of_key(key));
-        ControlFlow::Continue(())
-    })?;
-    let what = || format!("a row of space 'unfolded' of database number {database}");
-    let damaged = || StoreError::Corrupt { what: what() };
+    let damaged = || damaged(database);
     let mut folded = 0;
-    for place in waiting {
-        let (number, section) = place.ok_or_else(damaged)?;
+    for (number, section) in waiting(rows, database)? {
         let parcel = Graph::new(rows, database).stored(number)?.parcel;
         let named = parcel.entry.sections().get(section).ok_or_else(damaged)?;
         let payload = parcel.payloads.get(section).ok_or_else(damaged)?;

@@ -97,8 +97,10 @@ pub use table_mut::TableMut;
 pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};
 pub use transaction::{Committed, Transaction};
 pub use transfer::{
-    ARCHIVE_BLOCK_BYTES, ArchiveError, ArchiveExport, ArchiveImport, ArchiveReport, ExportError,
-    ImportedArchive, TransferProgress,
+    ARCHIVE_BLOCK_BYTES, ArchiveError, ArchiveExport, ArchiveImport, ArchiveReport, BadLine,
+    BadLineReason, ExportError, ImportedArchive, JSON_BAD_LINES_MAX, JSON_BATCH_BYTES,
+    JSON_BATCH_LINES, JSON_LINE_MAX, JSON_PROGRESS_LINES, JsonExport, JsonExportReport, JsonImport,
+    JsonImportError, JsonImportReport, OnBadLine, OnExisting, StoreRows, TransferProgress,
 };
 pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
 pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};

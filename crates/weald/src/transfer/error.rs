@@ -8,6 +8,7 @@ use thiserror::Error;
 use weald_dag::{DatabaseId, Fault, StoreError};
 
 use super::meter::Cancelled;
+use crate::error::ReadError;
 
 /// Why an export ended early; what it has written is to be deleted.
 #[derive(Debug, Error)]
@@ -28,6 +29,9 @@ pub enum ExportError {
     /// An entry is here without one of its payloads.
     #[error("the archive would not be whole: {0}")]
     Withheld(Fault),
+    /// A row cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),
