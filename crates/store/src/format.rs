@@ -12,7 +12,11 @@ use crate::create;
 use crate::open::OpenError;
 
 /// The version of the format that this build writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// 1: the first. 2: rows of history, and of names that wait by the row that they are about.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that this build reads.
+pub const FORMAT_VERSION_MIN: u32 = 2;
 
 /// The name of the side file.
 pub(crate) const FORMAT_FILE: &str = "FORMAT";
@@ -34,6 +38,10 @@ fn check_version(path: &Path, found: u32) -> Result<(), OpenError> {
     }
     if found == 0 {
         return Err(OpenError::corrupt(path, "its format version is 0"));
+    }
+    if found < FORMAT_VERSION_MIN {
+        let path = path.to_owned();
+        return Err(OpenError::OlderFormat { path, found, supported: FORMAT_VERSION_MIN });
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ mod writer;
 #[cfg(test)]
 mod failing;
 
-pub use format::FORMAT_VERSION;
+pub use format::{FORMAT_VERSION, FORMAT_VERSION_MIN};
 pub use open::{DEFAULT_CACHE_BYTES, OpenError, Options};
 pub use queue::{
     MAX_GROUP_BYTES, MAX_GROUP_JOBS, MAX_GROUP_WEIGHT, MAX_WAITING_BYTES, MAX_WAITING_JOBS,

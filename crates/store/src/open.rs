@@ -69,6 +69,16 @@ pub enum OpenError {
         /// The newest version that this build reads.
         supported: u32,
     },
+    /// The store was written before the first release, in a format that this version does not read.
+    #[error("{} has format {found}, and this version reads from {supported} on; open it with the version that wrote it, and join its databases from a new directory", path.display())]
+    OlderFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The oldest version that this build reads.
+        supported: u32,
+    },
     /// The file was not written by this software.
     #[error("{} is not a weald store ({what}); choose another directory", path.display())]
     NotWeald {

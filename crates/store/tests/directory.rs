@@ -116,6 +116,15 @@ fn a_newer_format_is_refused() {
 }
 
 #[test]
+fn an_older_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    fs::write(dir.path().join(FORMAT), "weald store format 1\n").unwrap();
+    let error = refused(dir.path());
+    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{error}");
+}
+
+#[test]
 fn a_newer_format_is_refused_without_its_side_file() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
