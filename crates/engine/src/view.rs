@@ -44,20 +44,6 @@ impl StorePlace {
         Self { database, prefix: prefix.into() }
     }
 
-    /// Splits the key of a row among the rows of a database into the store's name, the name of its
-    /// type, and the key of the row in the store.
-    pub fn split(key: &[u8]) -> Option<(&str, &str, &[u8])> {
-        let part = |bytes: &[u8]| -> Option<(usize, usize)> {
-            let length = usize::from(*bytes.first()?);
-            (bytes.len() > length).then_some((1, 1 + length))
-        };
-        let (from, to) = part(key)?;
-        let (name, rest) = (key.get(from..to)?, key.get(to..)?);
-        let (from, to) = part(rest)?;
-        let (type_name, row) = (rest.get(from..to)?, rest.get(to..)?);
-        Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(type_name).ok()?, row))
-    }
-
     /// Returns the key that a row of the store has among the rows of the database.
     pub fn key(&self, key: &[u8]) -> Vec<u8> {
         [&*self.prefix, key].concat()

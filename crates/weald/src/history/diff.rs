@@ -1,19 +1,19 @@
 //! What differs between two versions of a database.
 //!
-//! Invariant: only rows that one of the two holds otherwise than now are looked at.
+//! Invariant: only rows are compared that an entry touched which one of the two lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use json_patch::Patch;
-use weald_crdt::{Area, Value, ValueError};
-use weald_dag::{EntryId, Overlay, Snapshot};
-use weald_engine::{StorePlace, space_of};
+use weald_crdt::{Area, Touched, Value, ValueError, View};
+use weald_dag::{EntryId, Graph, Number, Overlay, Snapshot, StoreError, Stored};
+use weald_engine::{StorePlace, StoreTypes, StoreView, past, space_of, store_error};
 
 use super::past::numbers;
 use super::patches::patch;
-use super::replay::past;
-use super::steps::{RowPlace, kind};
+use super::steps::{RowPlace, kind, sections, stamp_of};
 use crate::conflict::RowKey;
 use crate::database::{Database, DatabaseError};
 use crate::watch::ChangeKind;
@@ -56,43 +56,80 @@ impl RowDiff {
 impl Database {
     /// Returns the rows that differ between two versions, each named by its tips, by store and key.
     ///
-    /// The cost is that of what lies between each of the two and now.
+    /// The rows that are compared are those that entries touched which only one of the two has; the
+    /// versions themselves cost what lies between each of them and now, or before it if that is less.
     ///
     /// # Errors
-    /// [`DatabaseError::UnknownEntry`] for an entry that is not here, or any
-    /// [`weald_dag::StoreError`].
+    /// [`DatabaseError::UnknownEntry`] for an entry that is not here, or any [`StoreError`].
     pub fn diff(&self, from: &[EntryId], to: &[EntryId]) -> Result<Vec<RowDiff>, DatabaseError> {
         let (now, database, types) = (self.core().rows()?, self.number(), &self.core().types);
-        let version = |tips: &[EntryId]| -> Result<Overlay, DatabaseError> {
-            let tips = numbers(&now, database, tips)?;
-            Ok(past(Arc::clone(&now.0), database, types, &tips)?)
-        };
-        let (from, to) = (version(from)?, version(to)?);
-        let state = space_of(Area::State, database);
-        let mut keys = BTreeSet::new();
-        for overlay in [&from, &to] {
-            let spaces = overlay.batch().spaces().filter(|(space, _)| *space == state);
-            spaces.for_each(|(_, rows)| keys.extend(rows.map(|(key, _)| key.to_vec())));
-        }
-        let mut found = Vec::new();
-        for key in keys {
-            let (Some((store, type_name, row)), before, after) =
-                (StorePlace::split(&key), from.get(state, &key)?, to.get(state, &key)?)
-            else {
-                continue;
-            };
-            if before == after {
-                continue;
+        let (from, to) = (numbers(&now, database, from)?, numbers(&now, database, to)?);
+        let graph = Graph::new(&now, database);
+        let mut touched = BTreeMap::new();
+        for (one, other) in [(&from, &to), (&to, &from)] {
+            for number in graph.difference(one, other)? {
+                touch(&graph.stored(number)?, types, &mut touched);
             }
-            let (store, type_name, key) = (store.to_owned(), type_name.to_owned(), row.to_vec());
-            let place = RowPlace { store, type_name, key };
-            let (before, after) =
-                (place.show(types, before.as_deref()), place.show(types, after.as_deref()));
-            if let Some(kind) = kind(before.as_ref(), after.as_ref()) {
-                let key = place.named();
-                found.push(RowDiff { store: place.store, key, kind, before, after });
+        }
+        let version = |tips: &[Number]| past(Arc::clone(&now.0), database, types, tips);
+        let (from, to) = (version(&from)?, version(&to)?);
+        let mut found = Vec::new();
+        for ((store, type_name), touched) in touched {
+            let place = StorePlace::new(database, &store, &type_name);
+            let keys = match touched {
+                Touched::Rows(keys) => keys,
+                Touched::Store => {
+                    let (mut keys, more) = (keys_of(&from, &place)?, keys_of(&to, &place)?);
+                    keys.extend(more);
+                    keys
+                }
+            };
+            for key in keys {
+                let row = RowPlace { store: store.clone(), type_name: type_name.clone(), key };
+                let state = space_of(Area::State, database);
+                let said = |version: &Overlay| -> Result<Option<Value>, StoreError> {
+                    let bytes = version.get(state, &place.key(&row.key))?;
+                    Ok(row.show(types, bytes.as_deref()))
+                };
+                let (before, after) = (said(&from)?, said(&to)?);
+                if let Some(kind) = kind(before.as_ref(), after.as_ref()) {
+                    let (store, key) = (store.clone(), row.named());
+                    found.push(RowDiff { store, key, kind, before, after });
+                }
             }
         }
         Ok(found)
     }
+}
+
+/// Adds the rows that an entry touched, by store and type.
+fn touch(stored: &Stored, types: &StoreTypes, touched: &mut BTreeMap<(String, String), Touched>) {
+    for (store, type_name, payload) in sections(stored) {
+        let Some(store_type) = types.get(type_name) else { continue };
+        // What breaks a rule of its type has touched nothing.
+        let Ok(more) = store_type.touched(payload, &stamp_of(stored)) else { continue };
+        let all = touched.entry((store.to_owned(), type_name.to_owned()));
+        match (all.or_insert_with(|| Touched::Rows(BTreeSet::new())), more) {
+            (Touched::Rows(rows), Touched::Rows(more)) => rows.extend(more),
+            (all, Touched::Store) => *all = Touched::Store,
+            (Touched::Store, Touched::Rows(_)) => {}
+        }
+    }
+}
+
+/// Returns the keys of all rows that a version of a store has.
+fn keys_of(version: &Overlay, place: &StorePlace) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    let (mut keys, all) = (BTreeSet::new(), Bound::Unbounded);
+    let visited = StoreView::new(version, place.clone()).range(
+        Area::State,
+        all,
+        all,
+        false,
+        &mut |key, _| {
+            keys.insert(key.to_vec());
+            ControlFlow::Continue(())
+        },
+    );
+    visited.map_err(|error| store_error(&error))?;
+    Ok(keys)
 }

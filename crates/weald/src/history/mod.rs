@@ -9,7 +9,6 @@ mod doc_inverse;
 mod entries;
 mod past;
 mod patches;
-mod replay;
 mod revert;
 mod revision;
 mod row_history;

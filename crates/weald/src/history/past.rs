@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use weald_crdt::{DocType, LogType, TableType};
 use weald_dag::{EntryId, Graph, Number, StoreError};
+use weald_engine::past;
 
-use super::replay::past;
 use crate::core::Core;
 use crate::database::{Database, DatabaseError};
 use crate::doc::Doc;

@@ -139,8 +139,8 @@ impl Inverse<'_> {
         let types = Arc::clone(tx.core());
         let mut steps = Vec::new();
         for step in self.steps.of_row(place)?.iter() {
-            let before = place.show(&types.types, step.before.as_deref());
-            let after = place.show(&types.types, step.after.as_deref());
+            let before = place.show(&types.types, step.values.before.as_deref());
+            let after = place.show(&types.types, step.values.after.as_deref());
             steps.push((self.whose(tx, &step.entry)?, before, after));
         }
         let (inverse, changed) = inverse(&steps);
@@ -175,8 +175,8 @@ impl Inverse<'_> {
             let mut run = Run::new();
             let mut now = DocRow::default();
             for step in self.steps.of_row(place)?.iter() {
-                let before = DocRow::of(place, step.before.as_deref())?;
-                now = DocRow::of(place, step.after.as_deref())?;
+                let before = DocRow::of(place, step.values.before.as_deref())?;
+                now = DocRow::of(place, step.values.after.as_deref())?;
                 if before != now {
                     run.step(self.whose(tx, &step.entry)?, &before, &now);
                 }

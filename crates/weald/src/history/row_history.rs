@@ -6,12 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use weald_crdt::{Area, MemoryView, Path, TableType, View, ViewMut, doc};
+use weald_crdt::{Area, DocType, MemoryView, Path, TableType, View, ViewMut, doc};
 use weald_dag::{Graph, Number, StoreError};
-use weald_engine::{RowValues, store_error};
+use weald_engine::{RowValues, store_error, store_steps};
 
 use super::entries::names;
-use super::replay::store_steps;
 use super::revision::{Names, Origin, Revision};
 use super::steps::{RowPlace, Steps, kind};
 use crate::conflict::RowKey;
@@ -37,12 +36,9 @@ impl<T> Table<T> {
         let (rows, store_name) = (store.rows()?, store.name.to_string());
         let place = RowPlace { store: store_name, type_name: TableType::NAME.into(), key };
         let steps = Steps::new(&rows, store.database, &store.core.types).of_row(&place)?;
-        let changes = steps.iter().map(|step| {
-            let (before, after) = (step.before.clone(), step.after.clone());
-            Change {
-                number: step.number,
-                rows: vec![(place.key.clone(), RowValues { before, after })],
-            }
+        let changes = steps.iter().map(|step| Change {
+            number: step.number,
+            rows: vec![(place.key.clone(), step.values.clone())],
         });
         let changes = changes.collect();
         RowHistory::new(store, rows, Subject::Row(place), changes)
@@ -60,13 +56,8 @@ impl Doc {
     pub fn history(&self) -> Result<RowHistory, ReadError> {
         let store = self.store();
         let rows = store.rows()?;
-        let steps = store_steps(
-            &rows,
-            store.database,
-            &store.core.types,
-            &store.name,
-            weald_crdt::DocType::NAME,
-        )?;
+        let steps =
+            store_steps(&rows, store.database, &store.core.types, (&store.name, DocType::NAME))?;
         let changes = steps.into_iter().map(|step| Change { number: step.number, rows: step.rows });
         let changes = changes.collect();
         let mut now = MemoryView::new();

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_crdt::{Area, LogType, Touched, Value};
-use weald_dag::{EntryId, Snapshot, StoreError, Stored};
-use weald_engine::{RowValues, StorePlace, StoreTypes, space_of};
+use weald_crdt::{Area, EntryStamp, LogType, Touched, Value, section_type};
+use weald_dag::{EntryId, Snapshot, Standing, StoreError, Stored};
+use weald_engine::{
+    RowStep, RowValues, StorePlace, StoreStep, StoreTypes, row_steps, space_of, store_steps,
+};
 
-use super::replay::{RowStep, StoreStep, row_steps, sections, stamp_of, store_steps};
 use crate::conflict::RowKey;
 use crate::rows::Rows;
 use crate::watch::ChangeKind;
@@ -66,7 +67,7 @@ impl<'a> Steps<'a> {
             return Ok(Arc::clone(known));
         }
         let RowPlace { store, type_name, key } = place;
-        let steps = row_steps(self.rows, self.database, self.types, store, type_name, key)?;
+        let steps = row_steps(self.rows, self.database, self.types, (store, type_name), key)?;
         let steps = Arc::new(steps);
         self.found.insert(place.clone(), Arc::clone(&steps));
         Ok(steps)
@@ -103,8 +104,7 @@ impl<'a> Steps<'a> {
                     for place in keys.iter().map(|key| place(key)) {
                         let steps = self.of_row(&place)?;
                         if let Some(step) = steps.iter().find(|step| step.entry == id) {
-                            let (before, after) = (step.before.clone(), step.after.clone());
-                            changed.push((place, RowValues { before, after }));
+                            changed.push((place, step.values.clone()));
                         }
                     }
                 }
@@ -126,7 +126,7 @@ impl<'a> Steps<'a> {
     ) -> Result<Option<StoreRows>, StoreError> {
         let place = (store.to_owned(), type_name.to_owned());
         if !self.stores.contains_key(&place) {
-            let steps = store_steps(self.rows, self.database, self.types, store, type_name)?;
+            let steps = store_steps(self.rows, self.database, self.types, (store, type_name))?;
             self.stores.insert(place.clone(), Arc::new(steps));
         }
         let steps = self.stores.get(&place);
@@ -139,5 +139,25 @@ impl<'a> Steps<'a> {
         let RowPlace { store, type_name, key } = place;
         let key = StorePlace::new(self.database, store, type_name).key(key);
         self.rows.get(space_of(Area::State, self.database), &key)
+    }
+}
+
+/// Returns store, type and payload of each section that can be folded.
+pub(crate) fn sections(stored: &Stored) -> impl Iterator<Item = (&str, &str, &[u8])> {
+    let sections = stored.parcel.entry.sections().iter().zip(&stored.parcel.payloads);
+    sections.filter_map(|(section, payload)| {
+        let payload = payload.as_deref().filter(|_| section.store != weald_auth::SETTINGS_STORE)?;
+        Some((section.store.as_str(), section_type(payload).ok()?, payload))
+    })
+}
+
+/// Returns an entry as the merging types know it.
+pub(crate) fn stamp_of(stored: &Stored) -> EntryStamp {
+    let entry = &stored.parcel.entry;
+    EntryStamp {
+        time: entry.time().raw(),
+        entry: *entry.id().as_bytes(),
+        author: *entry.author().as_bytes(),
+        is_visible: stored.local.standing == Standing::Visible,
     }
 }
