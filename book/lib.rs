@@ -12,6 +12,7 @@ chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
 chapter!(import_export, "import-export.md");
 chapter!(entry_format, "entry-format.md");
+chapter!(history, "history.md");
 chapter!(state, "state.md");
 
 /// The README's example.

@@ -142,11 +142,12 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Returns store, type and payload of each section that can be folded.
+/// Returns store, type and payload of each section on a store of the app's; stores of the library's
+/// own are neither told of nor taken back.
 pub(crate) fn sections(stored: &Stored) -> impl Iterator<Item = (&str, &str, &[u8])> {
     let sections = stored.parcel.entry.sections().iter().zip(&stored.parcel.payloads);
     sections.filter_map(|(section, payload)| {
-        let payload = payload.as_deref().filter(|_| section.store != weald_auth::SETTINGS_STORE)?;
+        let payload = payload.as_deref().filter(|_| !section.store.starts_with('_'))?;
         Some((section.store.as_str(), section_type(payload).ok()?, payload))
     })
 }
