@@ -106,7 +106,9 @@ pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
 pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};
 pub use weald_auth::{Action, Level, Member, Subject};
 pub use weald_crdt::{
-    Decimal, DraftError, FieldConflict, Key, Path, PathConflict, Timestamp, Ulid, Value, ValueError,
+    Decimal, DraftError, FieldConflict, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS,
+    MAX_KEY_NESTING, MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, PathConflict, Timestamp,
+    Ulid, Value, ValueError,
 };
 pub use weald_dag::{
     DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,

@@ -188,7 +188,8 @@ impl Transaction {
 
     fn check(&self, name: &str, wanted: &'static str) -> Result<(), WriteError> {
         check_name(name)?;
-        let found = match self.drafts.get(name) {
+        // An operation that failed may have left a draft that is empty: it says nothing.
+        let found = match self.drafts.get(name).filter(|draft| !draft.is_empty()) {
             Some(draft) if draft.type_name() == wanted => None,
             Some(draft) => Some(draft.type_name().to_owned()),
             None if self.own.type_of(name).is_some() => {
@@ -208,7 +209,8 @@ impl Transaction {
     ) -> Result<(&mut SectionDraft, StoreViewMut<'_>), WriteError> {
         let view =
             StoreViewMut::new(&mut self.staged, StorePlace::new(self.database, name, type_name));
-        if !self.drafts.contains_key(name)
+        let known = self.drafts.get(name);
+        if known.is_none_or(|draft| draft.type_name() != type_name)
             && let Some(draft) = SectionDraft::new(type_name)
         {
             self.drafts.insert(name.to_owned(), draft);
