@@ -343,3 +343,36 @@ async fn fifty_conflicting_rows_in_one_sync_are_told_alike_and_can_be_settled() 
         }
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_has_brought_is_not_synced_again_and_goes_on_to_a_third() {
+    const ROWS: usize = 200;
+    let mut circle = Circle::new(1, |first| {
+        (0..ROWS).for_each(|place| first.put(&format!("row-{place}"), &row("old", "open")));
+    })
+    .await;
+    let mut archive = Vec::new();
+    circle.peers[0].database().export_archive(&mut archive).unwrap();
+    circle.peers[0].edit("row-0", "title", "after the archive");
+    let carried = Peer::new("peer-1");
+    let (instance, user) = carried.first_open();
+    let imported = user.import_archive(archive.as_slice()).unwrap().database;
+    circle.peers.push(Peer { open: Some((instance, user, imported)), ..carried });
+    circle.peers[1].edit("row-1", "title", "on the other device");
+
+    let before = circle.peers[1].database().parcels(0, usize::MAX).unwrap();
+    circle.meet().await;
+    let after = circle.peers[1].database().parcels(0, usize::MAX).unwrap();
+    assert_eq!(after.len(), before.len() + 1);
+    assert_eq!(after[..before.len()], before, "what was here is as it was");
+
+    // A third joins the one that had the archive.
+    let (network, second) = (circle.network.clone(), &circle.peers[1]);
+    let ticket = second.go_online(&network).await.ticket(second.database());
+    let third = Peer::new("peer-2");
+    let (there, carol) = third.first_open();
+    let sync = there.enable_sync().unwrap();
+    sync.register_transport("wires", network.transport("peer-2"));
+    let joined = within("joining", sync.join(&carol, &ticket)).await.unwrap();
+    assert_eq!(joined.state_digest().unwrap(), second.database().state_digest().unwrap());
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
+mod top_ten;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,6 +10,7 @@ use std::ops::ControlFlow;
 
 use common::{message, push, room, texts};
 use proptest::prelude::*;
+use top_ten::{TopTen, score};
 use weald::{
     BadLineReason, Database, DatabaseSettings, Decimal, ExportError, Instance, JSON_BAD_LINES_MAX,
     JSON_BATCH_LINES, JSON_LINE_MAX, JsonExport, JsonImport, JsonImportError, Key, OnBadLine,
@@ -83,7 +85,7 @@ fn fields() -> impl Strategy<Value = BTreeMap<String, Value>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_exported_and_imported_is_equal(
@@ -312,6 +314,62 @@ fn a_file_that_is_none_and_types_that_nobody_knows_are_told() {
     assert_eq!((report.lines, report.written, report.left_out), (2, 0, 2));
     let left = &report.left_out_stores[0];
     assert_eq!((left.store.as_str(), left.type_name.as_str(), left.rows), ("scores", "top-ten", 2));
+}
+
+#[test]
+fn rows_of_an_apps_own_type_are_shown_and_what_is_not_understood_is_told() {
+    let instance = Instance::in_memory_builder().store_type(TopTen).open().unwrap();
+    let alice = instance.create_user("alice", None).unwrap();
+    let game = alice.create_database(DatabaseSettings::named("Game")).unwrap();
+    game.write(|tx| Ok(tx.own("scores", TopTen::NAME)?.push(&score("ann", 5))?)).unwrap();
+    push(&game, "played");
+    let (mut file, mut archive) = (Vec::new(), Vec::new());
+    let report = game.export_json(&mut file).unwrap();
+    assert_eq!((report.rows, report.left_out.len(), report.one_way.len()), (2, 0, 1));
+    let told = &report.one_way[0];
+    assert_eq!((told.store.as_str(), told.type_name.as_str()), ("scores", TopTen::NAME));
+    assert_eq!(told.rows, 1);
+    let report = empty().import_json(file.as_slice()).unwrap();
+    assert_eq!((report.written, report.left_out), (1, 1));
+    assert_eq!(report.left_out_stores[0].store, "scores");
+
+    // A build without the type keeps the entries, and cannot say what is in them.
+    game.export_archive(&mut archive).unwrap();
+    let plain = Instance::in_memory().unwrap();
+    let bob = plain.create_user("bob", None).unwrap();
+    let copy = bob.import_archive(archive.as_slice()).unwrap().database;
+    let report = copy.export_json(io::sink()).unwrap();
+    assert_eq!((report.rows, report.one_way.len(), report.left_out.len()), (1, 0, 1));
+    let told = &report.left_out[0];
+    assert_eq!((told.store.as_str(), told.type_name.as_str()), ("scores", TopTen::NAME));
+    let chosen = JsonExport::new().stores(["messages"]);
+    assert!(copy.export_json_with(io::sink(), chosen).unwrap().left_out.is_empty());
+}
+
+#[test]
+fn an_export_holds_one_moment_while_its_callback_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let on_disk = Instance::open(folder.path()).unwrap();
+    for instance in [Instance::in_memory().unwrap(), on_disk] {
+        let user = instance.create_user("alice", None).unwrap();
+        let database = user.create_database(DatabaseSettings::named("Busy")).unwrap();
+        database
+            .write(|tx| {
+                let mut rows = tx.table("rows")?;
+                (0..2_500_i64).try_for_each(|key| rows.put(key, &message("x")))?;
+                Ok(())
+            })
+            .unwrap();
+        let mut calls = 0_i64;
+        let options = JsonExport::new().progress(|_| {
+            calls += 1;
+            database.write(|tx| Ok(tx.table("rows")?.put(5_000 + calls, &message("y"))?)).unwrap();
+            ControlFlow::Continue(())
+        });
+        let report = database.export_json_with(io::sink(), options).unwrap();
+        assert_eq!((report.rows, calls), (2_500, 3));
+        assert_eq!(database.table::<Value>("rows").unwrap().count().unwrap(), 2_503);
+    }
 }
 
 #[test]
