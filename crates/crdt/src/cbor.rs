@@ -27,6 +27,9 @@ pub(crate) const FLOAT: u8 = 0xfb;
 /// The whole encoding of a map without entries.
 pub(crate) const EMPTY_MAP: &[u8] = &[0xa0];
 
+/// The whole encoding of a list without items.
+pub(crate) const EMPTY_LIST: &[u8] = &[0x80];
+
 const FLOAT_INFO: u8 = 27;
 pub(crate) const FALSE_INFO: u8 = 20;
 pub(crate) const NULL_INFO: u8 = 22;
@@ -58,6 +61,11 @@ impl<'a> Reader<'a> {
     /// Fails unless everything was read.
     pub(crate) fn finish(&self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing) }
+    }
+
+    /// Returns whether an item of this major type comes next.
+    pub(crate) fn is_next(&self, major: u8) -> bool {
+        self.rest.first().is_some_and(|head| head >> 5 == major)
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {

@@ -4,13 +4,15 @@
 
 use thiserror::Error;
 
-use crate::doc::DocDraft;
-use crate::log::LogDraft;
+use crate::counter::{CounterDraft, CounterType};
+use crate::doc::{DocDraft, DocType};
+use crate::log::{LogDraft, LogType};
 use crate::malformed::Malformed;
 use crate::path::Path;
 use crate::section::Void;
+use crate::set::{SetDraft, SetType};
 use crate::store_type::ApplyError;
-use crate::table::TableDraft;
+use crate::table::{TableDraft, TableType};
 use crate::value::ValueError;
 use crate::view::{RowError, ViewError};
 
@@ -24,15 +26,21 @@ pub enum SectionDraft {
     Table(TableDraft),
     /// On a document.
     Doc(DocDraft),
+    /// On counters.
+    Counter(CounterDraft),
+    /// On a set.
+    Set(SetDraft),
 }
 
 impl SectionDraft {
     /// Starts a section without operations, or returns `None` if no built-in type has this name.
     pub fn new(type_name: &str) -> Option<Self> {
         match type_name {
-            crate::log::LogType::NAME => Some(Self::Log(LogDraft::new())),
-            crate::table::TableType::NAME => Some(Self::Table(TableDraft::new())),
-            crate::doc::DocType::NAME => Some(Self::Doc(DocDraft::new())),
+            LogType::NAME => Some(Self::Log(LogDraft::new())),
+            TableType::NAME => Some(Self::Table(TableDraft::new())),
+            DocType::NAME => Some(Self::Doc(DocDraft::new())),
+            CounterType::NAME => Some(Self::Counter(CounterDraft::new())),
+            SetType::NAME => Some(Self::Set(SetDraft::new())),
             _ => None,
         }
     }
@@ -40,9 +48,11 @@ impl SectionDraft {
     /// Returns the name of the store type.
     pub fn type_name(&self) -> &'static str {
         match self {
-            Self::Log(_) => crate::log::LogType::NAME,
-            Self::Table(_) => crate::table::TableType::NAME,
-            Self::Doc(_) => crate::doc::DocType::NAME,
+            Self::Log(_) => LogType::NAME,
+            Self::Table(_) => TableType::NAME,
+            Self::Doc(_) => DocType::NAME,
+            Self::Counter(_) => CounterType::NAME,
+            Self::Set(_) => SetType::NAME,
         }
     }
 
@@ -52,6 +62,8 @@ impl SectionDraft {
             Self::Log(draft) => draft.is_empty(),
             Self::Table(draft) => draft.is_empty(),
             Self::Doc(draft) => draft.is_empty(),
+            Self::Counter(draft) => draft.is_empty(),
+            Self::Set(draft) => draft.is_empty(),
         }
     }
 
@@ -61,6 +73,8 @@ impl SectionDraft {
             Self::Log(draft) => draft.encode(),
             Self::Table(draft) => draft.encode(),
             Self::Doc(draft) => draft.encode(),
+            Self::Counter(draft) => draft.encode(),
+            Self::Set(draft) => draft.encode(),
         }
     }
 }
@@ -94,6 +108,31 @@ pub enum DraftError {
     #[error("the path leads through the value at {at}, which is not a map; set a map there first")]
     ThroughScalar {
         /// Where the other value is.
+        at: Path,
+    },
+    /// The path leads on by a key from a list, or by an element from a map; or an operation on lists
+    /// or counters is for something else.
+    #[error("expected {expected} at {at}, found {found}; remove it first, or use another path")]
+    WrongKind {
+        /// Where it is.
+        at: Path,
+        /// What the operation needs.
+        expected: &'static str,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A list has no element with this index.
+    #[error("there is no place {index} in a list of {length}; use an index within it")]
+    OutOfRange {
+        /// What was asked for.
+        index: usize,
+        /// How many elements the list has.
+        length: usize,
+    },
+    /// The element is not in its list any more.
+    #[error("the element {at} is not in its list any more; look for it again")]
+    NoElement {
+        /// The path to the element.
         at: Path,
     },
     /// The whole document cannot be removed.

@@ -1,6 +1,8 @@
 //! The key of a table row. Its encoding keeps the order: integers, texts, bytes, ulids, tuples; each
 //! kind by its own order, tuples by their components from the left.
 
+use std::ops::Bound;
+
 use crate::limits::{MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING};
 use crate::malformed::Malformed;
 use crate::ordered;
@@ -100,6 +102,15 @@ impl Key {
         out.truncate(out.len().saturating_sub(end));
         Ok(out)
     }
+}
+
+/// Returns the encoding of the end of a range.
+pub(crate) fn encode_bound(bound: Bound<&Key>) -> Result<Bound<Vec<u8>>, Malformed> {
+    Ok(match bound {
+        Bound::Included(key) => Bound::Included(key.encode()?),
+        Bound::Excluded(key) => Bound::Excluded(key.encode()?),
+        Bound::Unbounded => Bound::Unbounded,
+    })
 }
 
 struct Room {

@@ -21,6 +21,7 @@
 
 mod builtin;
 mod cbor;
+pub mod counter;
 pub mod doc;
 mod draft;
 mod fold;
@@ -37,6 +38,7 @@ mod pack;
 mod path;
 mod read;
 mod section;
+pub mod set;
 mod stamp;
 mod store_type;
 pub mod table;
@@ -45,6 +47,7 @@ mod value;
 mod view;
 
 pub use builtin::builtin;
+pub use counter::{CounterDraft, CounterType};
 pub use doc::{DocDraft, DocType, PathConflict};
 pub use draft::{DraftError, SectionDraft};
 pub use key::Key;
@@ -56,9 +59,10 @@ pub use log::{Item, LogDraft, LogType};
 pub use malformed::Malformed;
 pub use memory::MemoryView;
 pub use own::{OwnDraft, operations};
-pub use path::Path;
+pub use path::{ElementId, Path, Step};
 pub use read::{ReadError, Version};
 pub use section::{Void, section_type};
+pub use set::{SetDraft, SetType};
 pub use stamp::{Dot, EntryStamp, Stamp};
 pub use store_type::{
     ApplyError, Change, ChangeKind, Conflict, EntryTimes, SlotConflict, StoreType, Touched,

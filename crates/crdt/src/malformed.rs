@@ -47,4 +47,7 @@ pub enum Malformed {
     /// A path is empty, or not what the order-preserving encoding gives.
     #[error("a path is empty or not in the order-preserving encoding")]
     BadPath,
+    /// A path leads by the index of an element, which names no fixed place.
+    #[error("a path leads by an index; use it on a document, or take the path of the element")]
+    Index,
 }

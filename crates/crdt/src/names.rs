@@ -19,6 +19,12 @@ pub(crate) fn chunks(heads: &[Dot]) -> Vec<Vec<Dot>> {
     heads.chunks(MAX_NAMES).map(<[Dot]>::to_vec).collect()
 }
 
+/// Returns the names of the newest heads that one operation can carry, none older than `oldest`.
+pub(crate) fn newest(heads: &[Stamp], oldest: &Stamp) -> Vec<Dot> {
+    let since = heads.iter().rev().take(MAX_NAMES).filter(|head| *head >= oldest);
+    since.map(Stamp::dot).collect()
+}
+
 /// Calls `write` with the stamp of the oldest head to name, until what it writes is within the
 /// limits: first to name all, then the newer half, and so on.
 ///

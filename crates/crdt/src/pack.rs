@@ -40,6 +40,11 @@ impl<'a> Unpacker<'a> {
         self.rest.is_empty()
     }
 
+    /// Returns what was not taken yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for group in 0..10 {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::cbor::{ARRAY, BYTES, Reader, UNSIGNED, put_bytes, put_head, put_length, put_text};
+use crate::cbor::{
+    ARRAY, BYTES, Reader, UNSIGNED, put_bytes, put_head, put_length, put_signed, put_text,
+};
 use crate::limits::{
     MAX_NAMED_SLOTS, MAX_NAMES, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, MAX_TYPE_NAME_BYTES,
 };
@@ -175,22 +177,36 @@ impl<'a> SectionReader<'a> {
         self.named = count;
         let mut names = Vec::with_capacity(count);
         for _ in 0..count {
-            let (place, named) = (self.reader.unsigned()?, self.reader.unsigned()?);
-            let named = u32::try_from(named).map_err(|_| Void::UnknownName)?;
-            let entry = match usize::try_from(place).map_err(|_| Void::UnknownName)?.checked_sub(1)
-            {
-                None => self.own,
-                Some(place) => *self.ids.get(place).ok_or(Void::UnknownName)?,
-            };
+            let (place, name) = self.place_and_dot()?;
             // No entry has the id of the provisional one; only a transaction's own rows know it.
-            if place > 0 && entry == EntryStamp::PROVISIONAL.entry {
+            if place > 0 && name.is_provisional() {
                 continue;
             }
-            if entry != self.own || named < index {
-                names.push(Dot { entry, index: named });
+            if name.entry != self.own || name.index < index {
+                names.push(name);
             }
         }
         Ok(names)
+    }
+
+    /// Reads the identity of an operation that the one with this index builds on: `[place, index]`.
+    /// One of the own entry comes before it.
+    pub(crate) fn dot(&mut self, index: u32) -> Result<Dot, Void> {
+        expect_fields(&mut self.reader, 2)?;
+        let (place, dot) = self.place_and_dot()?;
+        let is_known = if place == 0 { dot.index < index } else { !dot.is_provisional() };
+        if is_known { Ok(dot) } else { Err(Void::UnknownName) }
+    }
+
+    fn place_and_dot(&mut self) -> Result<(usize, Dot), Void> {
+        let (place, index) = (self.reader.unsigned()?, self.reader.unsigned()?);
+        let index = u32::try_from(index).map_err(|_| Void::UnknownName)?;
+        let place = usize::try_from(place).map_err(|_| Void::UnknownName)?;
+        let entry = match place.checked_sub(1) {
+            None => self.own,
+            Some(place) => *self.ids.get(place).ok_or(Void::UnknownName)?,
+        };
+        Ok((place, Dot { entry, index }))
     }
 
     /// Counts the slots that the operation touches whose names were read last.
@@ -311,6 +327,10 @@ impl OperationWriter<'_> {
         put_head(&mut self.section.operations, UNSIGNED, number);
     }
 
+    pub(crate) fn signed(&mut self, number: i64) {
+        put_signed(&mut self.section.operations, number);
+    }
+
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         put_bytes(&mut self.section.operations, bytes);
     }
@@ -333,6 +353,14 @@ impl OperationWriter<'_> {
             self.unsigned(place);
             self.unsigned(u64::from(dot.index));
         }
+    }
+
+    /// Appends the identity of an operation, as `[place, index]`.
+    pub(crate) fn dot(&mut self, dot: &Dot) {
+        self.array(2);
+        let place = self.place(dot.entry);
+        self.unsigned(place);
+        self.unsigned(u64::from(dot.index));
     }
 
     /// Returns 0 for the own entry, else the place in the list of ids from 1.

@@ -11,6 +11,11 @@ pub struct Dot {
 }
 
 impl Dot {
+    /// Returns whether the operation belongs to the transaction that is being written.
+    pub(crate) fn is_provisional(&self) -> bool {
+        self.entry == EntryStamp::PROVISIONAL.entry
+    }
+
     /// Returns the stamp of the operation, whose entry has this time.
     pub(crate) fn at(&self, time: u64) -> Stamp {
         Stamp { time, entry: self.entry, index: self.index }

@@ -107,13 +107,18 @@ pub(crate) fn visit_prefix<V: View + ?Sized>(
     prefix: &[u8],
     visit: &mut VisitRow<'_>,
 ) -> Result<(), ViewError> {
+    let end = prefix_end(prefix);
+    view.range(area, Bound::Included(prefix), end.as_ref().map(Vec::as_slice), false, visit)
+}
+
+/// Returns the end of the keys that start with `prefix`.
+pub(crate) fn prefix_end(prefix: &[u8]) -> Bound<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {
             end.push(last + 1);
-            break;
+            return Bound::Excluded(end);
         }
     }
-    let to = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end.as_slice()) };
-    view.range(area, Bound::Included(prefix), to, false, visit)
+    Bound::Unbounded
 }

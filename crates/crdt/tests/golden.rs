@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use weald_crdt::{
-    Area, Decimal, DocDraft, DocType, EntryStamp, Key, LogDraft, LogType, MemoryView, Path,
-    StoreType, TableDraft, TableType, Timestamp, Ulid, Value, log,
+    Area, CounterDraft, CounterType, Decimal, DocDraft, DocType, EntryStamp, Key, LogDraft,
+    LogType, MemoryView, Path, SetDraft, SetType, StoreType, TableDraft, TableType, Timestamp,
+    Ulid, Value, log,
 };
 
 /// One of every kind.
@@ -40,6 +41,10 @@ fn hex(bytes: &[u8]) -> String {
 
 fn rows(view: &MemoryView) -> Vec<String> {
     view.rows().map(|(area, key, row)| format!("{area:?} {} {}", hex(key), hex(row))).collect()
+}
+
+fn golden(name: &str, found: &[String], expected: &str) {
+    assert_eq!(found.join("\n").trim(), expected.trim(), "{name}");
 }
 
 /// Applies a payload as the entry with this number.
@@ -124,7 +129,8 @@ fn sections_and_rows_of_a_table() {
 #[test]
 fn sections_and_rows_of_a_document() {
     let (mut view, mut found) = (MemoryView::new(), Vec::new());
-    for number in 1..=3 {
+    let (ab, al) = (Path::from(["a", "b"]), Path::from(["a", "l"]));
+    for number in 1..=6 {
         let (mut overlay, mut draft) = (view.clone(), DocDraft::new());
         match number {
             1 => {
@@ -132,17 +138,68 @@ fn sections_and_rows_of_a_document() {
                     Value::from([("b", Value::from(1)), ("c.d/e\0", Value::Map(BTreeMap::new()))]);
                 draft.set(&mut overlay, &Path::from(["a"]), &value).unwrap();
             }
-            2 => draft
-                .set(&mut overlay, &Path::from(["a", "b"]), &Value::List(vec![Value::from("x")]))
-                .unwrap(),
-            _ => assert!(draft.remove(&mut overlay, &Path::from(["a", "b"])).unwrap()),
+            2 => {
+                draft.set(&mut overlay, &ab, &Value::from("x")).unwrap();
+                let nested = Value::List(vec![Value::from([("k", 1)])]);
+                draft.set(&mut overlay, &al, &Value::List(vec![Value::Null, nested])).unwrap();
+            }
+            3 => {
+                assert!(draft.remove(&mut overlay, &ab).unwrap());
+                draft.insert(&mut overlay, &al, 1, &Value::from("between")).unwrap();
+            }
+            4 => draft.move_to(&mut overlay, &al, 0, 2).unwrap(),
+            5 => draft.increment(&mut overlay, &Path::from(["n"]), -7).unwrap(),
+            _ => {
+                assert!(draft.remove(&mut overlay, &al.index(1)).unwrap());
+                draft.set(&mut overlay, &Path::from(["n"]), &Value::from(true)).unwrap();
+            }
         }
         let payload = draft.encode();
         apply(&DocType, &mut view, number, &payload);
         found.push(hex(&payload));
         found.extend(rows(&view));
     }
-    assert_eq!(found.join("\n").trim(), include_str!("golden/doc.hex").trim());
+    golden("doc", &found, include_str!("golden/doc.hex"));
+}
+
+#[test]
+fn sections_and_rows_of_counters() {
+    let (mut view, mut found, key) = (MemoryView::new(), Vec::new(), Key::from("k"));
+    for number in 1..=3 {
+        let (mut overlay, mut draft) = (view.clone(), CounterDraft::new());
+        match number {
+            1 => draft.add(&mut overlay, &key, i64::MIN).unwrap(),
+            2 => {
+                draft.add(&mut overlay, &key, 1).unwrap();
+                draft.add(&mut overlay, &Key::from(9), 24).unwrap();
+            }
+            _ => assert!(draft.reset(&mut overlay, &key).unwrap()),
+        }
+        let payload = draft.encode();
+        apply(&CounterType, &mut view, number, &payload);
+        found.push(hex(&payload));
+        found.extend(rows(&view));
+    }
+    golden("counter", &found, include_str!("golden/counter.hex"));
+}
+
+#[test]
+fn sections_and_rows_of_a_set() {
+    let (mut view, mut found, member) = (MemoryView::new(), Vec::new(), every_kind());
+    for number in 1..=2 {
+        let (mut overlay, mut draft) = (view.clone(), SetDraft::new());
+        if number == 1 {
+            assert!(draft.add(&mut overlay, &member).unwrap());
+            assert!(draft.add(&mut overlay, &Value::from("x")).unwrap());
+        } else {
+            assert!(draft.remove(&mut overlay, &member).unwrap());
+        }
+        let payload = draft.encode();
+        apply(&SetType, &mut view, number, &payload);
+        found.push(hex(&payload));
+        found.extend(rows(&view));
+    }
+    golden("set", &found, include_str!("golden/set.hex"));
 }
 
 #[test]

@@ -77,7 +77,8 @@ fn row_write(out: &mut Vec<u8>, named: usize, fields: usize) {
 fn leaf_write(out: &mut Vec<u8>, named: usize) {
     head(out, ARRAY, 4);
     out.push(0);
-    string(out, BYTES, &Path::from(["a"]).encode().unwrap());
+    head(out, ARRAY, 1);
+    string(out, TEXT, b"a");
     names(out, named);
     out.push(0xf6);
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::{
-    ApplyError, Area, Change, Conflict, DocType, LogType, StoreType, TableType, View, ViewError,
-    Void, section_type,
+    ApplyError, Area, Change, Conflict, CounterType, DocType, LogType, SetType, StoreType,
+    TableType, View, ViewError, Void, section_type,
 };
 use weald_dag::{DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
 
@@ -28,9 +28,15 @@ impl StoreTypes {
         Self(types.into_iter().map(|store_type| (store_type.name(), store_type)).collect())
     }
 
-    /// Takes the types that come with Weald: `doc`, `log` and `table`.
+    /// Takes the types that come with Weald: `counter`, `doc`, `log`, `set` and `table`.
     pub fn built_in() -> Self {
-        Self::new([Arc::new(DocType) as Arc<dyn StoreType>, Arc::new(LogType), Arc::new(TableType)])
+        Self::new([
+            Arc::new(CounterType) as Arc<dyn StoreType>,
+            Arc::new(DocType),
+            Arc::new(LogType),
+            Arc::new(SetType),
+            Arc::new(TableType),
+        ])
     }
 
     /// Takes another type as well, in place of one of the same name.

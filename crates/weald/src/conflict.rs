@@ -2,11 +2,12 @@
 //!
 //! Invariant: a row is named the way its store names it, whatever the bytes of its key.
 
-use weald_crdt::{DocType, Key, LogType, Path, TableType};
+use weald_crdt::{CounterType, DocType, Key, LogType, Path, SetType, TableType};
 use weald_dag::EntryId;
 use weald_engine::RowChange;
 
 use crate::log::Cursor;
+use crate::set::SetMember;
 
 /// Names a row of a store, in the words of the store's type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +17,12 @@ pub enum RowKey {
     Table(Key),
     /// An item of a log.
     Log(Cursor),
-    /// A leaf of a document.
+    /// A leaf, an element or a counter of a document.
     Doc(Path),
+    /// A counter.
+    Counter(Key),
+    /// A member of a set.
+    Set(SetMember),
     /// A row of a type that this build does not know, or a key that it cannot read.
     Other(Vec<u8>),
 }
@@ -27,7 +32,9 @@ impl RowKey {
         let named = match type_name {
             TableType::NAME => Key::decode(key).map(Self::Table).ok(),
             LogType::NAME => weald_crdt::log::stamp(key).map(|stamp| Self::Log(Cursor(stamp))).ok(),
-            DocType::NAME => Path::decode(key).map(Self::Doc).ok(),
+            DocType::NAME => weald_crdt::doc::path_of(key).map(Self::Doc).ok(),
+            CounterType::NAME => Key::decode(key).map(Self::Counter).ok(),
+            SetType::NAME => SetMember::decode(key).map(Self::Set),
             _ => None,
         };
         named.unwrap_or_else(|| Self::Other(key.to_vec()))

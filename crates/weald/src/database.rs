@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use weald_auth::SettingsError;
-use weald_crdt::{DocType, LogType, TableType};
+use weald_crdt::{CounterType, DocType, LogType, SetType, TableType};
 use weald_dag::{
     DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, StoreError, Time,
 };
 use weald_engine::Held;
 
 use crate::core::Core;
+use crate::counter::Counter;
 use crate::doc::Doc;
 use crate::error::{Error, ReadError};
 use crate::log::Log;
 use crate::own::OwnStore;
+use crate::set::Set;
 use crate::settings::{NAME, Settings};
 use crate::store_ref::{StoreRef, own_type};
 use crate::table::Table;
@@ -229,6 +231,22 @@ impl Database {
     pub fn own(&self, name: &str, type_name: &str) -> Result<OwnStore, ReadError> {
         let store_type = own_type(&self.core, type_name)?;
         StoreRef::open(&self.core, self.number, name, store_type.name()).map(OwnStore::new)
+    }
+
+    /// Opens a store of counters for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn counter(&self, name: &str) -> Result<Counter, ReadError> {
+        StoreRef::open(&self.core, self.number, name, CounterType::NAME).map(Counter::new)
+    }
+
+    /// Opens a set of `T` for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn set<T>(&self, name: &str) -> Result<Set<T>, ReadError> {
+        StoreRef::open(&self.core, self.number, name, SetType::NAME).map(Set::new)
     }
 
     /// Returns the settings: name, members, permissions.

@@ -1,4 +1,4 @@
-//! Reading and writing documents: nested maps that merge leaf by leaf.
+//! Reading and writing documents: maps and lists that nest and merge leaf by leaf.
 //!
 //! Invariant: a document that was never written reads as an empty map.
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use weald_crdt::{DocType, Path, PathConflict, SectionDraft, Value, doc};
 
 use crate::error::{ReadError, WriteError};
+use crate::list::{List, ListMut};
 use crate::store_ref::StoreRef;
 use crate::transaction::Transaction;
 
@@ -33,13 +34,33 @@ impl Doc {
         &self.store
     }
 
-    /// Returns the value at a path, such as `["profile", "name"]`.
+    /// Returns the value at a path, such as `["profile", "name"]`. A counter reads as what it counts.
     ///
     /// # Errors
     /// [`ReadError`] when a row cannot be read or the path cannot be used.
     pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>, ReadError> {
         let rows = self.store.rows()?;
         Ok(doc::get(&self.store.view(&rows), &path.into())?)
+    }
+
+    /// Returns what the counter at a path counts, exactly; `None` if no counter is there.
+    ///
+    /// # Errors
+    /// [`ReadError`] when a row cannot be read or the path cannot be used.
+    pub fn counter(&self, path: impl Into<Path>) -> Result<Option<i128>, ReadError> {
+        let rows = self.store.rows()?;
+        Ok(doc::counter(&self.store.view(&rows), &path.into())?)
+    }
+
+    /// Opens the list at a path for reading. A step by index is taken at each read.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the path cannot be used.
+    pub fn list(&self, path: impl Into<Path>) -> Result<List, ReadError> {
+        let path = path.into();
+        let rows = self.store.rows()?;
+        doc::elements(&self.store.view(&rows), &path)?;
+        Ok(List::new(self.store.clone(), path))
     }
 
     /// Returns the whole document, a map.
@@ -86,11 +107,12 @@ impl<'tx> DocMut<'tx> {
         Self { transaction, name }
     }
 
-    /// Sets the value at a path; maps on the way come into being.
+    /// Sets the value at a path; maps on the way come into being. It replaces what is there: to add
+    /// to a list, or change one element of it, use [`DocMut::list`].
     ///
     /// # Errors
-    /// [`WriteError`] for a path or value that cannot be stored, or a path through a value that is
-    /// no map.
+    /// [`WriteError`] for a path or value that cannot be stored, or a path that does not lead on: by
+    /// a key through something that is no map, or to an element that is not there.
     pub fn set<V: Serialize + ?Sized>(
         &mut self,
         path: impl Into<Path>,
@@ -115,6 +137,40 @@ impl<'tx> DocMut<'tx> {
             (SectionDraft::Doc(draft), mut view) => Ok(draft.remove(&mut view, &path)?),
             _ => Ok(false),
         }
+    }
+
+    /// Adds to the counter at a path, or takes away from it with a number below zero; where nothing
+    /// is, one comes into being. What others add at the same time counts as well.
+    ///
+    /// # Errors
+    /// [`WriteError`] if something else is there, or the path does not lead on.
+    pub fn increment(&mut self, path: impl Into<Path>, by: i64) -> Result<(), WriteError> {
+        let path = path.into();
+        if let (SectionDraft::Doc(draft), mut view) =
+            self.transaction.draft(&self.name, DocType::NAME)?
+        {
+            draft.increment(&mut view, &path, by)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the list at a path for writing; where nothing is, one comes into being with its first
+    /// element.
+    ///
+    /// # Errors
+    /// [`WriteError`] if something else is there, or the path does not lead on.
+    pub fn list(&mut self, path: impl Into<Path>) -> Result<ListMut<'_>, WriteError> {
+        ListMut::open(self.transaction, &self.name, &path.into())
+    }
+
+    /// Returns what the counter at a path counts as the transaction sees it; `None` if no counter is
+    /// there.
+    ///
+    /// # Errors
+    /// [`WriteError::Read`] when a row cannot be read or the path cannot be used.
+    pub fn counter(&self, path: impl Into<Path>) -> Result<Option<i128>, WriteError> {
+        let view = self.transaction.view(&self.name, DocType::NAME);
+        Ok(doc::counter(&view, &path.into()).map_err(ReadError::from)?)
     }
 
     /// Returns the value at a path as the transaction sees it.

@@ -37,6 +37,7 @@ mod access;
 mod clock;
 mod conflict;
 mod core;
+mod counter;
 mod database;
 mod desk;
 mod device;
@@ -49,6 +50,7 @@ mod history;
 mod instance;
 mod key;
 mod key_ring;
+mod list;
 mod log;
 mod misfit;
 mod open;
@@ -58,6 +60,7 @@ mod reply;
 mod row_edit;
 mod rows;
 mod seal;
+mod set;
 mod settings;
 mod sign;
 mod store_ref;
@@ -73,6 +76,7 @@ mod user;
 mod watch;
 
 pub use conflict::{Conflict, RowKey};
+pub use counter::{COUNTER_PAGE_ROWS, Counter, CounterMut, Counters};
 pub use database::{Database, DatabaseError};
 pub use device::DeviceError;
 pub use doc::{Doc, DocMut};
@@ -86,9 +90,11 @@ pub use history::{
 pub use instance::{Instance, Verification};
 pub use json_patch::{Patch, PatchError, PatchOperation, patch as apply_patch};
 pub use key::IntoKey;
+pub use list::{List, ListMut};
 pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
+pub use set::{SET_PAGE_ROWS, Set, SetMember, SetMembers, SetMut};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;
 pub use sync::{IntoAddress, PeerSync};
@@ -106,9 +112,9 @@ pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
 pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};
 pub use weald_auth::{Action, Level, Member, Subject};
 pub use weald_crdt::{
-    Decimal, DraftError, FieldConflict, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS,
-    MAX_KEY_NESTING, MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, PathConflict, Timestamp,
-    Ulid, Value, ValueError,
+    Decimal, DraftError, ElementId, FieldConflict, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS,
+    MAX_KEY_NESTING, MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, PathConflict, Step,
+    Timestamp, Ulid, Value, ValueError,
 };
 pub use weald_dag::{
     DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,

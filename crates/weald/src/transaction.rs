@@ -7,12 +7,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use weald_crdt::{Area, DocType, LogType, SectionDraft, TableType, Ulid};
+use weald_crdt::{Area, CounterType, DocType, LogType, SectionDraft, SetType, TableType, Ulid};
 use weald_dag::{EntryId, Overlay, SecretKey, Snapshot, StoreError};
 use weald_engine::{Commit, CommitError, Required, StorePlace, StoreView, StoreViewMut, space_of};
 
 use crate::conflict::Conflict;
 use crate::core::{Core, lost};
+use crate::counter::CounterMut;
 use crate::desk::{Job, Make, Receipt};
 use crate::doc::DocMut;
 use crate::error::WriteError;
@@ -21,6 +22,7 @@ use crate::log::LogMut;
 use crate::own::{OwnDrafts, OwnMut};
 use crate::reply::{Reply, reply};
 use crate::rows::Rows;
+use crate::set::SetMut;
 use crate::store_ref::{StoreNameError, check_name, other_type, own_type};
 use crate::table_mut::TableMut;
 
@@ -126,6 +128,24 @@ impl Transaction {
         let store_type = own_type(&self.core, type_name)?;
         self.check(name, store_type.name())?;
         Ok(OwnMut::new(self, name.to_owned(), store_type))
+    }
+
+    /// Opens a store of counters for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn counter(&mut self, name: &str) -> Result<CounterMut<'_>, WriteError> {
+        self.check(name, CounterType::NAME)?;
+        Ok(CounterMut::new(self, name.to_owned()))
+    }
+
+    /// Opens a set of `T` for writing.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
+    pub fn set<T>(&mut self, name: &str) -> Result<SetMut<'_, T>, WriteError> {
+        self.check(name, SetType::NAME)?;
+        Ok(SetMut::new(self, name.to_owned()))
     }
 
     /// Lets the commit fail with [`CommitError::Changed`] if a row of a table is not as it was when

@@ -1,32 +1,50 @@
-//! A document: a nested map, kept as one row for each leaf. A leaf is a scalar, a list, or the
-//! marker of an empty map; each is a slot of its own, so that edits of different leaves merge.
+//! A document: maps and lists that nest, kept as one row for each leaf. A leaf is a scalar, or the
+//! marker of a map or list; each is a slot of its own, so that edits of different leaves merge. An
+//! element of a list is a row of two slots, its value and its position, known by the operation that
+//! inserted it. A counter is a row of its own.
 //!
-//! A leaf at `p` that is not a map shows iff its stamp is greater than that of every live leaf below
-//! `p`; otherwise the map shows and the leaf is a conflict.
+//! Where writes made apart leave a scalar, a map, a list and a counter at one place, that kind shows of
+//! which the greatest stamp is live, there or below; the others are conflicts.
 
 mod draft;
 mod layout;
+mod list;
 mod operation;
+mod plan;
+mod position;
 mod read;
 mod restore;
 mod tree;
 
 pub use draft::DocDraft;
-pub use read::{conflicts, get, to_value};
+pub use list::{elements, locate};
+pub use position::{MAX_POSITION_BYTES, REBALANCE_POSITION_BYTES};
+pub use read::{conflicts, counter, get, to_value};
 pub use restore::{LeafChange, LeafState};
 pub use tree::PathConflict;
 
 use std::collections::BTreeSet;
 
-use crate::fold::{self, Layout, Section, Slot};
+use crate::fold::{self, Layout, Section};
+use crate::malformed::Malformed;
+use crate::path::{Path, strip_counter};
 use crate::section::Void;
 use crate::stamp::EntryStamp;
 use crate::store_type::{ApplyError, Change, EntryTimes, SlotConflict, StoreType, Touched};
 use crate::value::Value;
 use crate::view::{View, ViewError, ViewMut};
-use layout::DocLayout;
+use layout::{DocLayout, POSITION};
 
 const VERSION: u64 = 1;
+
+/// Returns the place that a row of a document is about, by the key of the row: a leaf, an element, or
+/// a counter.
+///
+/// # Errors
+/// [`Malformed`] for a key that no row of a document has.
+pub fn path_of(key: &[u8]) -> Result<Path, Malformed> {
+    Path::decode(strip_counter(key).unwrap_or(key))
+}
 
 /// Merges documents.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,14 +99,18 @@ impl StoreType for DocType {
         fold::entries(&DocLayout, row, view).map(Some)
     }
 
-    fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
-        let slot = Slot::unpack(row)?;
-        slot.winner().and_then(|(_, value)| Value::decode(value).ok())
+    fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
+        let slots = DocLayout.unpack(key, row)?;
+        if strip_counter(key).is_some() {
+            return Some(Value::from_wide(slots.main.total().sum));
+        }
+        let (_, value) = slots.main.winner()?;
+        Value::decode(value).ok()
     }
 
-    fn conflicts(&self, _key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
-        let slot = Slot::unpack(row);
-        slot.and_then(|slot| SlotConflict::of(None, &slot)).into_iter().collect()
+    fn conflicts(&self, key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
+        let slots = DocLayout.unpack(key, row).filter(|slots| !slots.main.is_counter());
+        slots.and_then(|slots| SlotConflict::of(None, &slots.main)).into_iter().collect()
     }
 }
 

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{DocDraft, Leaves};
-use super::layout::DocLayout;
-use crate::cbor::EMPTY_MAP;
+use super::draft::DocDraft;
+use super::layout::{DocLayout, place};
+use super::plan::Plan;
+use super::position::{Place, Position};
+use super::tree::Kind;
 use crate::draft::DraftError;
-use crate::fold::Layout;
-use crate::view::{RowError, ViewMut};
+use crate::fold::{self, Layout};
+use crate::path::{Path, strip_counter};
+use crate::view::{RowError, View, ViewMut};
 
 /// What a row of a document says, to be compared and brought back; equal if readers see the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeafState {
     /// The encoded value that reading gives.
     value: Option<Vec<u8>>,
+    /// Where it stands, if it is an element of a list.
+    place: Option<Place>,
+    /// What it counts, if it is a counter.
+    sum: Option<i128>,
 }
 
 impl LeafState {
@@ -24,12 +31,17 @@ impl LeafState {
     pub fn of(key: &[u8], row: Option<&[u8]>) -> Result<Self, RowError> {
         let Some(row) = row else { return Ok(Self::default()) };
         let slots = DocLayout.unpack(key, row).ok_or_else(|| RowError { key: key.to_vec() })?;
-        Ok(Self { value: slots.main.winner().map(|(_, value)| value.to_vec()) })
+        if strip_counter(key).is_some() {
+            return Ok(Self { sum: Some(slots.main.total().sum), ..Self::default() });
+        }
+        let value = slots.main.winner().map(|(_, value)| value.to_vec());
+        Ok(Self { value, place: place(&slots), sum: None })
     }
 
-    /// Returns whether it says nothing but that a map is there, or not even that.
+    /// Returns whether it says nothing but that a map or list is there, or not even that.
     pub fn is_marker(&self) -> bool {
-        self.value.as_ref().is_none_or(|value| *value == EMPTY_MAP)
+        let holds = |value: &Vec<u8>| Kind::of_leaf(value) == Kind::Scalar;
+        self.sum.is_none() && self.place.is_none() && !self.value.as_ref().is_some_and(holds)
     }
 }
 
@@ -44,7 +56,8 @@ pub struct LeafChange {
 
 impl DocDraft {
     /// Makes rows, by their keys, say again what they said: unlike [`DocDraft::set`] it replaces
-    /// nothing below and sees to nothing above.
+    /// nothing below and sees to nothing above. An element goes back to where it stood; a counter is
+    /// added to until it counts what it did.
     ///
     /// # Errors
     /// [`DraftError`] if a row cannot be read, or for a section over its limits.
@@ -53,9 +66,48 @@ impl DocDraft {
         view: &mut dyn ViewMut,
         rows: &BTreeMap<Vec<u8>, LeafChange>,
     ) -> Result<(), DraftError> {
-        let changed = rows.iter().filter(|(_, change)| change.from != change.to);
-        let leaves: Leaves =
-            changed.map(|(key, change)| (key.clone(), change.to.value.clone())).collect();
-        self.stage(view, &leaves)
+        let mut plan = Plan::default();
+        for (key, change) in rows.iter().filter(|(_, change)| change.from != change.to) {
+            plan.restore(&*view, key, change)?;
+        }
+        self.stage(view, &plan).map(drop)
+    }
+}
+
+impl Plan<'_> {
+    fn restore(
+        &mut self,
+        view: &dyn View,
+        key: &[u8],
+        LeafChange { from, to }: &LeafChange,
+    ) -> Result<(), DraftError> {
+        if let Some(counter) = strip_counter(key) {
+            let path = Path::decode(counter)?;
+            let Some(sum) = to.sum else { return self.clear(view, key) };
+            return self.count(view, &path, sum.saturating_sub(from.sum.unwrap_or_default()));
+        }
+        let path = Path::decode(key)?;
+        match &to.value {
+            value if *value == from.value => {}
+            Some(value) => self.leaf(view, &path, value)?,
+            None => self.clear(view, key)?,
+        }
+        let Some(stood) = &to.place else { return Ok(()) };
+        let stands = place(&fold::load(&DocLayout, view, key)?.slots);
+        match Position::beside(stood).filter(|_| stands.as_ref() != Some(stood)) {
+            Some(position) => self.shift(view, path, &position),
+            None => Ok(()),
+        }
+    }
+
+    /// Plans to add any amount to a counter.
+    fn count(&mut self, view: &dyn View, path: &Path, amount: i128) -> Result<(), DraftError> {
+        let mut left = amount;
+        while left != 0 {
+            let part = left.clamp(i64::MIN.into(), i64::MAX.into());
+            self.add(view, path.clone(), i64::try_from(part).unwrap_or_default())?;
+            left -= part;
+        }
+        Ok(())
     }
 }

@@ -5,48 +5,83 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::operation::Operation;
+use super::layout::DocLayout;
+use super::operation::{Action, Operation};
 use super::{DocDraft, DocType, VERSION, get, to_value};
 use crate::draft::DraftError;
-use crate::fold::Slot;
-use crate::path::Path;
+use crate::fold::Layout;
+use crate::path::{ElementId, Path, Step};
 use crate::section::SectionWriter;
 use crate::stamp::{Dot, EntryStamp, Stamp};
 use crate::store_type::StoreType;
 use crate::view::Area;
 use crate::{MemoryView, Value};
 
-const PATHS: u8 = 5;
+const PATHS: u8 = 9;
+/// The paths without elements, which come first.
+const PLAIN: u8 = 5;
 const ENTRIES: u8 = 6;
+const MAP: &[u8] = &[0xa0];
+const LIST: &[u8] = &[0x80];
 
 #[derive(Clone, Debug)]
 struct Drawn {
     path: u8,
     names: BTreeSet<(u8, u32)>,
-    /// 0 removes, 1 is the marker of an empty map, more is a value.
+    /// 0 removes, 1 and 2 are the markers of an empty map and list, 3 and 4 move an element, more is
+    /// a value.
     value: u8,
+}
+
+impl Drawn {
+    fn is_move(&self) -> bool {
+        matches!(self.value, 3 | 4)
+            && matches!(path(self.path).steps().last(), Some(Step::Element(_)))
+    }
+
+    fn action(&self) -> Action<Vec<u8>> {
+        match self.value {
+            0 => Action::Remove,
+            1 => Action::Set(MAP.to_vec()),
+            2 => Action::Set(LIST.to_vec()),
+            tail if self.is_move() => Action::Move(vec![0, tail]),
+            value => Action::Set(vec![value]),
+        }
+    }
+
+    /// What the operation leaves in its slot.
+    fn left(&self) -> Option<Vec<u8>> {
+        match self.action() {
+            Action::Set(value) | Action::Move(value) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 type DrawnEntry = (u8, u64, u32, Vec<Drawn>);
 
-fn path(drawn: u8) -> Path {
-    let paths: [&[&str]; PATHS as usize] =
-        [&["a"], &["a", "b"], &["a", "b", "c"], &["a", "d"], &["e"]];
-    paths[usize::from(drawn)].iter().copied().collect()
+fn element(number: u8) -> Step {
+    ElementId::new(Dot { entry: [number; 32], index: 1 }).into()
 }
 
-fn encoded(value: u8) -> Option<Vec<u8>> {
-    match value {
-        0 => None,
-        1 => Some(vec![0xa0]),
-        value => Some(vec![value]),
+fn path(drawn: u8) -> Path {
+    match drawn {
+        0 => Path::from(["a"]),
+        1 => Path::from(["a", "b"]),
+        2 => Path::from(["a", "b", "c"]),
+        3 => Path::from(["a", "d"]),
+        4 => Path::from(["e"]),
+        5 => Path::from(["a"]).child(element(70)),
+        6 => Path::from(["a"]).child(element(71)),
+        7 => Path::from(["a"]).child(element(70)).child("b"),
+        _ => Path::from(["a"]).child(element(71)).child(element(70)),
     }
 }
 
 fn entries() -> impl Strategy<Value = Vec<DrawnEntry>> {
     let names = proptest::collection::btree_set((0..=ENTRIES, 0..4_u32), 0..5);
     let drawn =
-        (0..PATHS, names, 0..5_u8).prop_map(|(path, names, value)| Drawn { path, names, value });
+        (0..PATHS, names, 0..8_u8).prop_map(|(path, names, value)| Drawn { path, names, value });
     let entry = (0..4_u64, any::<u32>(), proptest::collection::vec(drawn, 1..4));
     proptest::collection::vec(entry, 1..usize::from(ENTRIES)).prop_map(|entries| {
         (0..)
@@ -71,8 +106,8 @@ fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
                 .iter()
                 .map(|(id, index)| Dot { entry: own(*id), index: *index })
                 .collect();
-            let (path, value) = (path(drawn.path).encode().unwrap(), encoded(drawn.value));
-            Operation { path: &path, names, value: value.as_deref() }.encode(&mut section);
+            Operation { path: path(drawn.path), names, action: drawn.action() }
+                .encode(&mut section);
         }
         let payload = section.encode(DocType::NAME, VERSION);
         DocType.check(&payload).unwrap();
@@ -82,9 +117,10 @@ fn apply_all(entries: &[DrawnEntry]) -> MemoryView {
     view
 }
 
-type Heads = BTreeMap<Vec<u8>, Vec<(Stamp, Option<Vec<u8>>)>>;
+/// Of each row and slot (1 for a position) what its heads hold.
+type Heads = BTreeMap<(Vec<u8>, u8), Vec<(Stamp, Option<Vec<u8>>)>>;
 
-/// The definition: the heads of a leaf are the operations there that no valid name reaches and no
+/// The definition: the heads of a slot are the operations there that no valid name reaches and no
 /// later operation of the same entry follows.
 fn model(entries: &[DrawnEntry]) -> Heads {
     let each = |entry: &DrawnEntry| {
@@ -101,48 +137,94 @@ fn model(entries: &[DrawnEntry]) -> Heads {
             let valid = other.entry != stamp.entry || stamp.index < other.index;
             let later = other.entry == stamp.entry && stamp.index < other.index;
             let names = namer.names.contains(&(stamp.entry[0], stamp.index));
-            namer.path == drawn.path && (later || valid && names)
+            let same = namer.path == drawn.path && namer.is_move() == drawn.is_move();
+            same && (later || valid && names)
         };
         if !operations.iter().any(reaches) {
-            let key = path(drawn.path).encode().unwrap();
-            heads.entry(key).or_default().push((*stamp, encoded(drawn.value)));
+            let slot = (path(drawn.path).encode().unwrap(), u8::from(drawn.is_move()));
+            heads.entry(slot).or_default().push((*stamp, drawn.left()));
         }
     }
     heads.values_mut().for_each(|heads| heads.sort());
     heads
 }
 
+/// The live versions of a slot.
+fn live(heads: &Heads, path: &Path, slot: u8) -> Vec<(Stamp, Vec<u8>)> {
+    let heads = heads.get(&(path.encode().unwrap(), slot));
+    heads
+        .into_iter()
+        .flatten()
+        .filter_map(|(stamp, value)| Some((*stamp, value.clone()?)))
+        .collect()
+}
+
+/// Where an element stands.
+fn standing(heads: &Heads, path: &Path) -> Option<Vec<u8>> {
+    let (stamp, position) = live(heads, path, 1).pop()?;
+    Some([&stamp.entry[..4], &position[1..]].concat())
+}
+
 /// What shows, straight from the rule: `None` where nothing does.
 fn shown(heads: &Heads, at: &Path) -> Option<Value> {
-    let live = |path: &Path| {
-        let heads = heads.get(&path.encode().unwrap())?;
-        heads.iter().rev().find_map(|(stamp, value)| Some((*stamp, value.clone()?)))
-    };
-    let all: Vec<Path> = (0..PATHS).map(path).filter(|path| live(path).is_some()).collect();
-    let below = |at: &Path| {
-        let inside = |path: &&Path| {
-            path.components().len() > at.components().len()
-                && path.components().starts_with(at.components())
+    let depth = at.steps().len();
+    let below = |list: bool| {
+        let inside = |path: &Path| {
+            let step = path.steps().get(depth).filter(|_| path.steps().starts_with(at.steps()));
+            step.is_some_and(|step| matches!(step, Step::Element(_)) == list)
         };
-        all.iter().filter(inside).cloned().collect::<Vec<_>>()
+        (0..PATHS)
+            .map(path)
+            .filter(inside)
+            .filter(|path| !live(heads, path, 0).is_empty())
+            .collect::<Vec<_>>()
     };
-    let latest_below = below(at).iter().filter_map(|path| Some(live(path)?.0)).max();
-    if let Some((stamp, value)) = live(at) {
-        if value != [0xa0] && latest_below < Some(stamp) {
-            return Some(Value::decode(&value).unwrap());
-        }
-    } else if latest_below.is_none() && !at.is_root() {
-        return None;
+    let latest = |list: bool, marker: &[u8]| {
+        let markers = live(heads, at, 0).into_iter().filter(|(_, value)| value == marker);
+        let leaves = below(list).into_iter().flat_map(|path| live(heads, &path, 0));
+        markers.chain(leaves).map(|(stamp, _)| stamp).max()
+    };
+    let scalar = live(heads, at, 0).into_iter().rfind(|(_, value)| value != MAP && value != LIST);
+    let (map, list) = (latest(false, MAP), latest(true, LIST));
+    let newest = scalar.as_ref().map(|(stamp, _)| *stamp);
+    if newest > map.max(list) {
+        return scalar.map(|(_, value)| Value::decode(&value).unwrap());
     }
-    let depth = at.components().len();
-    let children: BTreeSet<String> =
-        below(at).iter().map(|path| path.components()[depth].clone()).collect();
-    Some(Value::Map(
-        children
-            .into_iter()
-            .filter_map(|child| Some((child.clone(), shown(heads, &at.child(child))?)))
-            .collect(),
-    ))
+    let children = |list| {
+        let steps: BTreeSet<Step> =
+            below(list).iter().map(|path| path.steps()[depth].clone()).collect();
+        steps.into_iter().filter_map(|step| {
+            let path = at.child(step.clone());
+            Some((step, standing(heads, &path), shown(heads, &path)?))
+        })
+    };
+    if list > map {
+        let mut elements: Vec<_> =
+            children(true).filter_map(|(step, place, value)| Some((place?, step, value))).collect();
+        elements.sort_by_key(|(place, step, _)| (place.clone(), step.clone()));
+        return Some(Value::List(elements.into_iter().map(|(.., value)| value).collect()));
+    }
+    let named = children(false).map(|(step, _, value)| match step {
+        Step::Key(key) => (key, value),
+        _ => panic!("an element in a map"),
+    });
+    (map.is_some() || at.is_root()).then(|| Value::Map(named.collect()))
+}
+
+/// Whether what is above lets a path show.
+fn is_open(heads: &Heads, at: &Path) -> bool {
+    (0..=at.steps().len()).all(|depth| {
+        let above = Path::from(at.steps()[..depth].to_vec());
+        let stands = !matches!(above.steps().last(), Some(Step::Element(_)))
+            || standing(heads, &above).is_some();
+        stands
+            && match (shown(heads, &above), at.steps().get(depth)) {
+                (_, None) | (None, _) => true,
+                (Some(Value::Map(_)), Some(step)) => matches!(step, Step::Key(_)),
+                (Some(Value::List(_)), Some(step)) => matches!(step, Step::Element(_)),
+                _ => false,
+            }
+    })
 }
 
 proptest! {
@@ -160,28 +242,29 @@ proptest! {
         let expected = model(&entries);
         let mut found = Heads::new();
         for (area, key, row) in straight.rows().filter(|row| matches!(row.0, Area::State | Area::Buried)) {
-            let slot = Slot::unpack(row).unwrap();
-            prop_assert_eq!(area == Area::State, slot.is_live());
-            found.insert(key.to_vec(), slot.heads().iter().map(|(stamp, value)| (*stamp, value.clone())).collect());
+            let slots = DocLayout.unpack(key, row).unwrap();
+            prop_assert_eq!(area == Area::State, slots.main.is_live());
+            for (number, slot) in (0..).zip(slots.all()).filter(|(_, slot)| !slot.heads().is_empty()) {
+                let heads = slot.heads().iter().map(|(stamp, value)| (*stamp, value.clone()));
+                found.insert((key.to_vec(), number), heads.collect());
+            }
         }
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(Some(to_value(&straight).unwrap()), shown(&expected, &Path::root()));
         for drawn in 0..PATHS {
             let at = path(drawn);
-            let above = (1..at.components().len()).map(|depth| Path::from(at.components()[..depth].to_vec()));
-            let blocked = above.into_iter().any(|above| shown(&expected, &above).is_some_and(|value| value.as_map().is_none()));
-            let expected = if blocked { None } else { shown(&expected, &at) };
+            let expected = if is_open(&expected, &at) { shown(&expected, &at) } else { None };
             prop_assert_eq!(get(&straight, &at).unwrap(), expected);
         }
     }
 
     #[test]
-    fn the_api_is_a_nested_map(steps in proptest::collection::vec((0..PATHS + 1, 0..7_u8, any::<bool>()), 1..20)) {
+    fn the_api_is_a_nested_map(steps in proptest::collection::vec((0..PLAIN + 1, 0..7_u8, any::<bool>()), 1..20)) {
         let mut state = MemoryView::new();
         let mut expected = Value::Map(BTreeMap::new());
         let (mut overlay, mut draft) = (state.clone(), DocDraft::new());
         for (number, (at, value, commit)) in (1..).zip(steps) {
-            let at = if at == PATHS { Path::root() } else { path(at) };
+            let at = if at == PLAIN { Path::root() } else { path(at) };
             let result = if value == 0 {
                 draft.remove(&mut overlay, &at).map(drop)
             } else {
@@ -214,13 +297,15 @@ fn example(number: u8) -> Value {
 
 /// Does to a plain value what the API does, and returns whether it allows it.
 fn plain(root: &mut Value, at: &Path, value: Option<Value>) -> bool {
-    let Some((last, way)) = at.components().split_last() else {
+    let Some((last, way)) = at.steps().split_last() else {
         let Some(map) = value.filter(|value| value.as_map().is_some()) else { return false };
         *root = map;
         return true;
     };
     let mut place = &mut *root;
+    let Step::Key(last) = last else { panic!("a path of keys alone") };
     for component in way {
+        let Step::Key(component) = component else { panic!("a path of keys alone") };
         let Value::Map(map) = place else { return false };
         if value.is_none() && !map.contains_key(component) {
             return true;

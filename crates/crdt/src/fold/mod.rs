@@ -21,7 +21,7 @@ pub(crate) use cell::{Cell, load};
 pub(crate) use listing::entries;
 pub(crate) use new::is_empty;
 pub(crate) use operation::{Effect, Layout, RowOperation, SlotId, Slots};
-pub(crate) use slot::{Heads, Slot};
+pub(crate) use slot::{Heads, Slot, unpack_heads};
 
 use crate::stamp::{EntryStamp, Stamp};
 use crate::store_type::Change;

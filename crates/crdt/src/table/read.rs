@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use super::row;
-use crate::key::Key;
+use crate::key::{Key, encode_bound};
 use crate::read::{ReadError, Version};
 use crate::stamp::Stamp;
 use crate::store_type::SlotConflict;
@@ -93,14 +93,6 @@ pub fn prefix(
         show(key, row, visit, &mut damaged)
     })?;
     damaged.map_or(Ok(()), |error| Err(error.into()))
-}
-
-fn encode_bound(bound: Bound<&Key>) -> Result<Bound<Vec<u8>>, ReadError> {
-    Ok(match bound {
-        Bound::Included(key) => Bound::Included(key.encode()?),
-        Bound::Excluded(key) => Bound::Excluded(key.encode()?),
-        Bound::Unbounded => Bound::Unbounded,
-    })
 }
 
 fn show(

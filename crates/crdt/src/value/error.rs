@@ -20,6 +20,14 @@ pub enum ValueError {
         /// The length of the key in bytes.
         length: usize,
     },
+    /// A member of a set is too long.
+    #[error(
+        "a member of a set has {length} bytes, more than {MAX_COMPONENT_BYTES}; use a table for it"
+    )]
+    MemberTooLong {
+        /// The length of its canonical bytes.
+        length: usize,
+    },
     /// A map key is neither a text nor something with one obvious text.
     #[error(
         "a map key must be a text, a number, a boolean or a unit variant; use a list of pairs instead"

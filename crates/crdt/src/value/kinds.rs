@@ -63,6 +63,11 @@ impl Decimal {
         if Self::is_decimal(&text) { Ok(Self(text)) } else { Err(ValueError::NotDecimal) }
     }
 
+    /// Returns an integer as a decimal.
+    pub(super) fn of_integer(number: i128) -> Self {
+        Self(number.to_string())
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -127,6 +127,17 @@ impl Value {
         }
     }
 
+    /// Returns an integer of any size: one that fits neither `i64` nor `u64` is a decimal.
+    pub(crate) fn from_wide(number: i128) -> Self {
+        if let Ok(number) = u64::try_from(number) {
+            return Self::U64(number);
+        }
+        match i64::try_from(number) {
+            Ok(number) => Self::I64(number),
+            Err(_) => Self::Decimal(Decimal::of_integer(number)),
+        }
+    }
+
     fn integer(&self) -> Option<i128> {
         match self {
             Self::I64(number) => Some(i128::from(*number)),

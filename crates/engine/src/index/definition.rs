@@ -87,7 +87,10 @@ impl IndexDefinition {
 
     pub(super) fn put(&self, rows: &mut Overlay, database: u32) {
         let text = |text: &String| Value::Text(text.clone());
-        let path = |path: &Path| Value::List(path.components().iter().map(text).collect());
+        // A field is led to by keys alone.
+        let keys =
+            |path: &Path| path.keys().unwrap_or_default().into_iter().map(Value::from).collect();
+        let path = |path: &Path| Value::List(keys(path));
         let progress = match &self.progress {
             Progress::UpTo(key) => Value::Bytes(key.clone()),
             Progress::Nothing => Value::Bool(false),
@@ -152,7 +155,8 @@ impl IndexDefinition {
 
 /// Returns whether a path can be that of a field.
 pub(super) fn is_field(path: &Path) -> bool {
-    (1..=MAX_NESTING).contains(&path.components().len()) && path.encode().is_ok()
+    let keys = path.keys().filter(|keys| (1..=MAX_NESTING).contains(&keys.len()));
+    keys.is_some() && path.encode().is_ok()
 }
 
 fn damaged(database: u32) -> StoreError {
@@ -205,7 +209,7 @@ pub(super) fn next_number(rows: &mut Overlay, database: u32) -> Result<u32, Stor
 
 /// Returns the field of a row at a path.
 pub(super) fn field<'a>(row: &'a Value, path: &Path) -> Option<&'a Value> {
-    path.components().iter().try_fold(row, |value, name| value.get(name))
+    path.keys()?.into_iter().try_fold(row, |value, name| value.get(name))
 }
 
 /// The definitions of a database by store, as the door keeps them in memory.

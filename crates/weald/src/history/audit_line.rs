@@ -91,11 +91,12 @@ fn change_to_json(change: &AuditChange) -> Result<Json, ValueError> {
 /// A row's name for people and their tools.
 fn row_key(key: &RowKey) -> Json {
     match key {
-        RowKey::Table(key) => table_key(key),
+        RowKey::Table(key) | RowKey::Counter(key) => table_key(key),
         RowKey::Log(cursor) => {
             json!({ "time": cursor.time().millis(), "entry": cursor.entry().to_string() })
         }
         RowKey::Doc(path) => Json::from(path.to_string()),
+        RowKey::Set(member) => member.value().to_json().unwrap_or_default(),
         RowKey::Other(bytes) => hex(bytes),
     }
 }
