@@ -21,6 +21,7 @@ use crate::doc::Doc;
 use crate::error::{Error, ReadError};
 use crate::log::Log;
 use crate::own::OwnStore;
+use crate::registry::{self, StoreSummary};
 use crate::set::Set;
 use crate::settings::{NAME, Settings};
 use crate::store_ref::{StoreRef, own_type};
@@ -221,6 +222,17 @@ impl Database {
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn doc(&self, name: &str) -> Result<Doc, ReadError> {
         StoreRef::open(&self.core, self.number, name, DocType::NAME).map(Doc::new)
+    }
+
+    /// Lists the stores that have something in them, or of which something is noted, by name and type.
+    ///
+    /// A name that was given to stores of two types by people who did not know of each other is
+    /// listed twice; open it as either type. It costs the stores, not what is in them.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the rows cannot be read.
+    pub fn stores(&self) -> Result<Vec<StoreSummary>, ReadError> {
+        registry::list(&self.core.rows()?, self.number)
     }
 
     /// Opens a store of a type of the app's own for reading.

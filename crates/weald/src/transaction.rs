@@ -20,6 +20,7 @@ use crate::error::WriteError;
 use crate::key::IntoKey;
 use crate::log::LogMut;
 use crate::own::{OwnDrafts, OwnMut};
+use crate::registry::{self, StoreOptions};
 use crate::reply::{Reply, reply};
 use crate::rows::Rows;
 use crate::set::SetMut;
@@ -117,6 +118,24 @@ impl Transaction {
     pub fn doc(&mut self, name: &str) -> Result<DocMut<'_>, WriteError> {
         self.check(name, DocType::NAME)?;
         Ok(DocMut::new(self, name.to_owned()))
+    }
+
+    /// Notes what a store is for and what indexes it is worth having, for [`crate::Database::stores`] on all
+    /// devices. What was noted before and is not given now stays; of two notes made apart, each field
+    /// merges by itself. A store does not need it.
+    ///
+    /// # Errors
+    /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type, and for a
+    /// type that the instance does not know.
+    pub fn describe(
+        &mut self,
+        store: &str,
+        type_name: &str,
+        options: &StoreOptions,
+    ) -> Result<(), WriteError> {
+        let type_name = registry::known_type(&self.core, type_name)?;
+        self.check(store, type_name)?;
+        registry::note(self, store, type_name, options)
     }
 
     /// Opens a store of a type of the app's own for writing.
