@@ -345,6 +345,36 @@ async fn fifty_conflicting_rows_in_one_sync_are_told_alike_and_can_be_settled() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_edited_at_both_ends_at_once_keeps_all_of_it_in_order() {
+    const EDITS: usize = 10;
+    let circle = Circle::new(2, |first| {
+        first.write(|tx| tx.doc("doc")?.set(["list"], &vec!["first", "middle", "last"]));
+    })
+    .await;
+    let [a, b] = circle.peers.as_slice() else { panic!() };
+    for edit in 0..EDITS {
+        a.write(|tx| tx.doc("doc")?.list(["list"])?.insert(0, &format!("before {edit}")));
+        b.write(|tx| tx.doc("doc")?.list(["list"])?.push(&format!("after {edit}")));
+    }
+    // One end is taken away while the other device adds beside it.
+    a.write(|tx| {
+        let mut doc = tx.doc("doc")?;
+        let mut list = doc.list(["list"])?;
+        let end = list.len()? - 1;
+        list.remove(end)
+    });
+    circle.meet().await;
+    let before = (0..EDITS).rev().map(|edit| format!("before {edit}"));
+    let kept = ["first", "middle"].map(str::to_owned);
+    let after = (0..EDITS).map(|edit| format!("after {edit}"));
+    let expected: Vec<String> = before.chain(kept).chain(after).collect();
+    circle.each(|peer| {
+        let list = peer.database().doc("doc").unwrap().list(["list"]).unwrap();
+        assert_eq!(list.read::<String>().unwrap(), expected);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_archive_has_brought_is_not_synced_again_and_goes_on_to_a_third() {
     const ROWS: usize = 200;
     let mut circle = Circle::new(1, |first| {

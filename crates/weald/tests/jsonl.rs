@@ -317,6 +317,43 @@ fn a_file_that_is_none_and_types_that_nobody_knows_are_told() {
 }
 
 #[test]
+fn counters_sets_and_lists_come_back() {
+    let (here, there) = (empty(), empty());
+    let sums: [(&str, &[i64]); 4] =
+        [("a", &[5, -7]), ("b", &[i64::MAX, i64::MAX, 1]), ("c", &[i64::MIN]), ("zero", &[1, -1])];
+    here.write(|tx| {
+        for (key, steps) in sums {
+            steps.iter().try_for_each(|step| tx.counter("counts")?.add(key, *step))?;
+        }
+        for member in [Value::from("red"), Value::F64(-0.0), Value::from([("a", 1_i64)])] {
+            tx.set::<Value>("members")?.add(&member)?;
+        }
+        let mut doc = tx.doc("doc")?;
+        doc.set(["list"], &vec![1, 2])?;
+        doc.list(["list"])?.insert(1, "between")?;
+        Ok(doc.increment(["hits"], 3)?)
+    })
+    .unwrap();
+    let file = lines(&here);
+    for _ in 0..2 {
+        let report = there.import_json(file.as_bytes()).unwrap();
+        assert_eq!((report.written, report.left_out), (report.lines, 0));
+        for (key, steps) in sums {
+            let sum = steps.iter().copied().map(i128::from).sum::<i128>();
+            assert_eq!(there.counter("counts").unwrap().value(key).unwrap(), sum, "{key}");
+        }
+        let members = |database: &Database| {
+            let set = database.set::<Value>("members").unwrap();
+            set.iter().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(members(&there), members(&here));
+        assert_eq!(members(&there).len(), 3);
+        let doc = |database: &Database| database.doc("doc").unwrap().value().unwrap();
+        assert_eq!(doc(&there), doc(&here));
+    }
+}
+
+#[test]
 fn rows_of_an_apps_own_type_are_shown_and_what_is_not_understood_is_told() {
     let instance = Instance::in_memory_builder().store_type(TopTen).open().unwrap();
     let alice = instance.create_user("alice", None).unwrap();

@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value as Json;
-use weald_crdt::{Area, DocType, LogType, StoreType, TableType, Value, View, doc, log, table};
+use weald_crdt::{
+    Area, CounterType, DocType, Key, LogType, RowError, SetType, StoreType, TableType, Value, View,
+    doc, log, table,
+};
 use weald_dag::{EntryId, StoreError, Time};
 use weald_engine::{StoreName, StorePlace, StoreView, store_error, stores, unfolded_stores};
 
@@ -184,6 +187,11 @@ impl<W: Write> Export<'_, W> {
             TableType::NAME => self.table(name, &view)?,
             LogType::NAME => self.log(name, &view)?,
             DocType::NAME => self.doc(name, &view)?,
+            CounterType::NAME => self.shown(name, &view, &CounterType, &|key| {
+                Key::decode(key).map_or_else(|_| bytes_to_json(key), |key| key_to_json(&key))
+            })?,
+            // A member is its own key, so the value says all.
+            SetType::NAME => self.shown(name, &view, &SetType, &|_| Json::Null)?,
             other => {
                 let known = self.database.core().types.get(other).map(Arc::clone);
                 self.other(name, &view, known.as_deref())?;
@@ -245,7 +253,28 @@ impl<W: Write> Export<'_, W> {
         }
     }
 
-    /// Writes rows by what their type says of them.
+    /// Writes rows of a type whose rows each say one value.
+    fn shown(
+        &mut self,
+        name: &StoreName,
+        view: &dyn View,
+        store_type: &dyn StoreType,
+        key_of: &dyn Fn(&[u8]) -> Json,
+    ) -> Result<(), ExportError> {
+        let all = Bound::Unbounded;
+        let visited = view.range(Area::State, all, all, false, &mut |key, row| {
+            let done = match store_type.show(key, row) {
+                Some(value) => {
+                    value_of(&value).and_then(|value| self.row(&line(name, key_of(key), value)))
+                }
+                None => Err(damaged(key)),
+            };
+            self.flow(done)
+        });
+        visited.map_err(|error| store_error(&error).into())
+    }
+
+    /// Writes rows by what a type of the app says of them.
     fn other(
         &mut self,
         name: &StoreName,
@@ -279,6 +308,10 @@ impl<W: Write> Export<'_, W> {
 fn line(name: &StoreName, key: Json, value: Json) -> Line<'_> {
     let (store, type_name) = (Cow::from(&name.store), Cow::from(&name.type_name));
     Line { store, type_name, key, value, author: None, time: None }
+}
+
+fn damaged(key: &[u8]) -> ExportError {
+    ReadError::from(weald_crdt::ReadError::from(RowError { key: key.to_vec() })).into()
 }
 
 fn value_of(value: &Value) -> Result<Json, ExportError> {

@@ -3,7 +3,7 @@
 //! Invariant: a row that cannot be written leaves the transaction as it was.
 
 use serde_json::Value as Json;
-use weald_crdt::{DocType, Key, LogType, Path, TableType, Value};
+use weald_crdt::{CounterType, DocType, Key, LogType, Path, SetType, TableType, Value, ValueError};
 
 use super::error::BadLineReason;
 use super::line::{Line, key_of_json, path_of_json};
@@ -28,6 +28,8 @@ pub(super) enum Row {
     Table(Key, Value),
     Log(Value),
     Doc(Path, Value),
+    Counter(Key, i128),
+    Set(Value),
 }
 
 /// What became of a row.
@@ -45,6 +47,10 @@ impl Row {
             TableType::NAME => Self::Table(key_of_json(&line.key)?, value(&line.value)?),
             LogType::NAME => Self::Log(value(&line.value)?),
             DocType::NAME => Self::Doc(path_of_json(&line.key)?, value(&line.value)?),
+            CounterType::NAME => {
+                Self::Counter(key_of_json(&line.key)?, integer(&value(&line.value)?)?)
+            }
+            SetType::NAME => Self::Set(value(&line.value)?),
             _ => return Ok(None),
         }))
     }
@@ -69,6 +75,10 @@ impl Row {
             Self::Doc(path, value) => {
                 tx.doc(store).and_then(|mut doc| doc.set(path.clone(), value))
             }
+            Self::Counter(key, sum) => count(tx, store, key, *sum),
+            Self::Set(member) => {
+                tx.set::<Value>(store).and_then(|mut set| set.add(member)).map(drop)
+            }
         }
         .map_err(BadLineReason::Write)?;
         Ok(Written::Yes)
@@ -82,9 +92,34 @@ impl Row {
             Self::Doc(path, _) => {
                 tx.doc(store).and_then(|doc| doc.get(path.clone())).map(|value| value.is_some())
             }
+            Self::Counter(key, _) => {
+                tx.counter(store).and_then(|counter| counter.value(key)).map(|sum| sum != 0)
+            }
+            // A member that is there is the same one.
+            Self::Set(_) => Ok(false),
             // An item has no key of its own: each is new.
             Self::Log(_) => Ok(false),
         };
         found.map_err(BadLineReason::Write)
     }
+}
+
+/// Returns what a counter is to count.
+fn integer(value: &Value) -> Result<i128, ValueError> {
+    let signed = value.as_i64().map(i128::from);
+    signed.or(value.as_u64().map(i128::from)).ok_or(ValueError::IntegerRange)
+}
+
+/// Lets a counter count this, and nothing that it counted before.
+fn count(tx: &mut Transaction, store: &str, key: &Key, sum: i128) -> Result<(), WriteError> {
+    let mut counter = tx.counter(store)?;
+    counter.reset(key)?;
+    let mut rest = sum;
+    while rest != 0 {
+        // More than can be added at once is an `u64`, so there are three steps at most.
+        let step = i64::try_from(rest).unwrap_or(i64::MAX);
+        counter.add(key, step)?;
+        rest -= i128::from(step);
+    }
+    Ok(())
 }
