@@ -61,6 +61,17 @@ impl Key {
         if rest.is_empty() && key.encode()? == bytes { Ok(key) } else { Err(Malformed::BadKey) }
     }
 
+    /// Returns whether this is a text, byte string or tuple that begins with the other one, or the
+    /// same key.
+    pub fn begins_with(&self, start: &Self) -> bool {
+        match (self, start) {
+            (Self::Text(key), Self::Text(start)) => key.starts_with(start.as_str()),
+            (Self::Bytes(key), Self::Bytes(start)) => key.starts_with(start),
+            (Self::Tuple(key), Self::Tuple(start)) => key.starts_with(start),
+            (key, start) => key == start,
+        }
+    }
+
     fn encode_into(
         &self,
         out: &mut Vec<u8>,

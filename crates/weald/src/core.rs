@@ -155,11 +155,7 @@ impl Core {
             return Ok(*author);
         }
         drop(known);
-        let graph = Graph::new(rows, database);
-        let number = graph.number(entry)?.ok_or_else(|| StoreError::Corrupt {
-            what: format!("a row of state names entry {entry:?}, which is not stored"),
-        })?;
-        let author = graph.entry(number)?.author();
+        let author = author_of(&Graph::new(rows, database), entry)?;
         let mut known = self.authors.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= AUTHORS_MAX {
             known.clear();
@@ -174,6 +170,14 @@ impl Drop for Core {
         // What is queued is still written, and told, before the watches end.
         self.close();
     }
+}
+
+/// Returns who signed an entry that a row of state names.
+pub(crate) fn author_of(graph: &Graph<'_>, entry: &EntryId) -> Result<PublicKey, StoreError> {
+    let number = graph.number(entry)?.ok_or_else(|| StoreError::Corrupt {
+        what: format!("a row of state names entry {entry:?}, which is not stored"),
+    })?;
+    Ok(graph.entry(number)?.author())
 }
 
 /// The error of a caller that the writer thread did not answer.

@@ -305,4 +305,17 @@ impl Database {
     ) -> Result<WriteCallback, StoreError> {
         watch::spawn(self.watch(Filter::all()), call)
     }
+
+    /// Calls back for each commit that is made on this instance from now on, once it is durable, in
+    /// order: with [`Event::Entry`] for each, and [`Event::Lagged`] where the callback was too slow.
+    /// Otherwise as [`Database::on_write`].
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the system gives no thread.
+    pub fn on_commit(
+        &self,
+        call: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<WriteCallback, StoreError> {
+        watch::spawn(self.watch(Filter::all().local().entries()), call)
+    }
 }

@@ -6,10 +6,12 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use weald_crdt::{DocType, Path, PathConflict, SectionDraft, Value, doc};
+use weald_crdt::{DocType, Path, SectionDraft, Value, doc};
 
+use crate::conflict::ConflictedValue;
 use crate::error::{ReadError, WriteError};
 use crate::list::{List, ListMut};
+use crate::resolve::doc_conflicts;
 use crate::store_ref::StoreRef;
 use crate::transaction::Transaction;
 
@@ -80,13 +82,14 @@ impl Doc {
         Ok(self.value()?.to_serde()?)
     }
 
-    /// Returns the versions at and below a path that reading does not give.
+    /// Returns the values at and below a path that have versions which reading does not give, unless
+    /// these are all equal to what it gives.
     ///
     /// # Errors
     /// [`ReadError`] when a row cannot be read or the path cannot be used.
-    pub fn conflicts(&self, path: impl Into<Path>) -> Result<Vec<PathConflict>, ReadError> {
-        let rows = self.store.rows()?;
-        Ok(doc::conflicts(&self.store.view(&rows), &path.into())?)
+    pub fn conflicts(&self, path: impl Into<Path>) -> Result<Vec<ConflictedValue>, ReadError> {
+        let (store, rows) = (&self.store, self.store.rows()?);
+        doc_conflicts(&store.core, store.database, &rows, &store.name, &path.into())
     }
 }
 

@@ -11,6 +11,7 @@ use weald_transports::SyncError;
 use crate::database::DatabaseError;
 use crate::misfit::Misfit;
 use crate::open::OpenError;
+use crate::resolve::ResolveError;
 use crate::store_ref::StoreNameError;
 use crate::ticket::ParseTicketError;
 use crate::user::UserError;
@@ -110,6 +111,9 @@ pub enum WriteError {
     /// The value cannot be stored.
     #[error("the value cannot be stored: {0}")]
     Value(#[from] ValueError),
+    /// The conflict cannot be resolved so.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     /// What the operation rests on could not be read.
     #[error(transparent)]
     Read(ReadError),

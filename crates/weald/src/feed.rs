@@ -60,7 +60,8 @@ impl Feeds {
         let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut runs: Vec<(DatabaseId, Option<PublicKey>, Vec<Number>)> = Vec::new();
         for told in told {
-            let Told::Entry { origin, folded } = told else { continue };
+            let Told::Entry(told) = told else { continue };
+            let (origin, folded) = (&told.origin, &told.folded);
             if hidden.contains(&folded.database) {
                 continue;
             }

@@ -58,6 +58,7 @@ pub mod own;
 mod registry;
 mod relaxed;
 mod reply;
+mod resolve;
 mod row_edit;
 mod rows;
 mod seal;
@@ -76,7 +77,7 @@ pub mod transport;
 mod user;
 mod watch;
 
-pub use conflict::{Conflict, RowKey};
+pub use conflict::{Conflict, ConflictedValue, RowKey, Version};
 pub use counter::{COUNTER_PAGE_ROWS, Counter, CounterMut, Counters};
 pub use database::{Database, DatabaseError};
 pub use device::DeviceError;
@@ -96,6 +97,10 @@ pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
 pub use registry::{StoreOptions, StoreSummary};
+pub use resolve::{
+    RESOLUTION_ROUNDS_MAX, RESOLUTIONS_PER_COMMIT, RESOLUTIONS_REMEMBERED_MAX, Resolution,
+    ResolveError, Resolver,
+};
 pub use set::{SET_PAGE_ROWS, Set, SetMember, SetMembers, SetMut};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;
@@ -111,12 +116,16 @@ pub use transfer::{
     JsonImportError, JsonImportReport, OnBadLine, OnExisting, StoreRows, TransferProgress,
 };
 pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
-pub use watch::{ChangeKind, Event, Filter, Origin, WATCH_QUEUE_EVENTS, Watch, WriteCallback};
+#[cfg(unix)]
+pub use watch::WakeFd;
+pub use watch::{
+    ChangeKind, Event, Filter, Origin, RowChanged, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS, Watch,
+    WriteCallback,
+};
 pub use weald_auth::{Action, Level, Member, Subject};
 pub use weald_crdt::{
-    Decimal, DraftError, ElementId, FieldConflict, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS,
-    MAX_KEY_NESTING, MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, PathConflict, Step,
-    Timestamp, Ulid, Value, ValueError,
+    Decimal, DraftError, ElementId, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING,
+    MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, Step, Timestamp, Ulid, Value, ValueError,
 };
 pub use weald_dag::{
     DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,

@@ -9,13 +9,14 @@ use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use serde::de::DeserializeOwned;
-use weald_crdt::{FieldConflict, Key, Value, ValueError, table};
+use weald_crdt::{Key, Value, ValueError, table};
 use weald_dag::{EntryId, PublicKey, Time};
 
-use crate::conflict::RowKey;
+use crate::conflict::{ConflictedValue, RowKey};
 use crate::error::ReadError;
 use crate::key::IntoKey;
 use crate::misfit::Misfit;
+use crate::resolve::row_conflicts;
 use crate::store_ref::StoreRef;
 
 /// How many rows an iteration reads at a time.
@@ -62,14 +63,13 @@ impl<T> Table<T> {
         &self.store
     }
 
-    /// Returns the fields of a row that have several versions, and those that reading does not give.
+    /// Returns the fields of a row that have several versions, unless they are all equal.
     ///
     /// # Errors
     /// [`ReadError`] when the row cannot be read.
-    pub fn conflicts(&self, key: impl IntoKey) -> Result<Vec<FieldConflict>, ReadError> {
-        let rows = self.store.rows()?;
-        let row = table::get(&self.store.view(&rows), &key.into_key())?;
-        Ok(row.map(|row| row.conflicts).unwrap_or_default())
+    pub fn conflicts(&self, key: impl IntoKey) -> Result<Vec<ConflictedValue>, ReadError> {
+        let (store, rows) = (&self.store, self.store.rows()?);
+        row_conflicts(&store.core, store.database, &rows, &store.name, Some(&key.into_key()))
     }
 
     /// Returns whether there is a row with a key, whether it is a `T` or not.

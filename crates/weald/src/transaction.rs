@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use weald_crdt::{Area, CounterType, DocType, LogType, SectionDraft, SetType, TableType, Ulid};
-use weald_dag::{EntryId, Overlay, SecretKey, Snapshot, StoreError};
+use weald_dag::{EntryId, Overlay, PublicKey, SecretKey, Snapshot, StoreError};
 use weald_engine::{Commit, CommitError, Required, StorePlace, StoreView, StoreViewMut, space_of};
 
 use crate::conflict::Conflict;
@@ -238,6 +238,11 @@ impl Transaction {
         };
         let name = name.to_owned();
         found.map_or(Ok(()), |found| Err(StoreNameError::OtherType { name, wanted, found }.into()))
+    }
+
+    /// Returns who signs the entry.
+    pub(crate) fn author(&self) -> PublicKey {
+        self.key.public()
     }
 
     /// Returns the operations on a store so far, and its rows to stage more.

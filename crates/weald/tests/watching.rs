@@ -97,7 +97,7 @@ fn conflicts_are_events() {
     let one = one.commit().unwrap().id.unwrap();
     let other = other.commit().unwrap().id.unwrap();
     loop {
-        if let Event::Conflict { conflict, entry } = watch.recv_timeout(DEADLINE).unwrap() {
+        if let Event::Conflict { conflict, entry, .. } = watch.recv_timeout(DEADLINE).unwrap() {
             assert_eq!((entry, conflict.winner), (other, other));
             assert_eq!(conflict.losers, [one]);
             return;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weald_auth::Authority;
-use weald_dag::{DatabaseId, Overlay, PublicKey, StoreError, Verdict};
-use weald_engine::{CommitError, Engine, Folded};
+use weald_dag::{DatabaseId, EntryId, Graph, Overlay, PublicKey, StoreError, Verdict};
+use weald_engine::{CommitError, Engine, Folded, StoreTypes};
 use weald_store::{Work, WorkPanic};
 
 pub(crate) use job::{Along, Complete, Found, Job, Make, Rebuild, Receipt, Take};
@@ -21,9 +21,11 @@ use job::{Outcome, in_order};
 
 use crate::access::Access;
 use crate::clock::wall_millis;
+use crate::conflict::{ConflictedValue, RowKey};
+use crate::core::author_of;
 use crate::feed::Feeds;
 use crate::sign::sign;
-use crate::watch::{Told, Watchers, tell};
+use crate::watch::{EntryTold, Told, Watchers, tell};
 
 /// Runs the engine on the writer thread.
 pub(crate) struct Desk {
@@ -48,7 +50,7 @@ impl Done {
         if folded.settings {
             self.settings.insert(number, folded.database);
         }
-        self.told.push(Told::Entry { origin, folded: Box::new(folded) });
+        self.told.push(entry_told(origin, folded));
     }
 
     /// Turns every success into a failure and forgets what was to be told.
@@ -59,6 +61,10 @@ impl Done {
             outcome.send_failed(error);
         }
     }
+}
+
+fn entry_told(origin: Option<PublicKey>, folded: Folded) -> Told {
+    Told::Entry(Box::new(EntryTold { origin, folded, versions: Vec::new() }))
 }
 
 impl Desk {
@@ -174,12 +180,23 @@ impl Desk {
                     done.told.push(Told::Refused { database, from, entry: *entry, reason });
                 }
             }
-            let told = |folded| Told::Entry { origin: Some(from), folded: Box::new(folded) };
-            done.told.extend(ingested.folded.into_iter().map(told));
+            let folded = ingested.folded.into_iter();
+            done.told.extend(folded.map(|folded| entry_told(Some(from), folded)));
             Ok(in_order(ingested.verdicts, faults))
         });
         done.outcomes.push(Outcome::Take(answer, outcome));
         failure
+    }
+
+    /// Adds the versions that stand side by side to what is told of rows whose values were recorded.
+    fn add_versions(&self, rows: &Overlay, done: &mut Done) {
+        for told in &mut done.told {
+            let Told::Entry(told) = told else { continue };
+            match versions(rows, self.engine.types(), &told.folded) {
+                Ok(versions) => told.versions = versions,
+                Err(error) => tracing::warn!(%error, "the versions of a conflict cannot be told"),
+            }
+        }
     }
 
     /// Stages what a group leaves for its end.
@@ -194,12 +211,37 @@ impl Desk {
     }
 }
 
+/// Returns the versions of the rows in conflict, by their places among the changes.
+fn versions(
+    rows: &Overlay,
+    types: &StoreTypes,
+    folded: &Folded,
+) -> Result<Vec<(usize, Vec<ConflictedValue>)>, StoreError> {
+    let mut versions = Vec::new();
+    for (place, row) in folded.changes.iter().enumerate() {
+        let after = row.values.as_ref().and_then(|values| values.after.as_deref());
+        let (Some(after), Some(_)) = (after, &row.change.conflict) else { continue };
+        let Some(store_type) = types.get(&row.type_name) else { continue };
+        let Some(held) = weald_engine::held(rows, &folded.database)? else { continue };
+        let graph = Graph::new(rows, held.number);
+        let author_of = &mut |entry: &EntryId| author_of(&graph, entry);
+        let key = RowKey::of(&row.type_name, &row.change.key);
+        let found = store_type.conflicts(&row.change.key, after).into_iter();
+        let found = found.map(|slot| ConflictedValue::of(&row.store, &key, slot, author_of));
+        versions.push((place, found.collect::<Result<_, _>>()?));
+    }
+    Ok(versions)
+}
+
 impl Work for Desk {
     type Job = Job;
     type Done = Done;
 
     fn process(&mut self, jobs: Vec<Job>, rows: &mut Overlay) -> Done {
         let mut done = Done::default();
+        let recorded = self.watchers.recorded();
+        let is_recorded = !recorded.is_empty();
+        self.engine.record(recorded);
         let mut jobs = jobs.into_iter().peekable();
         let mut outcome = Ok(());
         while let Some(job) = jobs.next() {
@@ -225,6 +267,8 @@ impl Work for Desk {
             self.engine.forget();
             done.outcomes.extend(jobs.filter_map(|job| job.failed(&error)));
             done.fail(&error);
+        } else if is_recorded {
+            self.add_versions(rows, &mut done);
         }
         done
     }
@@ -238,7 +282,7 @@ impl Work for Desk {
         for outcome in done.outcomes {
             outcome.send();
         }
-        tell(&watching, &done.told);
+        tell(&watching, self.engine.types(), &done.told);
         self.feeds.tell(&feeds, &done.told);
     }
 

@@ -1,4 +1,4 @@
-//! Callbacks on writes: a watch with a thread of its own.
+//! Callbacks: a watch with a thread of its own, and a thread that says when there is something.
 //!
 //! Invariant: a callback never runs on the writer thread, so it may commit, wait or panic.
 
@@ -25,28 +25,57 @@ impl std::fmt::Debug for WriteCallback {
 
 impl Drop for WriteCallback {
     fn drop(&mut self) {
-        self.queue.close();
-        while self.queue.try_pop().is_some() {}
+        self.queue.abandon();
     }
 }
 
 /// Calls `call` with each event of a watch, on a new thread.
 pub(crate) fn spawn(
-    mut watch: Watch,
+    watch: Watch,
     mut call: impl FnMut(&Event) + Send + 'static,
 ) -> Result<WriteCallback, StoreError> {
-    let queue = Arc::clone(&watch.queue);
-    let run = move || {
+    spawn_loop(watch, move |watch| {
         while let Some(event) = watch.recv() {
-            if catch_unwind(AssertUnwindSafe(|| call(&event))).is_err() {
-                tracing::error!("a callback on writes panicked; it is called again for the next");
-            }
+            guarded(|| call(&event));
         }
-    };
-    let spawned = thread::Builder::new().name("weald-callback".into()).spawn(run);
-    spawned.map_err(|error| StoreError::Io {
+    })
+}
+
+/// Runs `run` with a watch on a new thread; it ends when the watch does.
+pub(crate) fn spawn_loop(
+    mut watch: Watch,
+    run: impl FnOnce(&mut Watch) + Send + 'static,
+) -> Result<WriteCallback, StoreError> {
+    let queue = Arc::clone(&watch.queue);
+    start("weald-callback", move || run(&mut watch))?;
+    Ok(WriteCallback { queue })
+}
+
+/// Calls `call` on a new thread each time the queue becomes non-empty, until it ends.
+pub(super) fn on_wake(
+    queue: &Arc<Queue>,
+    mut call: impl FnMut() + Send + 'static,
+) -> Result<(), StoreError> {
+    let queue = Arc::clone(queue);
+    let mut seen = queue.edges();
+    start("weald-wake", move || {
+        while queue.wait_for_edge(&mut seen) {
+            guarded(&mut call);
+        }
+    })
+}
+
+/// Runs code of the app, which may panic.
+fn guarded(call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!("a callback panicked; it is called again for the next event");
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let spawned = thread::Builder::new().name(name.into()).spawn(run);
+    spawned.map(drop).map_err(|error| StoreError::Io {
         action: "start a thread for a callback",
         source: Arc::new(error),
-    })?;
-    Ok(WriteCallback { queue })
+    })
 }

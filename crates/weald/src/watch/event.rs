@@ -2,16 +2,18 @@
 //!
 //! Invariant: an event is about something that is durable here.
 
-use weald_dag::{EntryId, PublicKey, Refusal};
+use weald_crdt::Value;
+use weald_dag::{EntryId, PublicKey, Refusal, Time};
 
 use crate::conflict::{Conflict, RowKey};
 
 /// Tells what happened to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// The row was not visible before.
     Created,
-    /// The row was visible with other content before.
+    /// The row was visible with other versions before. The value may be the same: somebody wrote it
+    /// again. A watch with [`crate::Filter::values`] is told only if it is another.
     Updated,
     /// The row is not visible any more.
     Removed,
@@ -24,6 +26,22 @@ pub enum Origin {
     Local,
     /// A peer with this device key brought it.
     Peer(PublicKey),
+}
+
+/// One row that an entry changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RowChanged {
+    /// The store.
+    pub store: String,
+    /// The row.
+    pub key: RowKey,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// What it said before, if [`crate::Filter::values`] asked for it and there was a row.
+    pub old: Option<Value>,
+    /// What it says now, if [`crate::Filter::values`] asked for it and there is a row.
+    pub new: Option<Value>,
 }
 
 /// Something that happened in a database.
@@ -42,8 +60,29 @@ pub enum Event {
         entry: EntryId,
         /// Who signed the entry.
         author: PublicKey,
+        /// When the entry was made, by its author's clock.
+        time: Time,
         /// Where the entry came from.
         origin: Origin,
+        /// What the row said before, if [`crate::Filter::values`] asked for it and there was a row.
+        old: Option<Value>,
+        /// What the row says now, if [`crate::Filter::values`] asked for it and there is a row.
+        new: Option<Value>,
+    },
+    /// An entry was stored: all its changes at once, if [`crate::Filter::entries`] asked for it.
+    Entry {
+        /// The entry.
+        entry: EntryId,
+        /// Who signed it.
+        author: PublicKey,
+        /// When it was made, by its author's clock.
+        time: Time,
+        /// Where it came from.
+        origin: Origin,
+        /// The rows that it changed and that pass the filter.
+        changes: Vec<RowChanged>,
+        /// Whether it changed the settings, if the filter leaves them in.
+        settings: bool,
     },
     /// An entry made a conflict, or left one standing.
     Conflict {
@@ -51,6 +90,10 @@ pub enum Event {
         conflict: Conflict,
         /// The entry that did it.
         entry: EntryId,
+        /// Who signed the entry.
+        author: PublicKey,
+        /// Where the entry came from.
+        origin: Origin,
     },
     /// The settings changed: name, members or what the app keeps there.
     Settings {
@@ -58,6 +101,8 @@ pub enum Event {
         entry: EntryId,
         /// Who signed the entry.
         author: PublicKey,
+        /// Where the entry came from.
+        origin: Origin,
     },
     /// An author has used one sequence number twice: its key is used in two places at once.
     AuthorForked {
@@ -77,7 +122,8 @@ pub enum Event {
     },
     /// The first sync has brought all of the database; it can be written now.
     Complete,
-    /// The watch was too slow: this many events after the last one were dropped. Read again what you show.
+    /// Events were dropped here: the watch was too slow, or it was made with
+    /// [`crate::Filter::values`] while they were being written. Read again what you show.
     Lagged {
         /// How many.
         missed: u64,

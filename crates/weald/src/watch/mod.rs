@@ -3,24 +3,35 @@
 //! Invariant: each watch has a bounded queue of its own; one that is slow or panics harms no other,
 //! and no lock is held while code of the app runs.
 
+mod backlog;
 mod callback;
 mod event;
 mod filter;
 mod queue;
 mod told;
+#[cfg(unix)]
+mod wake_fd;
 
+use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use weald_dag::DatabaseId;
+use futures_core::Stream;
+use weald_dag::{DatabaseId, StoreError};
+use weald_engine::StoreTypes;
 
+pub use backlog::WATCH_QUEUE_BYTES;
 pub use callback::WriteCallback;
-pub(crate) use callback::spawn;
-pub use event::{ChangeKind, Event, Origin};
+pub(crate) use callback::{spawn, spawn_loop};
+pub use event::{ChangeKind, Event, Origin, RowChanged};
 pub use filter::{Filter, WATCH_QUEUE_EVENTS};
-use queue::{Popped, Queue};
-pub(crate) use told::Told;
+use queue::Queue;
+use told::Telling;
+pub(crate) use told::{EntryTold, Told};
+#[cfg(unix)]
+pub use wake_fd::WakeFd;
 
 /// All watches of an instance; `None` once it is closed.
 pub(crate) struct Watchers(RwLock<Option<Vec<Registered>>>);
@@ -62,6 +73,14 @@ impl Watchers {
         all
     }
 
+    /// Returns the databases of which a watch wants old and new values.
+    pub(crate) fn recorded(&self) -> BTreeSet<DatabaseId> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = all.iter().flatten();
+        let wants = all.filter(|one| one.filter.values && one.queue.strong_count() > 0);
+        wants.map(|one| one.database).collect()
+    }
+
     /// Ends every watch, and those that are still to be made.
     pub(crate) fn close(&self) {
         let all = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -71,22 +90,19 @@ impl Watchers {
 }
 
 /// Queues what happened for every watch that it concerns.
-pub(crate) fn tell(watching: &[Registered], told: &[Told]) {
-    for told in told {
-        for one in watching.iter().filter(|one| one.database == told.database()) {
-            let Some(queue) = one.queue.upgrade() else { continue };
-            told.each(&mut |event| {
-                if one.filter.admits(&event) {
-                    queue.push(event);
-                }
-            });
-        }
+pub(crate) fn tell(watching: &[Registered], types: &StoreTypes, told: &[Told]) {
+    for one in watching {
+        let Some(queue) = one.queue.upgrade() else { continue };
+        let mut telling = Telling { filter: &one.filter, types, events: Vec::new(), missed: 0 };
+        let own = told.iter().filter(|told| told.database() == one.database);
+        own.for_each(|told| telling.tell(told));
+        queue.push(telling.events, telling.missed);
     }
 }
 
 /// Delivers the events of one database, in commit order.
 ///
-/// Dropping it ends it. It does not keep the instance open; once that is closed and the queue is
+/// It is a [`Stream`], and it can be polled from a main loop or waited for. Dropping it ends it. It does not keep the instance open; once that is closed and the queue is
 /// empty, it gives `None`.
 pub struct Watch {
     queue: Arc<Queue>,
@@ -101,12 +117,7 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     /// Waits for the next event; `None` once the instance is closed. Cancelling loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
-        std::future::poll_fn(|context| match self.queue.pop_or_wake(context.waker()) {
-            Popped::Event(event) => Poll::Ready(Some(event)),
-            Popped::Closed => Poll::Ready(None),
-            Popped::Empty => Poll::Pending,
-        })
-        .await
+        std::future::poll_fn(|context| self.queue.pop_or_wake(context.waker())).await
     }
 
     /// Blocks until the next event; `None` once the instance is closed.
@@ -126,14 +137,54 @@ impl Watch {
         self.queue.try_pop()
     }
 
+    /// Returns the events that wait, at most this many; never blocks.
+    pub fn drain(&mut self, max: usize) -> Vec<Event> {
+        self.queue.drain(max)
+    }
+
+    /// Calls back when there is something to take, so that a main loop can be woken: once each time
+    /// the watch becomes non-empty, at once if it is not empty now, and when the instance is closed.
+    /// Edges during a call are told by one more call.
+    ///
+    /// It runs on a thread of its own until the watch is dropped, so it may block, and it may panic.
+    /// Take events where they are used, with [`Watch::try_next`] or [`Watch::drain`], until there
+    /// are none.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the system gives no thread.
+    pub fn on_wake(&self, call: impl FnMut() + Send + 'static) -> Result<(), StoreError> {
+        callback::on_wake(&self.queue, call)
+    }
+
+    /// Returns a file descriptor that is readable while events wait, on Unix. It is made with the
+    /// first call.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the system gives no descriptor.
+    #[cfg(unix)]
+    pub fn wake_fd(&self) -> Result<WakeFd, StoreError> {
+        self.queue.wake_fd().map_err(|error| StoreError::Io {
+            action: "make a file descriptor for a watch",
+            source: Arc::new(error),
+        })
+    }
+
     /// Returns whether no event will come any more but those that are queued.
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
 }
 
+impl Stream for Watch {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.queue.pop_or_wake(context.waker())
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.queue.close();
+        self.queue.abandon();
     }
 }

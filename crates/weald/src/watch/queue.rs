@@ -1,40 +1,43 @@
-//! The bounded queue between the writer thread and one watch.
+//! The queue between the writer thread and one watch, and all ways to wait on it.
 //!
-//! Invariant: events leave in the order they came; when it is full, updates of one row become one,
-//! and what is dropped is counted and told after what is queued.
+//! Invariant: the lock is never held while code of the app runs, nor while anybody waits.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::{ChangeKind, Event};
+use super::Event;
+use super::backlog::{Backlog, Weighed};
+#[cfg(unix)]
+use super::wake_fd::{Signal, WakeFd};
 
 pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
-    limit: usize,
 }
 
-#[derive(Default)]
 struct State {
-    events: VecDeque<Event>,
-    missed: u64,
+    backlog: Backlog,
     closed: bool,
+    /// How often it became non-empty; the end of the instance counts as well.
+    edges: u64,
     waker: Option<Waker>,
-}
-
-/// What the queue gives at once.
-pub(super) enum Popped {
-    Event(Event),
-    Empty,
-    Closed,
+    #[cfg(unix)]
+    signal: Option<Signal>,
 }
 
 impl Queue {
     pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), filled: Condvar::new(), limit }
+        let state = State {
+            backlog: Backlog::new(limit),
+            closed: false,
+            edges: 0,
+            waker: None,
+            #[cfg(unix)]
+            signal: None,
+        };
+        Self { state: Mutex::new(state), filled: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -42,6 +45,7 @@ impl Queue {
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
+        state.show();
         let waker = state.waker.take();
         drop(state);
         self.filled.notify_all();
@@ -51,18 +55,34 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&self, event: Event) {
+    /// Queues events, and counts `missed` ones that cannot be made.
+    pub(super) fn push(&self, events: Vec<Weighed>, missed: u64) {
         let mut state = self.state();
-        if state.closed {
+        if state.closed || (events.is_empty() && missed == 0) {
             return;
         }
-        state.push(event, self.limit);
+        let was_empty = state.backlog.is_empty();
+        state.backlog.miss(missed);
+        events.into_iter().for_each(|event| state.backlog.push(event));
+        if was_empty {
+            state.edges += 1;
+        }
         self.wake(state);
     }
 
+    /// Ends it when the instance is closed: what is queued is still delivered.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
+        state.edges += 1;
+        self.wake(state);
+    }
+
+    /// Ends it when nobody reads it any more.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.backlog.clear();
         self.wake(state);
     }
 
@@ -74,17 +94,21 @@ impl Queue {
         self.state().pop()
     }
 
-    /// Takes the next event, or leaves a waker to be woken when there is one.
-    pub(super) fn pop_or_wake(&self, waker: &Waker) -> Popped {
+    /// Takes at most this many events.
+    pub(super) fn drain(&self, max: usize) -> Vec<Event> {
         let mut state = self.state();
-        match state.pop() {
-            Some(event) => Popped::Event(event),
-            None if state.closed => Popped::Closed,
-            None => {
-                state.waker = Some(waker.clone());
-                Popped::Empty
-            }
+        std::iter::from_fn(|| state.pop()).take(max).collect()
+    }
+
+    /// Takes the next event, or leaves a waker to be woken when there is one.
+    pub(super) fn pop_or_wake(&self, waker: &Waker) -> Poll<Option<Event>> {
+        let mut state = self.state();
+        let event = state.pop();
+        if event.is_none() && !state.closed {
+            state.waker = Some(waker.clone());
+            return Poll::Pending;
         }
+        Poll::Ready(event)
     }
 
     /// Blocks until there is an event, the queue is closed or the time is over.
@@ -109,67 +133,56 @@ impl Queue {
             };
         }
     }
+
+    /// Returns the number of edges to wait from, so that events that wait now count as one.
+    pub(super) fn edges(&self) -> u64 {
+        let state = self.state();
+        let waits = !state.backlog.is_empty() || state.closed;
+        state.edges.wrapping_sub(u64::from(waits))
+    }
+
+    /// Blocks until the queue became non-empty or closed after `seen`; returns whether it goes on.
+    pub(super) fn wait_for_edge(&self, seen: &mut u64) -> bool {
+        let mut state = self.state();
+        loop {
+            if state.edges != *seen {
+                *seen = state.edges;
+                return true;
+            }
+            if state.closed {
+                return false;
+            }
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Returns a descriptor that is readable while events wait, or it is closed.
+    #[cfg(unix)]
+    pub(super) fn wake_fd(&self) -> std::io::Result<WakeFd> {
+        let mut state = self.state();
+        if state.signal.is_none() {
+            state.signal = Some(Signal::new()?);
+            state.show();
+        }
+        let signal = state.signal.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(signal.wake_fd())
+    }
 }
 
 impl State {
-    fn push(&mut self, event: Event, limit: usize) {
-        if self.missed > 0 {
-            if self.events.len() + 1 >= limit {
-                self.missed = self.missed.saturating_add(1);
-                return;
-            }
-            let missed = std::mem::take(&mut self.missed);
-            self.events.push_back(Event::Lagged { missed });
-        }
-        if self.events.len() < limit {
-            self.events.push_back(event);
-        } else if let Some(event) = self.coalesce(event) {
-            drop(event);
-            self.missed = 1;
-        }
-    }
-
-    /// Puts an update in place of the one of the same row that waits; gives it back without one.
-    fn coalesce(&mut self, event: Event) -> Option<Event> {
-        let Event::Changed { store, key, kind, .. } = &event else { return Some(event) };
-        let same = |other: &Event| match other {
-            Event::Changed { store: of, key: row, .. } => of == store && row == key,
-            _ => false,
-        };
-        let Some(place) = self.events.iter().rposition(same) else { return Some(event) };
-        let before = match self.events.remove(place) {
-            Some(Event::Changed { kind, .. }) => kind,
-            _ => *kind,
-        };
-        let mut event = event;
-        if let Event::Changed { kind, .. } = &mut event {
-            match joined(before, *kind) {
-                Some(both) => *kind = both,
-                // It came and went while nobody looked.
-                None => return None,
-            }
-        }
-        self.events.push_back(event);
-        None
-    }
-
     fn pop(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
+        let event = self.backlog.pop();
+        if event.is_some() {
+            self.show();
         }
-        match std::mem::take(&mut self.missed) {
-            0 => None,
-            missed => Some(Event::Lagged { missed }),
-        }
+        event
     }
-}
 
-/// Returns what two changes of one row are together; `None` if nothing.
-const fn joined(before: ChangeKind, after: ChangeKind) -> Option<ChangeKind> {
-    match (before, after) {
-        (ChangeKind::Created, ChangeKind::Removed) => None,
-        (ChangeKind::Created, _) => Some(ChangeKind::Created),
-        (_, ChangeKind::Removed) => Some(ChangeKind::Removed),
-        _ => Some(ChangeKind::Updated),
+    /// Shows on the descriptor, if there is one, whether events wait.
+    fn show(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal {
+            signal.set(self.closed || !self.backlog.is_empty());
+        }
     }
 }

@@ -60,3 +60,24 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+/// Another instance with a user of its own that has this database.
+pub fn replica(of: &Database) -> (Instance, Database) {
+    let instance = Instance::in_memory().unwrap();
+    let user = instance.create_user("bob", None).unwrap();
+    bring(of, &instance);
+    instance.mark_complete(of.id()).unwrap();
+    let database = user.open_database(&of.id()).unwrap();
+    (instance, database)
+}
+
+/// Brings all entries of a database to another instance; its device key is made up.
+pub fn bring(from: &Database, to: &Instance) {
+    let parcels = from.parcels(0, usize::MAX).unwrap();
+    to.ingest(peer(), from.id(), parcels).unwrap();
+}
+
+/// The device key that [`bring`] says it is from.
+pub fn peer() -> weald::PublicKey {
+    weald_dag::SecretKey::from_seed(&[7; 32]).public()
+}
