@@ -10,6 +10,10 @@ macro_rules! chapter {
 chapter!(introduction, "introduction.md");
 chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
+chapter!(table, "table.md");
+chapter!(log, "log.md");
+chapter!(migration, "migration.md");
+chapter!(own_types, "own-types.md");
 chapter!(import_export, "import-export.md");
 chapter!(entry_format, "entry-format.md");
 chapter!(history, "history.md");

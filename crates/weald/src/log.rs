@@ -157,25 +157,25 @@ impl<T: DeserializeOwned> Log<T> {
 }
 
 /// Appends to a log of `T` in a transaction.
-pub struct LogMut<'tx, T> {
+pub struct LogMut<'tx, T: ?Sized> {
     transaction: &'tx mut Transaction,
     name: String,
-    item: PhantomData<fn(T)>,
+    item: PhantomData<fn(&T)>,
 }
 
-impl<T> fmt::Debug for LogMut<'_, T> {
+impl<T: ?Sized> fmt::Debug for LogMut<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogMut").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl<'tx, T> LogMut<'tx, T> {
+impl<'tx, T: ?Sized> LogMut<'tx, T> {
     pub(crate) const fn new(transaction: &'tx mut Transaction, name: String) -> Self {
         Self { transaction, name, item: PhantomData }
     }
 }
 
-impl<T: Serialize> LogMut<'_, T> {
+impl<T: Serialize + ?Sized> LogMut<'_, T> {
     /// Appends an item.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`WriteError::Name`] for a name that cannot be used, or is in use for another type.
-    pub fn log<T>(&mut self, name: &str) -> Result<LogMut<'_, T>, WriteError> {
+    pub fn log<T: ?Sized>(&mut self, name: &str) -> Result<LogMut<'_, T>, WriteError> {
         self.check(name, LogType::NAME)?;
         Ok(LogMut::new(self, name.to_owned()))
     }
