@@ -9,12 +9,15 @@ mod folding;
 mod history;
 mod holding;
 mod joining;
+mod meeting;
 mod process;
 mod raw;
 mod reads;
 mod replay;
 mod report;
 mod sample;
+mod text;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -87,6 +90,17 @@ enum Case {
         #[command(flatten)]
         common: Common,
     },
+    /// A text typed key by key, a hundred edits an entry; beside raw Loro.
+    Text(Common),
+    /// An editing trace of either form (see the guide), with its real concurrency.
+    Trace {
+        /// The trace, compressed by gzip or not; generated when left out.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Joins a database and reports what came; started by `bootstrap` and `replay`.
     #[command(hide = true)]
     Joiner {
@@ -131,6 +145,8 @@ fn main() -> Result<()> {
             let report = Report::new("replay", common.json);
             replay::replay(&report, dag.as_deref(), difference.as_deref(), common.n)
         }
+        Case::Text(common) => text::text(&Report::new("text", common.json)),
+        Case::Trace { file, json } => text::trace(&Report::new("trace", json), file.as_deref()),
         Case::Joiner { ticket, data } => joining::join(&ticket, &data),
         Case::Holder { data } => holding::holder(&data),
     }

@@ -52,6 +52,15 @@ impl Raw {
         Ok(())
     }
 
+    /// Puts these bytes in a durable transaction of their own.
+    pub(crate) fn commit_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(TABLE)?.insert(self.next, bytes)?;
+        transaction.commit()?;
+        self.next += 1;
+        Ok(())
+    }
+
     /// Puts messages until there are `n`, in one transaction.
     pub(crate) fn fill(&mut self, n: u64) -> Result<()> {
         let transaction = self.database.begin_write()?;

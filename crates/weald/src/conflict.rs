@@ -25,6 +25,8 @@ pub enum RowKey {
     Counter(Key),
     /// A member of a set.
     Set(SetMember),
+    /// The text of a store that holds one.
+    Text,
     /// A row of a type that this build does not know, or a key that it cannot read.
     Other(Vec<u8>),
 }
@@ -37,6 +39,8 @@ impl RowKey {
             DocType::NAME => weald_crdt::doc::path_of(key).map(Self::Doc).ok(),
             CounterType::NAME => Key::decode(key).map(Self::Counter).ok(),
             SetType::NAME => SetMember::decode(key).map(Self::Set),
+            #[cfg(feature = "text")]
+            crate::text::TextType::NAME => Some(Self::Text),
             _ => None,
         };
         named.unwrap_or_else(|| Self::Other(key.to_vec()))

@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) types: StoreTypes,
     pub(crate) system: SystemDatabases,
+    #[cfg(feature = "text")]
+    pub(crate) texts: crate::text::TextPool,
     pub(crate) sync: Slot,
     last_ulid: Mutex<Ulid>,
     authors: RwLock<BTreeMap<(u32, EntryId), PublicKey>>,
@@ -53,7 +55,10 @@ impl Core {
         sealer: Sealer,
         own: Vec<Arc<dyn StoreType>>,
     ) -> std::io::Result<Self> {
-        let types = own.into_iter().fold(StoreTypes::built_in(), StoreTypes::with);
+        let types = StoreTypes::built_in();
+        #[cfg(feature = "text")]
+        let types = types.with(Arc::new(crate::text::TextType));
+        let types = own.into_iter().fold(types, StoreTypes::with);
         let access = Arc::<Access>::default();
         let watchers = Arc::<Watchers>::default();
         let feeds = Arc::<Feeds>::default();
@@ -73,6 +78,8 @@ impl Core {
             key_ring: Arc::default(),
             types,
             system: SystemDatabases::default(),
+            #[cfg(feature = "text")]
+            texts: crate::text::TextPool::default(),
             sync: Slot::default(),
             last_ulid: Mutex::new(Ulid::from_bytes([0; 16])),
             authors: RwLock::default(),

@@ -261,6 +261,16 @@ impl Database {
         StoreRef::open(&self.core, self.number, name, SetType::NAME).map(Set::new)
     }
 
+    /// Opens a text for reading.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
+    #[cfg(feature = "text")]
+    pub fn text(&self, name: &str) -> Result<crate::text::Text, ReadError> {
+        let type_name = crate::text::TextType::NAME;
+        StoreRef::open(&self.core, self.number, name, type_name).map(crate::text::Text::new)
+    }
+
     /// Returns the settings: name, members, permissions.
     pub fn settings(&self) -> Settings {
         Settings::new(self.clone())

@@ -84,6 +84,10 @@ pub enum ReadError {
     /// A row is not of the type that was asked for; it does not hide the others.
     #[error(transparent)]
     Misfit(#[from] Box<Misfit>),
+    /// A text cannot be read, or a place in it is not there.
+    #[cfg(feature = "text")]
+    #[error(transparent)]
+    Text(#[from] crate::text::TextError),
     /// A whole document is not of the type that was asked for.
     #[error("the stored value does not fit its type: {0}")]
     Value(#[from] ValueError),
@@ -114,6 +118,10 @@ pub enum WriteError {
     /// The conflict cannot be resolved so.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// The edit of a text cannot be made.
+    #[cfg(feature = "text")]
+    #[error(transparent)]
+    Text(#[from] crate::text::TextError),
     /// What the operation rests on could not be read.
     #[error(transparent)]
     Read(ReadError),
@@ -128,6 +136,8 @@ impl From<ReadError> for WriteError {
             ReadError::Name(error) => Self::Name(error),
             ReadError::Value(error) => Self::Value(error),
             ReadError::Store(error) => Self::Store(error),
+            #[cfg(feature = "text")]
+            ReadError::Text(error) => Self::Text(error),
             error @ (ReadError::Rows(_) | ReadError::Misfit(_)) => Self::Read(error),
         }
     }

@@ -70,6 +70,8 @@ mod sync;
 mod system;
 mod table;
 mod table_mut;
+#[cfg(feature = "text")]
+mod text;
 mod ticket;
 mod transaction;
 mod transfer;
@@ -107,6 +109,8 @@ pub use store_ref::StoreNameError;
 pub use sync::{IntoAddress, PeerSync};
 pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
 pub use table_mut::TableMut;
+#[cfg(feature = "text")]
+pub use text::{Side, TEXTS_KEPT, Text, TextCursor, TextError, TextMut, TextSpan};
 pub use ticket::{ParseTicketError, TICKET_ADDRESSES_MAX, TICKET_MAX, Ticket};
 pub use transaction::{Committed, Transaction};
 pub use transfer::{

@@ -157,6 +157,12 @@ impl StoreRef {
         self.version.clone().map_or_else(|| self.core.rows(), Ok)
     }
 
+    /// Returns whether this is of a version of the past.
+    #[cfg(feature = "text")]
+    pub(crate) const fn is_past(&self) -> bool {
+        self.version.is_some()
+    }
+
     pub(crate) fn view<'a>(&self, rows: &'a Rows) -> StoreView<'a, Rows> {
         StoreView::new(rows, self.place.clone())
     }

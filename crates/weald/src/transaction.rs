@@ -26,6 +26,8 @@ use crate::rows::Rows;
 use crate::set::SetMut;
 use crate::store_ref::{StoreNameError, check_name, other_type, own_type};
 use crate::table_mut::TableMut;
+#[cfg(feature = "text")]
+use crate::text::{MadeTexts, TextDrafts, TextType};
 
 /// What a commit has made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,18 +55,46 @@ impl Committed {
     }
 }
 
+/// A commit on its way.
+struct Submitted {
+    reply: Reply<Result<Receipt, CommitError>>,
+    then: Then,
+}
+
+/// What is to be done when a commit is answered.
+struct Then {
+    #[cfg(feature = "text")]
+    texts: Option<MadeTexts>,
+}
+
+impl Then {
+    fn answered(
+        self,
+        answer: Option<Result<Receipt, CommitError>>,
+    ) -> Result<Committed, CommitError> {
+        let receipt = answer.unwrap_or_else(|| Err(lost().into()))?;
+        #[cfg(feature = "text")]
+        if let Some(texts) = self.texts {
+            texts.committed(&receipt.id);
+        }
+        Ok(Committed::of(receipt))
+    }
+}
+
 /// Builds one entry over any number of stores.
 ///
 /// Reads inside see its own writes over what was committed when it began. Dropping it changes
 /// nothing. It holds a snapshot, so a long one keeps the disk from using freed pages again.
 pub struct Transaction {
-    core: Arc<Core>,
-    database: u32,
-    key: Arc<SecretKey>,
+    pub(crate) core: Arc<Core>,
+    pub(crate) database: u32,
+    pub(crate) key: Arc<SecretKey>,
     begun: Rows,
     staged: Overlay,
     drafts: BTreeMap<String, SectionDraft>,
     pub(crate) own: OwnDrafts,
+    #[cfg(feature = "text")]
+    pub(crate) texts: TextDrafts,
     required: Vec<Required>,
 }
 
@@ -89,6 +119,8 @@ impl Transaction {
             begun,
             drafts: BTreeMap::new(),
             own: OwnDrafts::default(),
+            #[cfg(feature = "text")]
+            texts: TextDrafts::default(),
             required: Vec::new(),
         })
     }
@@ -188,7 +220,7 @@ impl Transaction {
     /// [`CommitError`]; nothing has changed then, unless it says that the outcome is unknown.
     pub fn commit(self) -> Result<Committed, CommitError> {
         match self.submit()? {
-            Some(reply) => reply.wait().unwrap_or_else(|| Err(lost().into())).map(Committed::of),
+            Some(Submitted { reply, then }) => then.answered(reply.wait()),
             None => Ok(Committed::nothing()),
         }
     }
@@ -201,20 +233,25 @@ impl Transaction {
         let submitted = self.submit();
         async move {
             match submitted? {
-                Some(reply) => reply.await.unwrap_or_else(|| Err(lost().into())).map(Committed::of),
+                Some(Submitted { reply, then }) => then.answered(reply.await),
                 None => Ok(Committed::nothing()),
             }
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn submit(self) -> Result<Option<Reply<Result<Receipt, CommitError>>>, CommitError> {
+    fn submit(self) -> Result<Option<Submitted>, CommitError> {
         // The snapshot ends here: held over the commit, it would keep pages from being used again.
-        let Self { core, database, key, begun, staged, drafts, own, required } = self;
+        #[cfg(feature = "text")]
+        let texts = self.texts;
+        let Self { core, database, key, begun, staged, drafts, own, required, .. } = self;
         drop((begun, staged));
         let written = drafts.into_iter().filter(|(_, draft)| !draft.is_empty());
         let mut sections: Vec<_> = written.map(|(name, draft)| (name, draft.encode())).collect();
         sections.extend(own.into_sections());
+        let then = Then {
+            #[cfg(feature = "text")]
+            texts: texts.finish(&core, database, &mut sections)?,
+        };
         sections.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         if sections.is_empty() {
             return Ok(None);
@@ -222,10 +259,10 @@ impl Transaction {
         let commit = Commit { database, key, sections, required };
         let (answer, reply) = reply();
         core.submit(Job::Make(Box::new(Make { commit, answer })))?;
-        Ok(Some(reply))
+        Ok(Some(Submitted { reply, then }))
     }
 
-    fn check(&self, name: &str, wanted: &'static str) -> Result<(), WriteError> {
+    pub(crate) fn check(&self, name: &str, wanted: &'static str) -> Result<(), WriteError> {
         check_name(name)?;
         // An operation that failed may have left a draft that is empty: it says nothing.
         let found = match self.drafts.get(name).filter(|draft| !draft.is_empty()) {
@@ -233,6 +270,10 @@ impl Transaction {
             Some(draft) => Some(draft.type_name().to_owned()),
             None if self.own.type_of(name).is_some() => {
                 self.own.type_of(name).filter(|found| *found != wanted).map(str::to_owned)
+            }
+            #[cfg(feature = "text")]
+            None if self.texts.contains(name) => {
+                Some(TextType::NAME).filter(|found| *found != wanted).map(str::to_owned)
             }
             None => other_type(&self.staged, self.database, name, wanted)?,
         };

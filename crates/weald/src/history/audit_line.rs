@@ -97,6 +97,7 @@ fn row_key(key: &RowKey) -> Json {
         }
         RowKey::Doc(path) => Json::from(path.to_string()),
         RowKey::Set(member) => member.value().to_json().unwrap_or_default(),
+        RowKey::Text => Json::Null,
         RowKey::Other(bytes) => hex(bytes),
     }
 }

@@ -114,6 +114,15 @@ impl Past {
         self.store(name, DocType::NAME).map(Doc::new)
     }
 
+    /// Opens a text as it was.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or was in use for another type.
+    #[cfg(feature = "text")]
+    pub fn text(&self, name: &str) -> Result<crate::text::Text, ReadError> {
+        self.store(name, crate::text::TextType::NAME).map(crate::text::Text::new)
+    }
+
     fn store(&self, name: &str, type_name: &'static str) -> Result<StoreRef, ReadError> {
         StoreRef::open_at(&self.core, self.database, self.rows.clone(), name, type_name)
     }
