@@ -15,6 +15,7 @@ chapter!(log, "log.md");
 chapter!(migration, "migration.md");
 chapter!(own_types, "own-types.md");
 chapter!(import_export, "import-export.md");
+chapter!(text, "text.md");
 chapter!(entry_format, "entry-format.md");
 chapter!(history, "history.md");
 chapter!(state, "state.md");
