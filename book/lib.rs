@@ -16,6 +16,8 @@ chapter!(migration, "migration.md");
 chapter!(own_types, "own-types.md");
 chapter!(import_export, "import-export.md");
 chapter!(text, "text.md");
+chapter!(watching, "watching.md");
+chapter!(conflicts, "conflicts.md");
 chapter!(entry_format, "entry-format.md");
 chapter!(history, "history.md");
 chapter!(state, "state.md");
