@@ -103,7 +103,10 @@ impl Key {
     }
 
     /// Returns the start of the encodings of all texts, byte strings or tuples that begin with this.
-    pub(crate) fn encode_prefix(&self) -> Result<Vec<u8>, Malformed> {
+    ///
+    /// # Errors
+    /// Those of [`Key::encode`].
+    pub fn encode_prefix(&self) -> Result<Vec<u8>, Malformed> {
         let mut out = self.encode()?;
         let end = match self {
             Self::Text(_) | Self::Bytes(_) => 2,

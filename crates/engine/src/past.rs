@@ -14,6 +14,7 @@ use weald_dag::{
 };
 
 use crate::fold::{StoreTypes, store_error};
+use crate::index;
 use crate::view::{StorePlace, StoreViewMut, space_of, stamp_of};
 
 const AREAS: [Area; 5] = [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
@@ -24,7 +25,8 @@ type Ids = BTreeSet<[u8; 32]>;
 /// of `tips` among them.
 ///
 /// What came later is taken back row by row, or, where that is more, what was before is folded
-/// anew: the cost is that of the smaller part. Indexes are those of now: do not read them there.
+/// anew: the cost is that of the smaller part. Indexes count as not built, so that queries do
+/// not use those of now.
 ///
 /// # Errors
 /// Any [`StoreError`].
@@ -48,6 +50,7 @@ pub fn past(
         left_out.note(&stored)?;
     }
     left_out.take_back(&mut rows)?;
+    index::suspend(&mut rows, database)?;
     Ok(rows)
 }
 
@@ -69,6 +72,7 @@ fn anew(
             apply(&mut rows, place, store_type, &stored, payload, among)
         })?;
     }
+    index::suspend(&mut rows, database)?;
     Ok(rows)
 }
 

@@ -43,4 +43,4 @@ pub use queue::{
 pub use settle::Settle;
 pub use store::{CompactError, QUICK_REPAIR_ROWS, REOPEN_PAUSE, REOPEN_PAUSE_MAX, RedbStore};
 pub use work::{Step, Work, WorkPanic};
-pub use writer::{LINGER, SETTLE_AFTER, Writer, WriterClosed, WriterOptions};
+pub use writer::{LINGER, SETTLE_AFTER, WeakWriter, Writer, WriterClosed, WriterOptions};

@@ -4,7 +4,7 @@
 //! are there before the store made them durable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 use std::{fmt, io};
@@ -91,7 +91,28 @@ impl<J: Send + 'static> Writer<J> {
     }
 }
 
+/// A way to the writer thread that does not keep it going.
+pub struct WeakWriter<J>(Weak<Shared<J>>);
+
+impl<J> WeakWriter<J> {
+    /// Returns the writer, unless the last clone of it was dropped.
+    pub fn upgrade(&self) -> Option<Writer<J>> {
+        self.0.upgrade().map(|shared| Writer { shared })
+    }
+}
+
+impl<J> fmt::Debug for WeakWriter<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakWriter").finish_non_exhaustive()
+    }
+}
+
 impl<J> Writer<J> {
+    /// Returns a way to the writer thread for the work itself, to submit what is left to do.
+    pub fn downgrade(&self) -> WeakWriter<J> {
+        WeakWriter(Arc::downgrade(&self.shared))
+    }
+
     /// Hands a job to the writer thread, behind all that were submitted before.
     ///
     /// Waits for room while [`MAX_WAITING_JOBS`](crate::MAX_WAITING_JOBS) or

@@ -4,7 +4,7 @@
 //! queue is emptied, the store settles and the directory is given up, in this order.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use weald_auth::Authority;
 use weald_crdt::{StoreType, Ulid};
@@ -14,7 +14,7 @@ use weald_store::{Settle, Writer, WriterOptions};
 
 use crate::access::Access;
 use crate::clock::wall_millis;
-use crate::desk::{Desk, Job};
+use crate::desk::{Desk, IndexBoard, Job};
 use crate::entropy;
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
@@ -32,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) access: Arc<Access>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) feeds: Arc<Feeds>,
+    pub(crate) index_board: Arc<IndexBoard>,
     pub(crate) device: Arc<SecretKey>,
     pub(crate) sealer: Sealer,
     pub(crate) key_ring: Arc<KeyRing>,
@@ -62,17 +63,24 @@ impl Core {
         let access = Arc::<Access>::default();
         let watchers = Arc::<Watchers>::default();
         let feeds = Arc::<Feeds>::default();
+        let index_board = Arc::<IndexBoard>::default();
+        let own_writer = Arc::new(OnceLock::new());
         let desk = Desk::new(
             Engine::new(types.clone()),
             Arc::clone(&access),
             Arc::clone(&watchers),
             Arc::clone(&feeds),
+            Arc::clone(&index_board),
+            Arc::clone(&own_writer),
         );
         let writer = Writer::spawn(Arc::clone(&store), desk, WriterOptions::default())?;
+        // It is set before anybody can submit a job.
+        drop(own_writer.set(writer.downgrade()));
         Ok(Self {
             access,
             watchers,
             feeds,
+            index_board,
             device: Arc::new(device),
             sealer,
             key_ring: Arc::default(),
@@ -125,6 +133,7 @@ impl Core {
         self.watchers.close();
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(store);
+        self.index_board.wake();
     }
 
     /// Returns what the catalog says of a database.

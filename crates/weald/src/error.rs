@@ -5,12 +5,13 @@
 use thiserror::Error;
 use weald_crdt::{DraftError, ValueError, ViewError};
 use weald_dag::StoreError;
-use weald_engine::CommitError;
+use weald_engine::{CommitError, IndexError};
 use weald_transports::SyncError;
 
 use crate::database::DatabaseError;
 use crate::misfit::Misfit;
 use crate::open::OpenError;
+use crate::query::CursorError;
 use crate::resolve::ResolveError;
 use crate::store_ref::StoreNameError;
 use crate::ticket::ParseTicketError;
@@ -59,6 +60,12 @@ impl Error {
     }
 }
 
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
 impl From<Box<Misfit>> for Error {
     fn from(misfit: Box<Misfit>) -> Self {
         Self::Read(misfit.into())
@@ -91,6 +98,12 @@ pub enum ReadError {
     /// A whole document is not of the type that was asked for.
     #[error("the stored value does not fit its type: {0}")]
     Value(#[from] ValueError),
+    /// The index cannot be asked, or not for this.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The cursor cannot be used.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -139,6 +152,10 @@ impl From<ReadError> for WriteError {
             #[cfg(feature = "text")]
             ReadError::Text(error) => Self::Text(error),
             error @ (ReadError::Rows(_) | ReadError::Misfit(_)) => Self::Read(error),
+            error @ (ReadError::Rows(_)
+            | ReadError::Misfit(_)
+            | ReadError::Index(_)
+            | ReadError::Cursor(_)) => Self::Read(error),
         }
     }
 }

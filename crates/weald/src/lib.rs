@@ -55,6 +55,7 @@ mod log;
 mod misfit;
 mod open;
 pub mod own;
+mod query;
 mod registry;
 mod relaxed;
 mod reply;
@@ -98,6 +99,10 @@ pub use list::{List, ListMut};
 pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
+pub use query::{
+    ByIndex, ByKey, CursorError, DUPLICATE_KEYS_MAX, Duplicate, Duplicates, Index, IndexProgress,
+    Indexes, Page, QUERY_PAGE_ROWS, Queried, Query, QueryCursor, QueryOrder, QueryRows, StoreIndex,
+};
 pub use registry::{StoreOptions, StoreSummary};
 pub use resolve::{
     RESOLUTION_ROUNDS_MAX, RESOLUTIONS_PER_COMMIT, RESOLUTIONS_REMEMBERED_MAX, Resolution,
@@ -107,7 +112,7 @@ pub use set::{SET_PAGE_ROWS, Set, SetMember, SetMembers, SetMut};
 pub use settings::{DatabaseSettings, Settings};
 pub use store_ref::StoreNameError;
 pub use sync::{IntoAddress, PeerSync};
-pub use table::{TABLE_PAGE_ROWS, Table, TableRow, TableRows};
+pub use table::{Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 #[cfg(feature = "text")]
 pub use text::{Side, TEXTS_KEPT, Text, TextCursor, TextError, TextMut, TextSpan};
@@ -135,7 +140,10 @@ pub use weald_dag::{
     DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,
     StoreError, Time, Verdict,
 };
-pub use weald_engine::{CommitError, Findings};
+pub use weald_engine::{
+    CommitError, Findings, INDEX_EXPONENT_MAX, INDEX_FIELDS_MAX, INDEX_NAME_BYTES_MAX,
+    INDEX_STEP_ROWS, INDEX_VALUE_BYTES_MAX, INDEXES_MAX, IndexError,
+};
 pub use weald_sync::{
     Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
 };

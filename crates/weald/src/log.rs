@@ -13,6 +13,7 @@ use weald_dag::{EntryId, PublicKey, Time};
 use crate::conflict::RowKey;
 use crate::error::{ReadError, WriteError};
 use crate::misfit::Misfit;
+use crate::query::{Indexes, Query};
 use crate::rows::Rows;
 use crate::store_ref::StoreRef;
 use crate::transaction::Transaction;
@@ -76,6 +77,18 @@ impl<T> fmt::Debug for Log<T> {
 impl<T> Log<T> {
     pub(crate) const fn new(store: StoreRef) -> Self {
         Self { store, item: PhantomData }
+    }
+}
+
+impl<T> Log<T> {
+    /// Asks for items, by time or by an index.
+    pub fn query(&self) -> Query<LogItem<T>> {
+        Query::new(self.store.clone())
+    }
+
+    /// Returns the indexes of the log on this device.
+    pub fn indexes(&self) -> Indexes {
+        Indexes::new(self.store.clone(), LogType::NAME)
     }
 }
 

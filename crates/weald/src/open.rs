@@ -130,5 +130,10 @@ fn start(core: io::Result<Core>) -> Result<Instance, OpenError> {
         // Before any commit of this process, for the queue keeps its order.
         core.submit(Job::CatchUp)?;
     }
+    for held in weald_engine::all_held(&core.rows()?)? {
+        if weald_engine::has_unbuilt(&core.rows()?, held.number)? {
+            core.submit(Job::BuildIndexes(held.number))?;
+        }
+    }
     Ok(Instance::new(Arc::new(core)))
 }

@@ -1,26 +1,22 @@
 //! Reading tables: rows by key, ranges and prefixes.
 //!
-//! Invariant: an iteration holds no snapshot between its pages, so a long one keeps nothing from
-//! being reused; each page sees what is committed by then.
+//! Invariant: each read sees what is committed by then, and nothing is held between two of them.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use serde::de::DeserializeOwned;
-use weald_crdt::{Key, Value, ValueError, table};
+use weald_crdt::{Area, Key, TableType, ValueError, View, table};
 use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::conflict::{ConflictedValue, RowKey};
 use crate::error::ReadError;
 use crate::key::IntoKey;
 use crate::misfit::Misfit;
+use crate::query::{Indexes, Query, QueryRows};
 use crate::resolve::row_conflicts;
 use crate::store_ref::StoreRef;
-
-/// How many rows an iteration reads at a time.
-pub const TABLE_PAGE_ROWS: usize = 256;
 
 /// Reads a table of `T`. Cloning is cheap; each read sees what is committed by then.
 pub struct Table<T> {
@@ -63,6 +59,16 @@ impl<T> Table<T> {
         &self.store
     }
 
+    /// Asks for rows, by key or by an index.
+    pub fn query(&self) -> Query<(Key, T)> {
+        Query::new(self.store.clone())
+    }
+
+    /// Returns the indexes of the table on this device.
+    pub fn indexes(&self) -> Indexes {
+        Indexes::new(self.store.clone(), TableType::NAME)
+    }
+
     /// Returns the fields of a row that have several versions, unless they are all equal.
     ///
     /// # Errors
@@ -86,21 +92,14 @@ impl<T> Table<T> {
     /// # Errors
     /// [`ReadError`] when a row cannot be read.
     pub fn count(&self) -> Result<u64, ReadError> {
-        let rows = self.store.rows()?;
-        let mut count = 0_u64;
-        let all = Bound::Unbounded;
-        weald_crdt::View::range(
-            &self.store.view(&rows),
-            weald_crdt::Area::State,
-            all,
-            all,
-            false,
-            &mut |_, _| {
-                count += 1;
-                ControlFlow::Continue(())
-            },
-        )
-        .map_err(weald_crdt::ReadError::from)?;
+        let (rows, all) = (self.store.rows()?, Bound::Unbounded);
+        let mut count = 0;
+        let visit = &mut |_: &[u8], _: &[u8]| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        let visited = self.store.view(&rows).range(Area::State, all, all, false, visit);
+        visited.map_err(weald_crdt::ReadError::from)?;
         Ok(count)
     }
 }
@@ -141,113 +140,19 @@ impl<T: DeserializeOwned> Table<T> {
     /// Iterates over all rows, by key. A row that is not a `T` is a [`ReadError::Misfit`] in its
     /// place, and the others follow.
     pub fn rows(&self) -> TableRows<T> {
-        self.range(..)
+        self.query().rows()
     }
 
     /// Iterates over the rows whose keys lie in a range, by key.
     pub fn range(&self, range: impl RangeBounds<Key>) -> TableRows<T> {
-        let (from, to) = (range.start_bound().cloned(), range.end_bound().cloned());
-        TableRows::new(self.store.clone(), from, to, None)
+        self.query().range(range).rows()
     }
 
     /// Iterates over the rows whose key is a text, bytes or a tuple that begins with this one.
     pub fn prefix(&self, start: impl IntoKey) -> TableRows<T> {
-        let start = start.into_key();
-        let from = Bound::Included(start.clone());
-        TableRows::new(self.store.clone(), from, Bound::Unbounded, Some(start))
+        self.query().prefix(start).rows()
     }
 }
 
 /// Iterates over rows of a table, a page at a time.
-pub struct TableRows<T> {
-    store: StoreRef,
-    from: Bound<Key>,
-    to: Bound<Key>,
-    prefix: Option<Key>,
-    reverse: bool,
-    page: VecDeque<(Key, Value)>,
-    ended: bool,
-    row: PhantomData<fn() -> T>,
-}
-
-impl<T> fmt::Debug for TableRows<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TableRows").field("from", &self.from).finish_non_exhaustive()
-    }
-}
-
-impl<T> TableRows<T> {
-    fn new(store: StoreRef, from: Bound<Key>, to: Bound<Key>, prefix: Option<Key>) -> Self {
-        let (page, row) = (VecDeque::new(), PhantomData);
-        Self { store, from, to, prefix, reverse: false, page, ended: false, row }
-    }
-
-    /// Goes from the greatest key to the smallest. From the smallest by default; a prefix is
-    /// always read from its smallest key.
-    #[must_use]
-    pub fn reverse(mut self) -> Self {
-        self.reverse = self.prefix.is_none();
-        self
-    }
-
-    fn next_page(&mut self) -> Result<(), ReadError> {
-        let rows = self.store.rows()?;
-        let (page, prefix) = (&mut self.page, self.prefix.as_ref());
-        let mut past = false;
-        table::range(
-            &self.store.view(&rows),
-            self.from.as_ref(),
-            self.to.as_ref(),
-            self.reverse,
-            &mut |key, row| {
-                if prefix.is_some_and(|prefix| !begins_with(&key, prefix)) {
-                    past = true;
-                    return ControlFlow::Break(());
-                }
-                page.push_back((key, row.value));
-                if page.len() < TABLE_PAGE_ROWS {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
-        self.ended = past || self.page.len() < TABLE_PAGE_ROWS;
-        if let Some((last, _)) = self.page.back() {
-            let next = Bound::Excluded(last.clone());
-            if self.reverse { self.to = next } else { self.from = next }
-        }
-        Ok(())
-    }
-}
-
-impl<T: DeserializeOwned> Iterator for TableRows<T> {
-    type Item = Result<(Key, T), ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty()
-            && !self.ended
-            && let Err(error) = self.next_page()
-        {
-            self.ended = true;
-            self.page.clear();
-            return Some(Err(error));
-        }
-        let (key, value) = self.page.pop_front()?;
-        let row = fit(&self.store, &key, &value);
-        Some(row.map(|row| (key, row)).map_err(ReadError::from))
-    }
-}
-
-fn fit<T: DeserializeOwned>(store: &StoreRef, key: &Key, row: &Value) -> Result<T, Box<Misfit>> {
-    Misfit::check(row, &store.name, || RowKey::Table(key.clone()))
-}
-
-fn begins_with(key: &Key, prefix: &Key) -> bool {
-    match (key, prefix) {
-        (Key::Text(key), Key::Text(prefix)) => key.starts_with(prefix.as_str()),
-        (Key::Bytes(key), Key::Bytes(prefix)) => key.starts_with(prefix),
-        (Key::Tuple(key), Key::Tuple(prefix)) => key.starts_with(prefix),
-        (key, prefix) => key == prefix,
-    }
-}
+pub type TableRows<T> = QueryRows<(Key, T)>;

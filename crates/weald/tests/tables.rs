@@ -244,7 +244,7 @@ fn misfit<T: std::fmt::Debug>(read: Result<T, ReadError>) -> Box<Misfit> {
 #[test]
 fn a_row_that_does_not_fit_names_itself_and_hides_no_other() {
     let (_instance, _, room) = room();
-    for number in 0..weald::TABLE_PAGE_ROWS + 10 {
+    for number in 0..weald::QUERY_PAGE_ROWS + 10 {
         put(&room, &format!("{number:04}"), &person("Ann", 30));
     }
     put(&room, "0100", &json!({"name": "Bea", "age": "thirty"}));
@@ -259,8 +259,8 @@ fn a_row_that_does_not_fit_names_itself_and_hides_no_other() {
         errors.map(key).collect()
     };
     assert_eq!(bad(&table), [Key::from("0100"), Key::from("0200")]);
-    assert_eq!(table.rows().filter(Result::is_ok).count(), weald::TABLE_PAGE_ROWS + 8);
-    assert_eq!(table.count().unwrap(), weald::TABLE_PAGE_ROWS as u64 + 10);
+    assert_eq!(table.rows().filter(Result::is_ok).count(), weald::QUERY_PAGE_ROWS + 8);
+    assert_eq!(table.count().unwrap(), weald::QUERY_PAGE_ROWS as u64 + 10);
     let error = misfit(table.get("0100"));
     assert_eq!((error.store.as_str(), &error.key), (PEOPLE, &RowKey::Table(Key::from("0100"))));
     assert!(error.to_string().contains("0100") && error.to_string().contains(PEOPLE), "{error}");

@@ -12,7 +12,7 @@ mod typed;
 
 pub use draft::TableDraft;
 pub use read::{FieldConflict, Row, VisitTableRow, get, prefix, range, read};
-pub use typed::{TypedRow, get_as};
+pub use typed::{TypedRow, decode_as, get_as};
 
 use std::collections::BTreeSet;
 

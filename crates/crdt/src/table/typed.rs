@@ -37,8 +37,8 @@ pub fn get_as<T: DeserializeOwned>(
     }
 }
 
-/// Decodes a state row, or returns `None` if it is damaged.
-pub(super) fn decode_as<T: DeserializeOwned>(row: &[u8]) -> Option<TypedRow<T>> {
+/// Decodes a state row as it rests, or returns `None` if it is damaged.
+pub fn decode_as<T: DeserializeOwned>(row: &[u8]) -> Option<TypedRow<T>> {
     if let Some((&UNIFORM, rest)) = row.split_first() {
         let mut unpacker = Unpacker::new(rest);
         let stamp = unpacker.stamp()?;

@@ -83,6 +83,12 @@ pub enum IndexError {
         /// The name.
         name: String,
     },
+    /// The index is not one whose values should differ.
+    #[error("the index '{name}' is not unique; declare one that is")]
+    NotUnique {
+        /// The name.
+        name: String,
+    },
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -259,7 +265,16 @@ pub(crate) fn clear(rows: &mut Overlay, database: u32) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Returns whether an index of any database is to be built, or its rows are to be removed.
+/// Stages that no index of a database is built, for rows that are not those of now.
+pub(crate) fn suspend(rows: &mut Overlay, database: u32) -> Result<(), StoreError> {
+    for mut definition in index_definitions(rows, database)? {
+        definition.progress = Progress::Nothing;
+        definition.put(rows, database);
+    }
+    Ok(())
+}
+
+/// Returns whether an index of a database is to be built, or its rows are to be removed.
 ///
 /// # Errors
 /// Any [`StoreError`].

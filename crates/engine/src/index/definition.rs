@@ -76,6 +76,11 @@ pub(super) enum Progress {
 }
 
 impl IndexDefinition {
+    /// Returns its number, which no other index of the database has had or will have.
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Returns whether it tells of every row.
     pub fn is_ready(&self) -> bool {
         self.progress == Progress::Ready

@@ -12,7 +12,7 @@ mod scan;
 mod upkeep;
 
 pub use build::{INDEX_STEP_ROWS, IndexDeclaration, IndexError, IndexStep, has_unbuilt};
-pub(crate) use build::{clear, declare, discard, step};
+pub(crate) use build::{clear, declare, discard, step, suspend};
 pub use coding::INDEX_VALUE_BYTES_MAX;
 pub(crate) use definition::Indexes;
 pub use definition::{

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use weald_dag::{DatabaseId, EntryId, Fault, PublicKey, StoreError, Verdict, Verified};
-use weald_engine::{Commit, CommitError, Folded, Founding, Held};
+use weald_engine::{
+    Commit, CommitError, Folded, Founding, Held, IndexDeclaration, IndexDefinition, IndexError,
+};
 
 use crate::conflict::Conflict;
 use crate::reply::Answer;
@@ -50,6 +52,24 @@ pub(crate) struct Rebuild {
     pub(crate) answer: Answer<Result<(), StoreError>>,
 }
 
+/// An index should be there.
+pub(crate) struct Declare {
+    /// The local number of the database.
+    pub(crate) database: u32,
+    pub(crate) declaration: IndexDeclaration,
+    pub(crate) answer: Answer<Result<IndexDefinition, IndexError>>,
+}
+
+/// An index should not be there any more.
+pub(crate) struct Discard {
+    /// The local number of the database.
+    pub(crate) database: u32,
+    /// The name and type of the store.
+    pub(crate) store: (String, &'static str),
+    pub(crate) name: String,
+    pub(crate) answer: Answer<Result<bool, IndexError>>,
+}
+
 /// What the writer thread is asked to do.
 pub(crate) enum Job {
     Found(Box<Found>),
@@ -57,6 +77,11 @@ pub(crate) enum Job {
     Take(Box<Take>),
     Complete(Complete),
     Rebuild(Rebuild),
+    Declare(Box<Declare>),
+    Discard(Box<Discard>),
+    /// The next step of building the indexes of the database with this local number; nobody waits
+    /// for it.
+    BuildIndexes(u32),
     /// Sections of types that an earlier build did not know are folded; nobody waits for it.
     CatchUp,
 }
@@ -84,6 +109,8 @@ pub(crate) enum Outcome {
         Result<Vec<(EntryId, Verdict)>, StoreError>,
     ),
     Plain(Answer<Result<(), StoreError>>, Result<(), StoreError>),
+    Declare(Answer<Result<IndexDefinition, IndexError>>, Result<IndexDefinition, IndexError>),
+    Discard(Answer<Result<bool, IndexError>>, Result<bool, IndexError>),
 }
 
 impl Outcome {
@@ -94,6 +121,8 @@ impl Outcome {
             Self::Make(answer, outcome) => answer.send(outcome),
             Self::Take(answer, outcome) => answer.send(outcome),
             Self::Plain(answer, outcome) => answer.send(outcome),
+            Self::Declare(answer, outcome) => answer.send(outcome),
+            Self::Discard(answer, outcome) => answer.send(outcome),
         }
     }
 
@@ -105,6 +134,12 @@ impl Outcome {
             Self::Make(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
             Self::Take(answer, _) => answer.send(Err(error.clone())),
             Self::Plain(answer, _) => answer.send(Err(error.clone())),
+            Self::Declare(answer, outcome) => {
+                answer.send(outcome.and_then(|_| Err(error.clone().into())));
+            }
+            Self::Discard(answer, outcome) => {
+                answer.send(outcome.and_then(|_| Err(error.clone().into())));
+            }
         }
     }
 }
@@ -119,7 +154,9 @@ impl Job {
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
-            Self::CatchUp => return None,
+            Self::Declare(job) => Outcome::Declare(job.answer, Err(error.clone().into())),
+            Self::Discard(job) => Outcome::Discard(job.answer, Err(error.clone().into())),
+            Self::CatchUp | Self::BuildIndexes(_) => return None,
         })
     }
 }

@@ -4,19 +4,22 @@
 //! Invariant: whoever is told of an entry could read it from the disk after a power cut, and
 //! entries are told in the order of their commits.
 
+mod indexing;
 mod job;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use weald_auth::Authority;
 use weald_dag::{DatabaseId, EntryId, Graph, Overlay, PublicKey, StoreError, Verdict};
-use weald_engine::{CommitError, Engine, Folded, StoreTypes};
-use weald_store::{Work, WorkPanic};
+use weald_engine::{CommitError, Engine, Folded, IndexError, StoreTypes};
+use weald_store::{WeakWriter, Work, WorkPanic};
 
-pub(crate) use job::{Along, Complete, Found, Job, Make, Rebuild, Receipt, Take};
+pub(crate) use indexing::IndexBoard;
+use indexing::{IndexWork, Indexing};
+pub(crate) use job::{Along, Complete, Declare, Discard, Found, Job, Make, Rebuild, Receipt, Take};
 use job::{Outcome, in_order};
 
 use crate::access::Access;
@@ -33,6 +36,7 @@ pub(crate) struct Desk {
     access: Arc<Access>,
     watchers: Arc<Watchers>,
     feeds: Arc<Feeds>,
+    indexing: Indexing,
 }
 
 /// What is to be said once the outcome of a group is known.
@@ -43,6 +47,7 @@ pub(crate) struct Done {
     authorities: BTreeMap<DatabaseId, Arc<Authority>>,
     /// Databases whose settings changed, by their local number.
     settings: BTreeMap<u32, DatabaseId>,
+    index_work: Vec<IndexWork>,
 }
 
 impl Done {
@@ -57,6 +62,7 @@ impl Done {
     fn fail(&mut self, error: &StoreError) {
         self.told.clear();
         self.authorities.clear();
+        self.index_work.iter_mut().for_each(|work| work.outcome = Err(error.clone()));
         for outcome in std::mem::take(&mut self.outcomes) {
             outcome.send_failed(error);
         }
@@ -73,8 +79,11 @@ impl Desk {
         access: Arc<Access>,
         watchers: Arc<Watchers>,
         feeds: Arc<Feeds>,
+        index_board: Arc<IndexBoard>,
+        writer: Arc<OnceLock<WeakWriter<Job>>>,
     ) -> Self {
-        Self { engine, access, watchers, feeds }
+        let indexing = Indexing::new(index_board, writer);
+        Self { engine, access, watchers, feeds, indexing }
     }
 
     fn run(&mut self, job: Job, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
@@ -97,8 +106,51 @@ impl Desk {
                 done.outcomes.push(Outcome::Plain(answer, outcome));
                 failure
             }
+            Job::Declare(job) => self.declare(*job, rows, done),
+            Job::Discard(job) => self.discard(*job, rows, done),
+            Job::BuildIndexes(database) => {
+                self.indexing.begun(database);
+                let step = self.engine.index_step(rows, database);
+                let failure = step.as_ref().map(drop).map_err(Clone::clone);
+                let outcome = step.map(|step| step.more);
+                done.index_work.push(IndexWork { database, outcome });
+                failure
+            }
             Job::CatchUp => self.engine.catch_up(rows).map(drop),
         }
+    }
+
+    fn declare(
+        &mut self,
+        job: Declare,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<(), StoreError> {
+        let Declare { database, declaration, answer } = job;
+        let outcome = self.engine.declare_index(rows, database, declaration);
+        let failure = match &outcome {
+            Err(IndexError::Store(error)) => Err(error.clone()),
+            _ => Ok(()),
+        };
+        let unbuilt = outcome.as_ref().is_ok_and(|definition| !definition.is_ready());
+        done.index_work.push(IndexWork { database, outcome: Ok(unbuilt) });
+        done.outcomes.push(Outcome::Declare(answer, outcome));
+        failure
+    }
+
+    fn discard(
+        &mut self,
+        job: Discard,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<(), StoreError> {
+        let Discard { database, store: (store, type_name), name, answer } = job;
+        let dropped = self.engine.drop_index(rows, database, (&store, type_name), &name);
+        let failure = dropped.as_ref().map(drop).map_err(Clone::clone);
+        let outcome = Ok(matches!(dropped, Ok(true)));
+        done.index_work.push(IndexWork { database, outcome });
+        done.outcomes.push(Outcome::Discard(answer, dropped.map_err(IndexError::from)));
+        failure
     }
 
     fn found(&mut self, job: Found, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
@@ -265,7 +317,13 @@ impl Work for Desk {
             // Nothing of the group is written, so its callers are told now that it failed.
             rows.clear();
             self.engine.forget();
-            done.outcomes.extend(jobs.filter_map(|job| job.failed(&error)));
+            for job in jobs {
+                if let Job::BuildIndexes(database) = job {
+                    self.indexing.begun(database);
+                    done.index_work.push(IndexWork { database, outcome: Ok(false) });
+                }
+                done.outcomes.extend(job.failed(&error));
+            }
             done.fail(&error);
         } else if is_recorded {
             self.add_versions(rows, &mut done);
@@ -284,15 +342,19 @@ impl Work for Desk {
         }
         tell(&watching, self.engine.types(), &done.told);
         self.feeds.tell(&feeds, &done.told);
+        self.indexing.settle(done.index_work);
     }
 
     fn failed(&mut self, mut done: Done, error: &StoreError) {
         self.engine.forget();
         self.access.forget();
         done.fail(error);
+        self.indexing.settle(done.index_work);
     }
 
-    fn panicked(&mut self, _panic: &WorkPanic) {
+    fn panicked(&mut self, panic: &WorkPanic) {
+        let error = StoreError::OutcomeUnknown { reason: panic.to_string() };
+        self.indexing.panicked(&error);
         self.engine.forget();
         self.access.forget();
     }
@@ -301,7 +363,13 @@ impl Work for Desk {
         match job {
             Job::Make(job) => job.commit.sections.iter().map(|(_, payload)| payload.len()).sum(),
             Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
-            Job::Found(_) | Job::Complete(_) | Job::Rebuild(_) | Job::CatchUp => 0,
+            Job::Found(_)
+            | Job::Complete(_)
+            | Job::Rebuild(_)
+            | Job::Declare(_)
+            | Job::Discard(_)
+            | Job::BuildIndexes(_)
+            | Job::CatchUp => 0,
         }
     }
 
