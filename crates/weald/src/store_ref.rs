@@ -49,7 +49,7 @@ pub enum StoreNameError {
     },
     /// The instance does not know the type.
     #[error(
-        "this instance has no store type '{type_name}'; give it to the builder with store_type"
+        "this instance was not given a store type '{type_name}'; give it to the builder with store_type"
     )]
     UnknownType {
         /// The name of the type.

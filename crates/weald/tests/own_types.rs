@@ -114,6 +114,20 @@ fn replicas_converge_and_watches_tell() {
 }
 
 #[test]
+fn what_was_pushed_out_is_there_in_the_past() {
+    let (_instance, game) = board();
+    play(&game, &[score("ann", 5), score("bea", 9)]);
+    let early = game.tips().unwrap();
+    let better: Vec<Score> = (10..30).map(|points| score("cid", points)).collect();
+    play(&game, &better);
+    assert_eq!(shown(&game), (20..30).rev().collect::<Vec<_>>());
+    let past = game.at(&early).unwrap().own(NAME, TopTen::NAME).unwrap().view().unwrap();
+    assert_eq!(top(&past).unwrap(), [score("bea", 9), score("ann", 5)]);
+    let names: Vec<_> = game.stores().unwrap().into_iter().map(|store| store.type_name).collect();
+    assert_eq!(names, [TopTen::NAME]);
+}
+
+#[test]
 fn a_program_without_the_type_keeps_what_one_with_it_folds_later() {
     let directory = tempfile::tempdir().unwrap();
     let (here, game) = board();

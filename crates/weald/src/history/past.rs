@@ -14,8 +14,9 @@ use crate::database::{Database, DatabaseError};
 use crate::doc::Doc;
 use crate::error::ReadError;
 use crate::log::Log;
+use crate::own::OwnStore;
 use crate::rows::Rows;
-use crate::store_ref::StoreRef;
+use crate::store_ref::{StoreRef, own_type};
 use crate::table::Table;
 
 impl Database {
@@ -121,6 +122,16 @@ impl Past {
     #[cfg(feature = "text")]
     pub fn text(&self, name: &str) -> Result<crate::text::Text, ReadError> {
         self.store(name, crate::text::TextType::NAME).map(crate::text::Text::new)
+    }
+
+    /// Opens a store of a type of the app's own as it was.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or was in use for another type, and for a
+    /// type that the instance was not given.
+    pub fn own(&self, name: &str, type_name: &str) -> Result<OwnStore, ReadError> {
+        let store_type = own_type(&self.core, type_name)?;
+        self.store(name, store_type.name()).map(OwnStore::new)
     }
 
     fn store(&self, name: &str, type_name: &'static str) -> Result<StoreRef, ReadError> {
