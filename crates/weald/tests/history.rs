@@ -78,13 +78,16 @@ fn ancestors(database: &Database, tips: &[EntryId]) -> BTreeSet<EntryId> {
 }
 
 /// Everything that the drawn stores of a version say.
-type Said = (Vec<(Key, Value)>, Vec<Value>, Value);
+type Said = (Vec<(Key, Value)>, Vec<Value>, Value, String);
 
 fn said(version: &weald::Past) -> Said {
     let rows = version.table::<Value>("table").unwrap().rows().map(Result::unwrap).collect();
     let items = version.log::<Value>("log").unwrap().tail(1_000).unwrap();
     let items = items.into_iter().map(|item| item.value.unwrap()).collect();
-    (rows, items, version.doc("doc").unwrap().value().unwrap())
+    let counts: Vec<_> = version.counter("counter").unwrap().iter().map(Result::unwrap).collect();
+    let members: Vec<u8> = version.set("set").unwrap().iter().map(Result::unwrap).collect();
+    let doc = version.doc("doc").unwrap().value().unwrap();
+    (rows, items, doc, format!("{counts:?} {members:?}"))
 }
 
 proptest! {

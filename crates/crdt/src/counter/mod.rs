@@ -6,7 +6,7 @@ mod operation;
 mod read;
 
 pub use draft::CounterDraft;
-pub use read::{VisitCounter, get, range};
+pub use read::{VisitCounter, get, range, sum};
 
 use std::collections::BTreeSet;
 

@@ -45,7 +45,7 @@ pub fn range(
     damaged.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Returns what the counter of a row counts; `None` if the row is damaged.
-pub(crate) fn sum(row: &[u8]) -> Option<i128> {
+/// Returns what the counter of a row of [`Area::State`] counts; `None` if the row is damaged.
+pub fn sum(row: &[u8]) -> Option<i128> {
     Slot::unpack_counter(row).map(|slot| slot.total().sum)
 }

@@ -38,6 +38,12 @@ impl LeafState {
         Ok(Self { value, place: place(&slots), sum: None })
     }
 
+    /// Returns whether both say the same, wherever in a list they stand: an element that is brought
+    /// back stands beside its old place.
+    pub fn is_same_elsewhere(&self, other: &Self) -> bool {
+        self.value == other.value && self.sum == other.sum
+    }
+
     /// Returns whether it says nothing but that a map or list is there, or not even that.
     pub fn is_marker(&self) -> bool {
         let holds = |value: &Vec<u8>| Kind::of_leaf(value) == Kind::Scalar;
@@ -84,6 +90,10 @@ impl Plan<'_> {
         if let Some(counter) = strip_counter(key) {
             let path = Path::decode(counter)?;
             let Some(sum) = to.sum else { return self.clear(view, key) };
+            if from.sum.is_none() {
+                // It is there again, also if it counts nothing.
+                self.add(view, path.clone(), 0)?;
+            }
             return self.count(view, &path, sum.saturating_sub(from.sum.unwrap_or_default()));
         }
         let path = Path::decode(key)?;

@@ -13,48 +13,77 @@ pub(super) enum CounterInverse {
     Changed,
     /// It counts nothing but what the entries added, so that none of it is left.
     Reset,
-    /// This is added.
+    /// This is added, also if it is zero: then there is a counter again.
     Add(i128),
+}
+
+/// What the entries' changes come to, as the steps are gone over.
+#[derive(Default)]
+struct Tally {
+    has_changed: bool,
+    net: i128,
+    /// Whether there was a counter before the first change, and after the last.
+    existed: bool,
+    exists: bool,
+    /// Whether nobody else has added to it.
+    is_alone: bool,
+    /// What was there when it was reset since, until that is taken back.
+    lost: Option<i128>,
+    /// Whether somebody else has reset it since.
+    is_reset: bool,
+}
+
+impl Tally {
+    fn theirs(&mut self, before: Option<i128>, after: Option<i128>) {
+        if !self.has_changed || self.is_lost() {
+            // A reset has taken away what they had added before.
+            let existed = before.is_some();
+            *self = Self { has_changed: true, existed, is_alone: !existed, ..Self::default() };
+        }
+        self.exists = after.is_some();
+        self.net = self.net.saturating_add(after.unwrap_or(0).saturating_sub(before.unwrap_or(0)));
+    }
+
+    fn others(&mut self, whose: Whose, before: Option<i128>, after: Option<i128>) {
+        if !self.has_changed {
+            return;
+        }
+        if whose == Whose::Own && self.lost.is_some() && self.lost == after {
+            self.lost = None;
+        } else if after.is_none() {
+            self.is_reset |= whose == Whose::Foreign;
+            // Where they left nothing, there was nothing of theirs to lose.
+            self.lost = self.lost.or(before.filter(|_| self.exists));
+        } else {
+            // What one's own have added, and taken back, shows in what is counted now.
+            self.is_alone &= whose == Whose::Own;
+        }
+    }
+
+    const fn is_lost(&self) -> bool {
+        self.is_reset || self.lost.is_some()
+    }
 }
 
 /// Says what takes the entries' increments and resets back; `steps` are all of the counter's, in
 /// order, with what it counted before and after, `None` if nothing was added to it since its reset.
 pub(super) fn inverse(steps: &[(Whose, Option<i128>, Option<i128>)]) -> CounterInverse {
-    let mut net: i128 = 0;
-    let mut is_theirs_alone = true;
-    // What was there when it was reset since, until that is taken back.
-    let mut lost: Option<i128> = None;
-    let mut is_reset = false;
-    let mut has_changed = false;
+    let mut tally = Tally::default();
     for (whose, before, after) in steps {
-        let change = after.unwrap_or(0).saturating_sub(before.unwrap_or(0));
         match whose {
-            Whose::Theirs => {
-                is_theirs_alone = before.is_none() || (is_theirs_alone && has_changed);
-                // A reset has taken away what they had added before.
-                let kept = if is_reset || lost.is_some() { 0 } else { net };
-                net = kept.saturating_add(change);
-                (has_changed, is_reset, lost) = (true, false, None);
-            }
-            _ if !has_changed => is_theirs_alone = after.is_none(),
-            Whose::Own if lost.is_some() && lost == *after => lost = None,
-            _ => match after {
-                None => {
-                    is_reset |= *whose == Whose::Foreign;
-                    lost = lost.or(*before);
-                }
-                Some(_) => is_theirs_alone = false,
-            },
+            Whose::Theirs => tally.theirs(*before, *after),
+            whose => tally.others(*whose, *before, *after),
         }
     }
-    if net == 0 {
+    let now = steps.last().and_then(|(.., now)| *now);
+    if tally.net == 0 && tally.existed == tally.exists {
         CounterInverse::Nothing
-    } else if is_reset || lost.is_some() {
+    } else if tally.is_lost() {
         CounterInverse::Changed
-    } else if is_theirs_alone && steps.last().is_some_and(|(.., now)| *now == Some(net)) {
+    } else if tally.is_alone && now == Some(tally.net) {
         CounterInverse::Reset
     } else {
-        CounterInverse::Add(net.saturating_neg())
+        CounterInverse::Add(tally.net.saturating_neg())
     }
 }
 
@@ -86,6 +115,9 @@ mod tests {
         assert_eq!(inverse(&steps(&[(Theirs, Some(5))])), CounterInverse::Reset);
         let twice = steps(&[(Theirs, Some(5)), (Theirs, Some(7))]);
         assert_eq!(inverse(&twice), CounterInverse::Reset);
+        assert_eq!(inverse(&steps(&[(Theirs, Some(0))])), CounterInverse::Reset);
+        let gone = steps(&[(Own, Some(0)), (Theirs, None)]);
+        assert_eq!(inverse(&gone), CounterInverse::Add(0));
         let other = steps(&[(Own, Some(1)), (Theirs, Some(5))]);
         assert_eq!(inverse(&other), CounterInverse::Add(-4));
     }

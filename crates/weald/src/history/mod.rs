@@ -4,6 +4,7 @@
 
 mod audit;
 mod audit_line;
+mod counter_inverse;
 mod diff;
 mod doc_inverse;
 mod entries;

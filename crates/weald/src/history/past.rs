@@ -5,17 +5,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use weald_crdt::{DocType, LogType, TableType};
+use weald_crdt::{CounterType, DocType, LogType, SetType, TableType};
 use weald_dag::{EntryId, Graph, Number, StoreError};
 use weald_engine::past;
 
 use crate::core::Core;
+use crate::counter::Counter;
 use crate::database::{Database, DatabaseError};
 use crate::doc::Doc;
 use crate::error::ReadError;
 use crate::log::Log;
 use crate::own::OwnStore;
 use crate::rows::Rows;
+use crate::set::Set;
 use crate::store_ref::{StoreRef, own_type};
 use crate::table::Table;
 
@@ -132,6 +134,22 @@ impl Past {
     pub fn own(&self, name: &str, type_name: &str) -> Result<OwnStore, ReadError> {
         let store_type = own_type(&self.core, type_name)?;
         self.store(name, store_type.name()).map(OwnStore::new)
+    }
+
+    /// Opens a store of counters as it was.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or was in use for another type.
+    pub fn counter(&self, name: &str) -> Result<Counter, ReadError> {
+        self.store(name, CounterType::NAME).map(Counter::new)
+    }
+
+    /// Opens a set of `T` as it was.
+    ///
+    /// # Errors
+    /// [`ReadError::Name`] for a name that cannot be used, or was in use for another type.
+    pub fn set<T>(&self, name: &str) -> Result<Set<T>, ReadError> {
+        self.store(name, SetType::NAME).map(Set::new)
     }
 
     fn store(&self, name: &str, type_name: &'static str) -> Result<StoreRef, ReadError> {

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::doc::{LeafChange, LeafState};
-use weald_crdt::{Area, DocType, Key, Path, SectionDraft, TableType, Value, doc};
+use weald_crdt::{
+    Area, CounterType, DocType, Key, Path, SectionDraft, SetType, TableType, Value, counter, doc,
+};
 use weald_dag::{EntryId, Graph, Overlay, PublicKey, Stored};
 use weald_engine::{StorePlace, StoreView, space_of};
 
+use super::counter_inverse::{self, CounterInverse};
 use super::doc_inverse::Comparison;
 use super::past::numbers;
 use super::run::{Outcome, Run, Whose};
@@ -59,8 +62,10 @@ impl Database {
     /// Takes back what an entry did, by a new entry, as far as nobody has changed it since.
     ///
     /// In tables field by field: fields get the values that they had, a row that the entry made is
-    /// deleted, one that it deleted comes back. In documents place by place; a list is one place.
-    /// What was changed since by anybody, and what cannot be taken back, is left and told of.
+    /// deleted, one that it deleted comes back. In documents place by place, at the cost of the
+    /// document; a list that was changed since is one place. To counters the opposite is added, and
+    /// sets lose what it added. What was changed since by anybody, and what cannot be taken back, is
+    /// left and told of.
     ///
     /// # Errors
     /// [`crate::DatabaseError::UnknownEntry`] for an entry that is not here, or why the commit failed.
@@ -91,6 +96,8 @@ pub(super) fn take_back(
     for place in touched {
         match place.type_name.as_str() {
             TableType::NAME => inverse.table_row(tx, &place)?,
+            CounterType::NAME => inverse.counter(tx, &place)?,
+            SetType::NAME => inverse.member(tx, &place)?,
             DocType::NAME => docs.entry(place.store.clone()).or_default().push(place),
             _ => inverse.skip(place.store.clone(), place.named(), SkipReason::Irreversible),
         }
@@ -168,6 +175,55 @@ impl Inverse<'_> {
         Ok(())
     }
 
+    fn counter(&mut self, tx: &mut Transaction, place: &RowPlace) -> Result<(), Error> {
+        let mut steps = Vec::new();
+        for step in self.steps.of_row(place)?.iter() {
+            let sum = |row: &Option<Vec<u8>>| row.as_deref().and_then(counter::sum);
+            let (before, after) = (sum(&step.values.before), sum(&step.values.after));
+            steps.push((self.whose(tx, &step.entry)?, before, after));
+        }
+        let Ok(key) = Key::decode(&place.key) else { return Ok(()) };
+        match counter_inverse::inverse(&steps) {
+            CounterInverse::Nothing => {}
+            CounterInverse::Changed => {
+                self.skip(place.store.clone(), place.named(), SkipReason::Changed);
+            }
+            CounterInverse::Reset => drop(tx.counter(&place.store)?.reset(&key)?),
+            CounterInverse::Add(mut left) => {
+                let mut counters = tx.counter(&place.store)?;
+                loop {
+                    let part = left.clamp(i64::MIN.into(), i64::MAX.into());
+                    counters.add(&key, i64::try_from(part).unwrap_or_default())?;
+                    left -= part;
+                    if left == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was done to a member of a set.
+    fn member(&mut self, tx: &mut Transaction, place: &RowPlace) -> Result<(), Error> {
+        let (mut run, mut now) = (Run::new(), false);
+        for step in self.steps.of_row(place)?.iter() {
+            let before = step.values.before.is_some();
+            now = step.values.after.is_some();
+            if before != now {
+                run.step(self.whose(tx, &step.entry)?, &before, &now);
+            }
+        }
+        let Ok(member) = Value::decode(&place.key) else { return Ok(()) };
+        match run.outcome(&now) {
+            Outcome::Nothing => {}
+            Outcome::Changed => self.skip(place.store.clone(), place.named(), SkipReason::Changed),
+            Outcome::Restore(true) => drop(tx.set(&place.store)?.add(&member)?),
+            Outcome::Restore(false) => drop(tx.set(&place.store)?.remove(&member)?),
+        }
+        Ok(())
+    }
+
     /// Takes back what was done to rows of one document.
     fn doc(&mut self, tx: &mut Transaction, store: &str, rows: &[RowPlace]) -> Result<(), Error> {
         let mut runs = Vec::new();
@@ -187,7 +243,7 @@ impl Inverse<'_> {
         let covering = |key: &[u8]| changed.iter().any(|(place, _)| key.starts_with(place));
         let mut restored = BTreeMap::new();
         for (place, run, now) in &runs {
-            match run.outcome(now) {
+            match run.outcome_by(|after| after.state.is_same_elsewhere(&now.state)) {
                 _ if covering(&place.key) => {}
                 Outcome::Nothing => {}
                 Outcome::Changed => {

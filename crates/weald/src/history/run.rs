@@ -78,9 +78,14 @@ impl<T: Clone + PartialEq> Run<T> {
 
     /// Says what is to be done, by what is there now.
     pub(super) fn outcome(&self, now: &T) -> Outcome<T> {
+        self.outcome_by(|after| after == now)
+    }
+
+    /// Says what is to be done; `stands` tells whether what the entries left is what is there now.
+    pub(super) fn outcome_by(&self, stands: impl Fn(&T) -> bool) -> Outcome<T> {
         match self.ends() {
             None => Outcome::Nothing,
-            Some((_, after)) if self.is_foreign() || after != now => Outcome::Changed,
+            Some((_, after)) if self.is_foreign() || !stands(after) => Outcome::Changed,
             Some((before, _)) => Outcome::Restore(before.clone()),
         }
     }

@@ -21,7 +21,19 @@ pub enum Operation {
     Set(usize, Value),
     Remove(usize),
     Push(u8),
+    Insert(usize, Value),
+    Take(usize),
+    Move(usize, usize),
+    Replace(usize, Value),
+    Increment(usize, i64),
+    Add(usize, i64),
+    Reset(usize),
+    Include(u8),
+    Exclude(u8),
 }
+
+const COUNTS: [&[&str]; 2] = [&["count"], &["p", "q"]];
+const LIST: [&str; 1] = ["list"];
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -50,6 +62,15 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         3 => (0..PATHS.len(), doc_value()).prop_map(|(path, value)| Operation::Set(path, value)),
         1 => (0..PATHS.len()).prop_map(Operation::Remove),
         1 => (0_u8..3).prop_map(Operation::Push),
+        2 => (0_usize..4, doc_value()).prop_map(|(at, value)| Operation::Insert(at, value)),
+        1 => (0_usize..4).prop_map(Operation::Take),
+        1 => (0_usize..4, 0_usize..4).prop_map(|(from, to)| Operation::Move(from, to)),
+        1 => (0_usize..4, doc_value()).prop_map(|(at, value)| Operation::Replace(at, value)),
+        1 => (0..COUNTS.len(), -2_i64..5).prop_map(|(path, by)| Operation::Increment(path, by)),
+        1 => (0..KEYS.len(), -2_i64..5).prop_map(|(key, by)| Operation::Add(key, by)),
+        1 => (0..KEYS.len()).prop_map(Operation::Reset),
+        1 => (0_u8..2).prop_map(Operation::Include),
+        1 => (0_u8..2).prop_map(Operation::Exclude),
     ]
 }
 
@@ -93,6 +114,27 @@ pub fn apply(tx: &mut Transaction, operation: &Operation) {
             );
         }
         Operation::Push(value) => tx.log("log").unwrap().push(value).unwrap(),
+        Operation::Increment(path, by) => {
+            let path = COUNTS[*path].iter().copied().collect::<weald::Path>();
+            drop(tx.doc("doc").unwrap().increment(path, *by));
+        }
+        Operation::Add(key, by) => tx.counter("counter").unwrap().add(KEYS[*key], *by).unwrap(),
+        Operation::Reset(key) => drop(tx.counter("counter").unwrap().reset(KEYS[*key]).unwrap()),
+        Operation::Include(member) => drop(tx.set("set").unwrap().add(member).unwrap()),
+        Operation::Exclude(member) => drop(tx.set("set").unwrap().remove(member).unwrap()),
+        list => drop(apply_to_list(tx, list)),
+    }
+}
+
+fn apply_to_list(tx: &mut Transaction, operation: &Operation) -> Result<(), weald::WriteError> {
+    let mut doc = tx.doc("doc")?;
+    let mut list = doc.list(LIST)?;
+    match operation {
+        Operation::Insert(at, value) => list.insert(*at, value),
+        Operation::Take(at) => list.remove(*at).map(drop),
+        Operation::Move(from, to) => list.move_to(*from, *to),
+        Operation::Replace(at, value) => list.set(*at, value),
+        _ => Ok(()),
     }
 }
 
