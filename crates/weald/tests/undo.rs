@@ -279,7 +279,7 @@ fn counters_sets_and_lists_are_taken_back_with_what_others_did_beside() {
     let mut stack = UndoStack::new(mine);
     let write = |tx: &mut weald::Transaction| {
         tx.counter("visits")?.add("page", 5)?;
-        tx.set("tags")?.add("red")?;
+        tx.set("tags")?.add(&"red")?;
         tx.doc("about")?.list(["people"])?.push("ann")?;
         tx.doc("about")?.increment(["likes"], 2)?;
         Ok(())
@@ -288,7 +288,7 @@ fn counters_sets_and_lists_are_taken_back_with_what_others_did_beside() {
     world.exchange();
     let beside = theirs.write(|tx| {
         tx.counter("visits")?.add("page", 3)?;
-        tx.set("tags")?.add("blue")?;
+        tx.set("tags")?.add(&"blue")?;
         tx.doc("about")?.increment(["likes"], 1)?;
         Ok(())
     });
