@@ -43,6 +43,15 @@ pub trait View {
     /// [`ViewError`] of what the rows rest on.
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
 
+    /// Calls `visit` with the row at a key, if there is one: where it rests, if the view can do that.
+    ///
+    /// # Errors
+    /// [`ViewError`] of what the rows rest on.
+    fn read(&self, area: Area, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), ViewError> {
+        self.get(area, key)?.as_deref().into_iter().for_each(visit);
+        Ok(())
+    }
+
     /// Calls `visit` for each row between the bounds in order of keys, or against it, until it breaks.
     ///
     /// # Errors

@@ -55,6 +55,19 @@ impl Snapshot for Overlay {
         }
     }
 
+    fn read(
+        &self,
+        space: Space,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        match self.batch.staged(space, key) {
+            Some(staged) => staged.as_deref().into_iter().for_each(visit),
+            None => self.base.read(space, key, visit)?,
+        }
+        Ok(())
+    }
+
     fn range(
         &self,
         space: Space,

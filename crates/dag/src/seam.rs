@@ -32,6 +32,21 @@ pub trait Snapshot: Send + Sync {
     /// Any [`StoreError`] of the store behind it.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Calls `visit` with the value at `key`, if there is one: where it rests, if the store can do
+    /// that. No lock is held meanwhile.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the store behind it.
+    fn read(
+        &self,
+        space: Space,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        self.get(space, key)?.as_deref().into_iter().for_each(visit);
+        Ok(())
+    }
+
     /// Calls `visit` for each row of the range, in order, until it breaks.
     ///
     /// # Errors

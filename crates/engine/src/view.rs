@@ -25,6 +25,9 @@ pub const fn space_of(area: Area, database: u32) -> Space {
     }
 }
 
+/// Keys up to this length are put together without a buffer of their own.
+const SHORT_KEY_BYTES: usize = 96;
+
 /// Names one store of one database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StorePlace {
@@ -47,6 +50,20 @@ impl StorePlace {
     /// Returns the key that a row of the store has among the rows of the database.
     pub fn key(&self, key: &[u8]) -> Vec<u8> {
         [&*self.prefix, key].concat()
+    }
+
+    /// Calls `run` with the key that a row of the store has among the rows of the database.
+    fn with_key<R>(&self, key: &[u8], run: impl FnOnce(&[u8]) -> R) -> R {
+        let mut short = [0; SHORT_KEY_BYTES];
+        let length = self.prefix.len() + key.len();
+        let Some((prefix, rest)) =
+            short.get_mut(..length).and_then(|short| short.split_at_mut_checked(self.prefix.len()))
+        else {
+            return run(&self.key(key));
+        };
+        prefix.copy_from_slice(&self.prefix);
+        rest.copy_from_slice(key);
+        run(short.get(..length).unwrap_or_default())
     }
 
     /// Returns the key that a row among the rows of the database has in the store.
@@ -113,7 +130,12 @@ impl<S: Snapshot> View for StoreView<'_, S> {
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         let space = space_of(area, self.place.database);
-        self.rows.get(space, &self.place.key(key)).map_err(failed)
+        self.place.with_key(key, |key| self.rows.get(space, key)).map_err(failed)
+    }
+
+    fn read(&self, area: Area, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), ViewError> {
+        let space = space_of(area, self.place.database);
+        self.place.with_key(key, |key| self.rows.read(space, key, visit)).map_err(failed)
     }
 
     fn range(
@@ -220,7 +242,7 @@ impl<'a> StoreViewMut<'a> {
         graph.number(&EntryId::from_bytes(*entry)).map_err(failed)
     }
 
-    fn read(&self) -> StoreView<'_, Overlay> {
+    fn reader(&self) -> StoreView<'_, Overlay> {
         StoreView::new(self.rows, self.place.clone())
     }
 }
@@ -232,7 +254,12 @@ impl View for StoreViewMut<'_> {
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         let space = space_of(area, self.place.database);
-        self.rows.get(space, &self.place.key(key)).map_err(failed)
+        self.place.with_key(key, |key| self.rows.get(space, key)).map_err(failed)
+    }
+
+    fn read(&self, area: Area, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), ViewError> {
+        let space = space_of(area, self.place.database);
+        self.place.with_key(key, |key| self.rows.read(space, key, visit)).map_err(failed)
     }
 
     fn range(
@@ -243,7 +270,7 @@ impl View for StoreViewMut<'_> {
         reverse: bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), ViewError> {
-        self.read().range(area, from, to, reverse, visit)
+        self.reader().range(area, from, to, reverse, visit)
     }
 }
 

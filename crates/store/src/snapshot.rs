@@ -139,6 +139,25 @@ impl Snapshot for RedbSnapshot {
         })
     }
 
+    fn read(
+        &self,
+        space: Space,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        let visiting = Cell::new(false);
+        guarded(&visiting, || {
+            let Some(table) = self.table(space)? else { return Ok(()) };
+            if let Some(value) = table.get(key).map_err(|error| fault::storage("read", error))? {
+                let value = value.value();
+                visiting.set(true);
+                visit(value);
+                visiting.set(false);
+            }
+            Ok(())
+        })
+    }
+
     fn range(
         &self,
         space: Space,

@@ -13,6 +13,15 @@ impl Snapshot for Rows {
         self.0.get(space, key)
     }
 
+    fn read(
+        &self,
+        space: Space,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        self.0.read(space, key, visit)
+    }
+
     fn range(
         &self,
         space: Space,

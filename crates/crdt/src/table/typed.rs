@@ -30,10 +30,12 @@ pub fn get_as<T: DeserializeOwned>(
     key: &Key,
 ) -> Result<Option<TypedRow<T>>, ReadError> {
     let key = key.encode()?;
-    let Some(row) = view.get(Area::State, &key)? else { return Ok(None) };
-    match decode_as(&row) {
-        Some(row) => Ok(Some(row)),
-        None => Err(RowError { key }.into()),
+    let mut found = None;
+    view.read(Area::State, &key, &mut |row| found = Some(decode_as(row)))?;
+    match found {
+        None => Ok(None),
+        Some(None) => Err(RowError { key }.into()),
+        Some(row) => Ok(row),
     }
 }
 
