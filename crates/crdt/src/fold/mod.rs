@@ -59,13 +59,18 @@ pub(crate) fn apply<L: Layout>(
     for (index, operation) in (first..).zip(operations) {
         let row = operation.row.as_ref();
         if all_absent && !cells.contains_key(row) {
-            if let Some((stamp, first)) = made.remove(row) {
-                let mut cell = Cell::default();
-                fold(&mut cell, first, stamp, view, &mut past)?;
-                cells.insert(row, cell);
-            } else if new::makes_row(operation) {
-                made.insert(row, (entry.at(index), operation));
-                continue;
+            match made.entry(row) {
+                Entry::Vacant(place) if new::makes_row(operation) => {
+                    place.insert((entry.at(index), operation));
+                    continue;
+                }
+                Entry::Vacant(_) => {}
+                Entry::Occupied(place) => {
+                    let (stamp, first) = place.remove();
+                    let mut cell = Cell::default();
+                    fold(&mut cell, first, stamp, view, &mut past)?;
+                    cells.insert(row, cell);
+                }
             }
         }
         let cell = match cells.entry(row) {
