@@ -12,6 +12,7 @@ chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
 chapter!(table, "table.md");
 chapter!(log, "log.md");
+chapter!(queries, "queries.md");
 chapter!(migration, "migration.md");
 chapter!(own_types, "own-types.md");
 chapter!(import_export, "import-export.md");

@@ -151,7 +151,6 @@ impl From<ReadError> for WriteError {
             ReadError::Store(error) => Self::Store(error),
             #[cfg(feature = "text")]
             ReadError::Text(error) => Self::Text(error),
-            error @ (ReadError::Rows(_) | ReadError::Misfit(_)) => Self::Read(error),
             error @ (ReadError::Rows(_)
             | ReadError::Misfit(_)
             | ReadError::Index(_)
