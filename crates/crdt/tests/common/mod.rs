@@ -32,7 +32,9 @@ impl Replica {
     pub(crate) fn commit(&mut self, payload: Vec<u8>) -> Vec<Change> {
         self.clock += 1;
         let mut entry = [self.name; 32];
-        entry[0..8].copy_from_slice(&self.clock.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+        let device = u64::from(self.name).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        let mixed = self.clock.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ device;
+        entry[0..8].copy_from_slice(&mixed.to_be_bytes());
         let stamp = EntryStamp::visible(self.clock, entry, [self.name; 32]);
         self.kind.check(&payload).unwrap();
         self.apply(Committed { stamp, payload })
