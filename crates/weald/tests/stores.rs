@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::room;
+use common::{DEADLINE, room};
 use weald::{
     ChangeKind, Database, DraftError, Event, Filter, Instance, Key, Path, ReadError, RowKey,
     StoreNameError, Value, WriteError,
@@ -125,7 +125,7 @@ fn iterations_go_over_pages() {
 #[test]
 fn rows_are_named_in_the_words_of_their_store() {
     let (_instance, _, room) = room();
-    let watch = room.watch(Filter::all());
+    let mut watch = room.watch(Filter::all());
     room.write(|tx| {
         tx.counter("counter")?.add("k", 1)?;
         tx.doc("doc")?.increment(["n"], 1)?;
@@ -136,7 +136,10 @@ fn rows_are_named_in_the_words_of_their_store() {
     .unwrap();
     let element = room.doc("doc").unwrap().list(["l"]).unwrap().element(0).unwrap().unwrap();
     let mut named = Vec::new();
-    while let Some(Event::Changed { key, kind, .. }) = watch.try_next() {
+    while named.len() < 5 {
+        let Some(Event::Changed { key, kind, .. }) = watch.recv_timeout(DEADLINE) else {
+            panic!("five rows are new");
+        };
         assert_eq!(kind, ChangeKind::Created);
         named.push(key);
     }

@@ -110,7 +110,14 @@ impl StoreType for DocType {
 
     fn conflicts(&self, key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
         let slots = DocLayout.unpack(key, row).filter(|slots| !slots.main.is_counter());
-        slots.and_then(|slots| SlotConflict::of(None, &slots.main)).into_iter().collect()
+        let Some(mut conflict) = slots.and_then(|slots| SlotConflict::of(None, &slots.main)) else {
+            return Vec::new();
+        };
+        // That a map or list is there was said by several.
+        if matches!(conflict.winner.value, Value::Map(_) | Value::List(_)) {
+            conflict.losers.retain(|loser| loser.value != conflict.winner.value);
+        }
+        if conflict.losers.is_empty() { Vec::new() } else { vec![conflict] }
     }
 }
 
