@@ -1,7 +1,7 @@
 //! Which part of an index is asked for.
 //!
-//! Invariant: what lies between the bounds of keys holds all that is asked for, and [`IndexRange::
-//! holds`] leaves out what was only cut alike.
+//! Invariant: what lies between the bounds of keys holds all that is asked for, and what was only
+//! cut alike is left out by a look at the whole values.
 
 use std::ops::Bound;
 

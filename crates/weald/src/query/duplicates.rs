@@ -89,7 +89,8 @@ impl Duplicates {
             return;
         }
         let key = RowKey::of(type_name, indexed.key());
-        // 1 and 1.0 are one value; only texts and the like are cut, and those have one form.
+        // What is not cut is one value by its place, 1 and 1.0 for instance. Of what is cut the very
+        // same value counts; a decimal of so many digits, written in two ways, is two.
         let whole = if indexed.was_cut { Value::List(values.clone()).encode() } else { Ok(vec![]) };
         let new = || Duplicate { values, keys: Vec::new(), count: 0 };
         let duplicate = self.same.entry(whole.unwrap_or_default()).or_insert_with(new);
