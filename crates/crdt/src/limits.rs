@@ -14,8 +14,8 @@ pub const MAX_KEY_COMPONENTS: usize = 32;
 /// The greatest nesting of tuples in a key: `Tuple([Text])` has 1.
 pub const MAX_KEY_NESTING: usize = 4;
 
-/// The greatest length in bytes of the payload of one section.
-pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+/// The greatest length in bytes of the payload of one section: a value of 1 MiB and what frames it.
+pub const MAX_PAYLOAD_BYTES: usize = (1 << 20) + (64 << 10);
 
 /// The greatest length in bytes of the name of a store type; it has at least one byte.
 pub const MAX_TYPE_NAME_BYTES: usize = 128;

@@ -1,7 +1,7 @@
 //! Every bound of the format, by name. They are checked before anything is allocated.
 
-/// Greatest length of the payload of one section, in bytes.
-pub const PAYLOAD_MAX: usize = 1 << 20;
+/// Greatest length of the payload of one section, in bytes: a value of 1 MiB and what frames it.
+pub const PAYLOAD_MAX: usize = (1 << 20) + (64 << 10);
 /// Greatest length of an entry's body and payloads together, in bytes.
 pub const ENTRY_MAX: usize = 4 << 20;
 /// Greatest length of a store's name, in bytes of UTF-8; the least is 1.
