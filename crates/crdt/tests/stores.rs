@@ -103,79 +103,87 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Lets a device do something, and says what it was and how the list must look to it then.
-fn step(
+fn step(replica: &mut Replica, drawn: Step, number: i32) -> Option<(Done, Vec<ElementId>)> {
+    let order = ids(replica);
+    let seen = replica.known.iter().map(|known| known.stamp.entry).collect();
+    let (mut done, order) = if order.is_empty() || drawn.1 < 2 {
+        insert(replica, order, drawn, number)
+    } else {
+        change(replica, order, drawn, number)?
+    };
+    let stamp = replica.known.last().unwrap().stamp;
+    done.stamp = (stamp.time, stamp.entry);
+    done.seen = seen;
+    Some((done, order))
+}
+
+fn done(element: ElementId) -> Done {
+    let (stamp, seen) = ((0, [0; 32]), BTreeSet::new());
+    Done { stamp, seen, element, clears: false, moves: false, value: None, field: None }
+}
+
+fn insert(
     replica: &mut Replica,
+    mut order: Vec<ElementId>,
+    (_, kind, at, ..): Step,
+    number: i32,
+) -> (Done, Vec<ElementId>) {
+    let index = usize::from(at) % (order.len() + 1);
+    let is_plain = kind == 0;
+    let value = if is_plain { Value::from(number) } else { Value::from([("x", number)]) };
+    write(replica, |draft, view| draft.insert(view, &list(), index, &value).unwrap());
+    let element = ids(replica).into_iter().find(|element| !order.contains(element)).unwrap();
+    order.insert(index, element);
+    let value = Some(is_plain.then_some(number));
+    (Done { value, field: (!is_plain).then_some(number), ..done(element) }, order)
+}
+
+fn change(
+    replica: &mut Replica,
+    mut order: Vec<ElementId>,
     (_, kind, at, to, _): Step,
     number: i32,
 ) -> Option<(Done, Vec<ElementId>)> {
-    let mut order = ids(replica);
-    let seen: BTreeSet<_> = replica.known.iter().map(|known| known.stamp.entry).collect();
-    let known: BTreeSet<_> = order.iter().copied().collect();
-    let index = usize::from(at).checked_rem(order.len()).unwrap_or(0);
-    let map = Value::from([("x", number)]);
-    let mut element = order.get(index).copied();
-    if order.is_empty() || kind < 2 {
-        let index = usize::from(at) % (order.len() + 1);
-        let value = if kind == 0 { Value::from(number) } else { map };
-        write(replica, |draft, view| draft.insert(view, &list(), index, &value).unwrap());
-        element = ids(replica).into_iter().find(|element| !known.contains(element));
-        order.insert(index, element.unwrap());
-    } else {
-        let here = list().child(order[index]);
-        let is_map = doc::get(&replica.view, &here).unwrap().unwrap().as_map().is_some();
-        match kind {
-            2 => {
-                write(replica, |draft, view| {
-                    assert!(draft.remove(view, &list().index(index)).unwrap())
-                });
-                order.remove(index);
-            }
-            3 | 4 => {
-                let to = usize::from(to) % order.len();
-                if to == index {
-                    return None;
-                }
-                write(replica, |draft, view| draft.move_to(view, &list(), index, to).unwrap());
-                let moved = order.remove(index);
-                order.insert(to, moved);
-            }
-            5 if is_map => {
-                let x = here.child("x");
-                write(replica, |draft, view| draft.set(view, &x, &Value::from(number)).unwrap());
-            }
-            _ => write(replica, |draft, view| {
-                let value = if kind == 6 { Value::from(number) } else { map.clone() };
-                draft.set(view, &list().index(index), &value).unwrap();
-            })
-            .clear(),
+    let (index, to) = (usize::from(at) % order.len(), usize::from(to) % order.len());
+    let element = order[index];
+    let here = list().child(element);
+    let is_map = doc::get(&replica.view, &here).unwrap().unwrap().as_map().is_some();
+    let what = match kind {
+        2 => {
+            write(replica, |draft, view| {
+                assert!(draft.remove(view, &list().index(index)).unwrap())
+            });
+            order.remove(index);
+            Done { clears: true, ..done(element) }
         }
-        let only_field = kind == 5 && is_map;
-        let sets = kind >= 5 && !only_field;
-        let stamp = replica.known.last().unwrap().stamp;
-        let done = Done {
-            stamp: (stamp.time, stamp.entry),
-            seen,
-            element: element.unwrap(),
-            clears: kind == 2 || sets,
-            moves: kind == 3 || kind == 4,
-            value: sets.then(|| (kind == 6).then_some(number)),
-            field: (kind == 5).then_some(number),
-        };
-        return Some((done, order));
-    }
-    let stamp = replica.known.last().unwrap().stamp;
-    let is_plain = kind == 0;
-    let done = Done {
-        stamp: (stamp.time, stamp.entry),
-        seen,
-        element: element.unwrap(),
-        clears: false,
-        moves: false,
-        value: Some(is_plain.then_some(number)),
-        field: (!is_plain).then_some(number),
+        3 | 4 if to == index => return None,
+        3 | 4 => {
+            write(replica, |draft, view| draft.move_to(view, &list(), index, to).unwrap());
+            order.remove(index);
+            order.insert(to, element);
+            Done { moves: true, ..done(element) }
+        }
+        5 if is_map => {
+            let (x, value) = (here.child("x"), Value::from(number));
+            write(replica, |draft, view| draft.set(view, &x, &value).unwrap());
+            Done { field: Some(number), ..done(element) }
+        }
+        5 => {
+            let map = Value::from([("x", number)]);
+            write(replica, |draft, view| draft.set(view, &list().index(index), &map).unwrap());
+            Done { clears: true, value: Some(None), field: Some(number), ..done(element) }
+        }
+        _ => {
+            let value = Value::from(number);
+            write(replica, |draft, view| draft.set(view, &list().index(index), &value).unwrap());
+            Done { clears: true, value: Some(Some(number)), ..done(element) }
+        }
     };
-    Some((done, order))
+    Some((what, order))
 }
+
+/// Key, amount (`None` takes away), the own entry, and what was seen.
+type Counted = (u8, Option<i64>, [u8; 32], BTreeSet<[u8; 32]>);
 
 /// Applies what a device knows in other orders, and expects the same rows.
 fn reorder(kind: &'static dyn StoreType, replica: &Replica) {
@@ -224,8 +232,7 @@ proptest! {
     fn counters_and_sets_are_their_models(steps in steps()) {
         let new = |kind: &'static dyn StoreType| (1..=3).map(|name| Replica::new(kind, name)).collect::<Vec<_>>();
         let (mut counters, mut fields, mut sets) = (new(&CounterType), new(&DocType), new(&SetType));
-        // Key, amount (`None` takes away), the own entry, and what was seen.
-        let mut done: Vec<(u8, Option<i64>, [u8; 32], BTreeSet<[u8; 32]>)> = Vec::new();
+        let mut done: Vec<Counted> = Vec::new();
         for (at, kind, key, amount, from) in steps {
             let (key, amount) = (key % 2, (kind > 1).then(|| i64::from(amount) - 100));
             let at = usize::from(at);
