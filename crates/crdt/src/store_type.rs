@@ -41,7 +41,7 @@ pub trait StoreType: Send + Sync {
     /// ask for it with [`StoreType::folds_hidden`], and to the built-in ones.
     ///
     /// # Errors
-    /// [`ApplyError::Void`] if the section adds nothing; names that waited for it are removed.
+    /// [`ApplyError::Void`] if the section adds nothing: no row changes, and names of it go on waiting.
     /// [`ApplyError::View`] if a row cannot be read; nothing was written.
     fn apply(
         &self,

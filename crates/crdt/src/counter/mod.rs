@@ -29,7 +29,7 @@ impl CounterType {
 }
 
 /// The counters as the fold knows them: the main slot counts.
-struct CounterLayout;
+pub(crate) struct CounterLayout;
 
 impl Layout for CounterLayout {
     const SHOWS_MAIN: bool = true;
@@ -101,3 +101,5 @@ impl StoreType for CounterType {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::draw;

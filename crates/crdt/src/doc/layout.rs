@@ -16,7 +16,7 @@ use crate::stamp::Dot;
 /// The slot of an element's position.
 pub(super) const POSITION: &str = "position";
 
-pub(super) struct DocLayout;
+pub(crate) struct DocLayout;
 
 impl Layout for DocLayout {
     const SHOWS_MAIN: bool = true;

@@ -33,7 +33,8 @@ use crate::stamp::EntryStamp;
 use crate::store_type::{ApplyError, Change, EntryTimes, SlotConflict, StoreType, Touched};
 use crate::value::Value;
 use crate::view::{View, ViewError, ViewMut};
-use layout::{DocLayout, POSITION};
+pub(crate) use layout::DocLayout;
+use layout::POSITION;
 
 const VERSION: u64 = 1;
 
@@ -122,4 +123,8 @@ impl StoreType for DocType {
 }
 
 #[cfg(test)]
+mod drawn;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use drawn::draw;

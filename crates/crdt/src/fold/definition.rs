@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Section;
 use super::cell::{Cell, Waiting};
 use super::listing::{self, EntryTime};
-use super::operation::{Effect, Layout, SlotId, Slots};
+use super::operation::{Effect, Layout, RowOperation, SlotId, Slots};
 use super::slot::{Heads, Slot, Total};
 use crate::stamp::{Dot, EntryStamp, Stamp};
 use crate::view::{ViewError, ViewMut};
@@ -36,63 +36,79 @@ struct Row {
     fields: BTreeMap<String, Operations>,
 }
 
-/// Folds a row from all entries that touched it: those that its heads and the listing tell, those
+/// How many rows are folded at once: each section is read and decoded once for all of them.
+const ROWS_AT_ONCE: usize = 4_096;
+
+/// Folds rows from all entries that touched them: those that their heads and the listing tell, those
 /// in `with`, and the section that is being applied.
 pub(super) fn fold_again<L: Layout>(
     layout: &L,
-    key: &[u8],
-    cell: &mut Cell,
+    cells: &mut [(&[u8], &mut Cell)],
     section: Option<&Section<'_>>,
     with: &BTreeSet<[u8; 32]>,
     view: &dyn ViewMut,
 ) -> Result<(), ViewError> {
-    let before = cell.before(layout, key);
-    let mut entries: BTreeSet<[u8; 32]> = with.clone();
-    let listed = listing::listed(view, key)?;
-    let known = listed.into_iter().chain(listing::heads(&before)).chain(cell.noted());
-    entries.extend(known.map(|(_, entry)| entry));
-    let mut row = Row::default();
-    for entry in &entries {
-        if section.is_some_and(|section| section.entry.entry == *entry) {
-            continue;
+    for cells in cells.chunks_mut(ROWS_AT_ONCE) {
+        let mut rows = Rows::new();
+        let mut entries: BTreeSet<[u8; 32]> = with.clone();
+        for (key, cell) in &*cells {
+            let before = cell.before(layout, key);
+            let listed = listing::listed(view, key)?;
+            let known = listed.into_iter().chain(listing::heads(&before)).chain(cell.noted());
+            entries.extend(known.map(|(_, entry)| entry));
+            rows.insert(key, (before, Row::default()));
         }
-        if let Some(applied) = view.applied(entry)? {
-            row.take(layout, key, &applied.stamp, &applied.payload);
+        if let Some(section) = section {
+            entries.remove(&section.entry.entry);
+            take(layout, &mut rows, section.entry, &(section.payload)());
+        }
+        for entry in &entries {
+            if let Some(applied) = view.applied(entry)? {
+                take(layout, &mut rows, &applied.stamp, &applied.payload);
+            }
+        }
+        for (key, cell) in cells {
+            if let Some((before, row)) = rows.remove(*key) {
+                let (slots, listed, waiting) = row.come_to(&before);
+                cell.replace(view, key, slots, listed, waiting)?;
+            }
         }
     }
-    if let Some(section) = section {
-        row.take(layout, key, section.entry, &(section.payload)());
+    Ok(())
+}
+
+/// Rows by their keys, each with the slots that it had.
+type Rows<'a> = BTreeMap<&'a [u8], (Slots, Row)>;
+
+/// Adds what a section does to the rows.
+fn take<L: Layout>(layout: &L, rows: &mut Rows<'_>, entry: &EntryStamp, payload: &[u8]) {
+    // A void section does nothing.
+    let operations = layout.decode(payload, entry.entry).unwrap_or_default();
+    for (index, operation) in (0..).zip(&operations) {
+        if let Some((_, row)) = rows.get_mut(operation.row.as_ref()) {
+            row.take(operation, entry.at(index), entry.is_visible);
+        }
     }
-    let (slots, listed, waiting) = row.come_to(&before);
-    cell.replace(view, key, slots, listed, waiting)
 }
 
 impl Row {
-    /// Adds what a section does to the row.
-    fn take<L: Layout>(&mut self, layout: &L, key: &[u8], entry: &EntryStamp, payload: &[u8]) {
-        // A void section does nothing.
-        let operations = layout.decode(payload, entry.entry).unwrap_or_default();
-        for (index, operation) in (0..).zip(&operations) {
-            if operation.row.as_ref() != key {
-                continue;
-            }
-            for (id, effect) in &operation.touches {
-                let slot = match id {
-                    SlotId::Main => &mut self.main,
-                    SlotId::Field(field) => self.fields.entry((*field).to_owned()).or_default(),
-                };
-                let stamp = entry.at(index);
-                let mut names = operation.names.clone();
-                let first = Stamp { index: 0, ..stamp }.dot();
-                names.extend(slot.range(first..stamp.dot()).next_back().map(|(dot, _)| *dot));
-                let counts = match effect {
-                    Effect::Add(amount) => Some(Some(*amount)),
-                    Effect::Reset => Some(None),
-                    Effect::Set(_) | Effect::Remove => None,
-                };
-                let (value, is_visible) = (effect.value(), entry.is_visible);
-                slot.insert(stamp.dot(), Operation { stamp, is_visible, names, value, counts });
-            }
+    /// Adds what an operation does to the row; those of one entry come by index.
+    fn take(&mut self, operation: &RowOperation<'_>, stamp: Stamp, is_visible: bool) {
+        for (id, effect) in &operation.touches {
+            let slot = match id {
+                SlotId::Main => &mut self.main,
+                SlotId::Field(field) => self.fields.entry((*field).to_owned()).or_default(),
+            };
+            let mut names = operation.names.clone();
+            let first = Stamp { index: 0, ..stamp }.dot();
+            names.extend(slot.range(first..stamp.dot()).next_back().map(|(dot, _)| *dot));
+            let counts = match effect {
+                Effect::Add(amount) => Some(Some(*amount)),
+                Effect::Reset => Some(None),
+                Effect::Set(_) | Effect::Remove => None,
+            };
+            let value = effect.value();
+            slot.insert(stamp.dot(), Operation { stamp, is_visible, names, value, counts });
         }
     }
 

@@ -18,10 +18,21 @@ pub(crate) type EntryTime = (u64, [u8; 32]);
 const TIME_BYTES: usize = 8;
 const ID_BYTES: usize = 32;
 
-/// Returns what the keys of all rows of a bookkeeping area begin with that are about a row of state.
+/// Keys of rows up to this length stand in those of the bookkeeping as they are. A section may
+/// make very many rows of bookkeeping about a row whose key it tells once, so of longer ones there
+/// stands the hash.
+const PLAIN_BYTES: usize = 128;
+
+/// Returns what the keys of all rows of a bookkeeping area begin with that are about a row of state:
+/// the length of its key, and the key or its hash.
 pub(super) fn prefix(row: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(row.len() + TIME_BYTES + ID_BYTES + 2);
-    pack::put_string(&mut key, row);
+    let mut key = Vec::with_capacity(row.len().min(PLAIN_BYTES) + TIME_BYTES + ID_BYTES + 2);
+    if row.len() > PLAIN_BYTES {
+        pack::put_number(&mut key, row.len() as u64);
+        key.extend_from_slice(blake3::hash(row).as_bytes());
+    } else {
+        pack::put_string(&mut key, row);
+    }
     key
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn apply<L: Layout>(
     loaded: Option<(&[u8], Cell)>,
 ) -> Result<(), ViewError> {
     let entry = section.entry;
-    let mut past = Past::new(layout, entry);
+    let mut past = Past::new(layout, entry, operations);
     let all_absent = new::all_absent(operations, entry, view)?;
     let mut made = NewRows::new();
     let mut cells: BTreeMap<&[u8], Cell> = BTreeMap::new();
@@ -119,13 +119,15 @@ fn finish<L: Layout>(
     view: &mut dyn ViewMut,
     changes: &mut Vec<Change>,
 ) -> Result<(), ViewError> {
+    let mut again = Vec::new();
     for (row, cell) in &mut cells {
         if cell.again {
-            definition::fold_again(layout, row, cell, section, with, view)?;
+            again.push((*row, cell));
         } else {
             cell.merge_waiting(view, row)?;
         }
     }
+    definition::fold_again(layout, &mut again, section, with, view)?;
     for (row, cell) in cells {
         changes.extend(cell.change::<L>(row));
         cell.store(layout, row, view);
@@ -160,7 +162,7 @@ fn fold<L: Layout>(
     let missed = operation.names.iter().zip(&met).filter(|(_, met)| !**met);
     for (name, _) in missed {
         for (id, effect) in &operation.touches {
-            match past.find(view, name, &operation.row, *id)? {
+            match past.find(view, name, operation.row.as_ref(), *id)? {
                 // It is replaced; but it may be an increment that another one follows.
                 Found::Visible => cell.again |= *effect == Effect::Reset,
                 Found::Hidden => cell.again = true,
@@ -185,3 +187,6 @@ fn push(slot: &mut Slot, stamp: Stamp, effect: Effect<'_>) -> bool {
     slot.push(stamp, effect.value());
     whole
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::operation::{Layout, SlotId};
+use super::operation::{Layout, RowOperation, SlotId};
 use crate::stamp::{Dot, EntryStamp};
 use crate::view::{ViewError, ViewMut};
 
-/// How many operations of other sections are kept in memory; a section may name very many.
-const PLACES_MAX: usize = 1 << 17;
+/// What operations name: the rows, and their slots, at which each other one is named.
+type Named<'a> = BTreeMap<Dot, BTreeMap<&'a [u8], BTreeSet<SlotId<'a>>>>;
 
-/// Row and index of each operation of an entry, with the slots that it touches.
-type Places = BTreeMap<(Vec<u8>, u32), BTreeSet<Vec<u8>>>;
-
-/// The sections that were asked for while one is applied.
+/// The sections that were asked for while one is applied. Each is read once, and of it is kept what
+/// the section names, so that memory and time are bounded by the names that a section may have.
 pub(super) struct Past<'a, L> {
     layout: &'a L,
     own: &'a EntryStamp,
-    sections: BTreeMap<[u8; 32], Option<(bool, Places)>>,
-    places: usize,
+    operations: &'a [RowOperation<'a>],
+    /// Made when something is asked for first.
+    named: Option<Named<'a>>,
+    /// Whether an entry is visible; `None` for one that does not count.
+    sections: BTreeMap<[u8; 32], Option<bool>>,
+    /// Those of the slots at which an operation is named that it touches.
+    places: BTreeMap<(Dot, &'a [u8]), BTreeSet<SlotId<'a>>>,
 }
 
 /// What a name is of.
@@ -34,8 +37,13 @@ pub(super) enum Found {
 }
 
 impl<'a, L: Layout> Past<'a, L> {
-    pub(super) fn new(layout: &'a L, own: &'a EntryStamp) -> Self {
-        Self { layout, own, sections: BTreeMap::new(), places: 0 }
+    pub(super) fn new(
+        layout: &'a L,
+        own: &'a EntryStamp,
+        operations: &'a [RowOperation<'a>],
+    ) -> Self {
+        let (sections, places) = (BTreeMap::new(), BTreeMap::new());
+        Self { layout, own, operations, named: None, sections, places }
     }
 
     /// Returns whether the entry that is being applied is visible.
@@ -53,39 +61,52 @@ impl<'a, L: Layout> Past<'a, L> {
         if name.entry == self.own.entry {
             return Ok(Found::Void);
         }
-        if !self.sections.contains_key(&name.entry) {
-            let read = self.read(view, &name.entry)?;
-            if self.places > PLACES_MAX {
-                self.sections.clear();
-                self.places = 0;
-            }
-            self.places += 1 + read.as_ref().map_or(0, |(_, places)| places.len());
-            self.sections.insert(name.entry, read);
-        }
-        let Some(Some((is_visible, places))) = self.sections.get(&name.entry) else {
-            return Ok(Found::Nothing);
+        let counts = match self.sections.get(&name.entry) {
+            Some(counts) => *counts,
+            None => self.read(view, &name.entry)?,
         };
-        Ok(match places.get(&(row.to_vec(), name.index)) {
+        let Some(is_visible) = counts else { return Ok(Found::Nothing) };
+        Ok(match self.places.get(&(*name, row)) {
             None => Found::Nothing,
-            Some(slots) if !slots.contains(&slot.encode()) => Found::Void,
-            Some(_) if *is_visible => Found::Visible,
+            Some(slots) if !slots.contains(&slot) => Found::Void,
+            Some(_) if is_visible => Found::Visible,
             Some(_) => Found::Hidden,
         })
     }
 
-    fn read(
-        &self,
-        view: &dyn ViewMut,
-        entry: &[u8; 32],
-    ) -> Result<Option<(bool, Places)>, ViewError> {
-        let Some(applied) = view.applied(entry)? else { return Ok(None) };
-        let mut places = Places::new();
+    /// Reads the section of an entry, and returns whether the entry is visible.
+    fn read(&mut self, view: &dyn ViewMut, entry: &[u8; 32]) -> Result<Option<bool>, ViewError> {
+        let applied = view.applied(entry)?;
+        let counts = applied.as_ref().map(|applied| applied.stamp.is_visible);
+        self.sections.insert(*entry, counts);
+        let Some(applied) = applied else { return Ok(None) };
+        let operations = self.operations;
+        let named = self.named.get_or_insert_with(|| named_by(operations));
         // A void section has no operations.
-        let operations = self.layout.decode(&applied.payload, *entry).unwrap_or_default();
-        for (index, operation) in (0..).zip(operations) {
-            let slots = operation.touches.iter().map(|(slot, _)| slot.encode()).collect();
-            places.insert((operation.row.into_owned(), index), slots);
+        let found = self.layout.decode(&applied.payload, *entry).unwrap_or_default();
+        for (index, operation) in (0..).zip(&found) {
+            let dot = Dot { entry: *entry, index };
+            let rows = named.get(&dot);
+            let row = rows.and_then(|rows| rows.get_key_value(operation.row.as_ref()));
+            let Some((row, slots)) = row else { continue };
+            let touched: BTreeSet<SlotId<'_>> =
+                operation.touches.iter().map(|(slot, _)| *slot).collect();
+            let slots = slots.iter().copied().filter(|slot| touched.contains(slot)).collect();
+            self.places.insert((dot, *row), slots);
         }
-        Ok(Some((applied.stamp.is_visible, places)))
+        Ok(counts)
     }
+}
+
+/// Collects what operations name.
+fn named_by<'a>(operations: &'a [RowOperation<'a>]) -> Named<'a> {
+    let mut named = Named::new();
+    for operation in operations {
+        for name in &operation.names {
+            let rows = named.entry(*name).or_default();
+            let slots = rows.entry(operation.row.as_ref()).or_default();
+            slots.extend(operation.touches.iter().map(|(slot, _)| *slot));
+        }
+    }
+    named
 }

@@ -43,7 +43,7 @@ pub fn encode_member(member: &Value) -> Result<Vec<u8>, ValueError> {
 }
 
 /// The members as the fold knows them: the main slot says whether one is there.
-struct SetLayout;
+pub(crate) struct SetLayout;
 
 impl Layout for SetLayout {
     // A member that is there again is the same member.
@@ -116,3 +116,5 @@ impl StoreType for SetType {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::draw;
