@@ -308,3 +308,22 @@ fn two_resolvers_that_each_keep_their_own_come_to_an_end() {
     let made = room.entry_count().unwrap() - before;
     assert!(made <= 12, "{made} entries for one conflict");
 }
+
+#[test]
+fn a_resolution_that_cannot_be_written_does_not_hold_up_the_others() {
+    let pair = Pair::new();
+    for key in ["b", "c"] {
+        put(&pair.here.1, key, "here");
+        put(&pair.there.1, key, "there");
+    }
+    pair.clash();
+    let room = &pair.here.1;
+    let bad = |conflict: &ConflictedValue| match &conflict.key {
+        RowKey::Table(key) if *key == "a".into() => Resolution::Merged(f64::NAN.into()),
+        _ => Resolution::KeepWinner,
+    };
+    let failed = room.resolve_with("notes", &bad);
+    assert!(matches!(failed, Err(Error::Write(WriteError::Draft(_)))), "{failed:?}");
+    let left = room.conflicts("notes").unwrap();
+    assert_eq!(only(left).key, RowKey::Table("a".into()));
+}

@@ -101,7 +101,7 @@ proptest! {
             let undone = stack.undo().unwrap().unwrap();
             prop_assert_eq!(&said(&room), &before);
             // A group that only pushed to the log leaves nothing to redo.
-            prop_assume!(undone.entry.is_some());
+            prop_assume!(!undone.entries.is_empty());
             stack.redo().unwrap();
             prop_assert_eq!(&said(&room), &after);
             stack.undo().unwrap();
@@ -163,14 +163,14 @@ fn a_revert_takes_back_the_fields_that_nobody_changed_since() {
     let changed = room.write(|tx| Ok(tx.table("notes")?.put("a", &both)?)).unwrap().id.unwrap();
     edit("y", "3");
     let reverted = room.revert(changed).unwrap();
-    assert!(reverted.entry.is_some());
+    assert_eq!(reverted.entries.len(), 1);
     assert_eq!(note(&room), Some(Value::from([("x", "1"), ("y", "3")])));
     assert_eq!(reverted.skipped.len(), 1);
     assert_eq!(reverted.skipped[0].key, RowKey::Table("a".into()));
     assert_eq!(reverted.skipped[0].reason, SkipReason::Changed);
     // The row was edited since it was made, so it stays.
     let reverted = room.revert(created).unwrap();
-    assert_eq!((reverted.entry, reverted.skipped.len()), (None, 1));
+    assert_eq!((reverted.entries.len(), reverted.skipped.len()), (0, 1));
     let deleted = room.write(|tx| Ok(tx.table::<Value>("notes")?.delete("a")?)).unwrap();
     assert_eq!(note(&room), None);
     assert!(room.revert(deleted.id.unwrap()).unwrap().skipped.is_empty());
@@ -203,7 +203,7 @@ fn what_cannot_be_taken_back_is_told() {
     common::push(&room, "said");
     let pushed = room.tips().unwrap()[0];
     let reverted = room.revert(pushed).unwrap();
-    assert_eq!(reverted.entry, None);
+    assert_eq!(reverted.entries, []);
     assert_eq!(reverted.skipped[0].reason, SkipReason::Irreversible);
     assert_eq!(common::texts(&room), ["said"]);
     let unknown = room.revert(EntryId::from_bytes([9; 32]));
@@ -299,11 +299,74 @@ fn counters_sets_and_lists_are_taken_back_with_what_others_did_beside() {
     let tags: Vec<String> = mine.set("tags").unwrap().iter().map(Result::unwrap).collect();
     assert_eq!(tags, ["blue"]);
     assert!(mine.doc("about").unwrap().list(["people"]).unwrap().is_empty().unwrap());
-    // The counter in the document was changed since, and is a place like any other.
-    let skipped: Vec<_> = undone.skipped.iter().map(|skipped| &skipped.key).collect();
-    assert_eq!(skipped, [&RowKey::Doc(Path::from(["likes"]))]);
+    assert_eq!(undone.skipped, []);
+    let likes = || mine.doc("about").unwrap().counter(["likes"]).unwrap();
+    assert_eq!(likes(), Some(1));
     stack.redo().unwrap();
     assert_eq!(mine.counter("visits").unwrap().value("page").unwrap(), 8);
+    assert_eq!(likes(), Some(3));
     world.exchange();
     assert_eq!(mine.state_digest().unwrap(), theirs.state_digest().unwrap());
+}
+
+#[test]
+fn what_does_not_fit_into_one_entry_is_taken_back_by_several() {
+    let (_instance, _, room) = room();
+    for row in 0..6 {
+        let text = message(&"a".repeat(400_000));
+        room.write(|tx| Ok(tx.table("notes")?.put(row, &text)?)).unwrap();
+    }
+    let rows = || -> Vec<(Key, Value)> {
+        room.table("notes").unwrap().rows().map(Result::unwrap).collect()
+    };
+    let before = rows();
+    let mut stack = UndoStack::new(&room);
+    let clear = |tx: &mut weald::Transaction| {
+        (0..6).try_for_each(|row| Ok(tx.table::<Value>("notes")?.delete(row).map(drop)?))
+    };
+    stack.write("clear", clear).unwrap();
+    let undone = stack.undo().unwrap().unwrap();
+    assert_eq!((undone.entries.len(), undone.skipped.len()), (3, 0));
+    assert_eq!(rows(), before);
+    // What was made by several is redone by one.
+    assert_eq!(stack.redo().unwrap().unwrap().entries.len(), 1);
+    assert_eq!(rows(), []);
+    let cleared = room.tips().unwrap()[0];
+    assert_eq!(room.revert(cleared).unwrap().entries.len(), 3);
+    assert_eq!(rows(), before);
+}
+
+#[test]
+fn increments_in_a_document_are_taken_back_beside_those_of_others() {
+    let (here, _, room) = room();
+    let count = |database: &Database, by: i64| {
+        database.write(|tx| Ok(tx.doc("doc")?.increment(["n"], by)?)).unwrap().id.unwrap()
+    };
+    count(&room, 5);
+    let (_there, other) = common::replica(&room);
+    let mut stack = UndoStack::new(&room);
+    stack.write("more", |tx| Ok(tx.doc("doc")?.increment(["n"], 3)?)).unwrap();
+    count(&other, 100);
+    common::bring(&other, &here);
+    let sum = || room.doc("doc").unwrap().counter(["n"]).unwrap();
+    assert_eq!(sum(), Some(108));
+    assert_eq!(stack.undo().unwrap().unwrap().skipped, []);
+    assert_eq!(sum(), Some(105));
+    count(&room, 10);
+    assert_eq!(stack.redo().unwrap().unwrap().skipped, []);
+    assert_eq!(sum(), Some(118));
+    // What somebody has removed since is not taken away again.
+    let last = count(&room, 1);
+    room.write(|tx| Ok(tx.doc("doc")?.remove(["n"])?)).unwrap();
+    assert_eq!(room.revert(last).unwrap().skipped[0].reason, SkipReason::Changed);
+    assert_eq!(sum(), None);
+}
+
+#[test]
+fn an_entry_that_is_not_here_is_no_step() {
+    let (_instance, _, room) = room();
+    let mut stack = UndoStack::new(&room);
+    let unknown = stack.record("unknown", EntryId::from_bytes([9; 32]));
+    assert!(matches!(unknown, Err(Error::Database(DatabaseError::UnknownEntry { .. }))));
+    assert!(!stack.can_undo());
 }

@@ -38,6 +38,16 @@ impl LeafState {
         Ok(Self { value, place: place(&slots), sum: None })
     }
 
+    /// Returns what a counter with this sum says.
+    pub fn counting(sum: i128) -> Self {
+        Self { sum: Some(sum), ..Self::default() }
+    }
+
+    /// Returns what it counts, if it is a counter.
+    pub const fn sum(&self) -> Option<i128> {
+        self.sum
+    }
+
     /// Returns whether both say the same, wherever in a list they stand: an element that is brought
     /// back stands beside its old place.
     pub fn is_same_elsewhere(&self, other: &Self) -> bool {

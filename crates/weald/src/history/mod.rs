@@ -8,6 +8,7 @@ mod counter_inverse;
 mod diff;
 mod doc_inverse;
 mod entries;
+mod inverse;
 mod past;
 mod patches;
 mod revert;

@@ -1,6 +1,6 @@
 //! Undo and redo of what one user did through one handle.
 //!
-//! Invariant: every undo and redo is an entry of its own that takes back others; what somebody else
+//! Invariant: every undo and redo makes entries of its own that take back others; what somebody else
 //! has changed since is skipped, whenever it came here.
 
 use std::collections::VecDeque;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use weald_dag::EntryId;
 
-use super::revert::{Skipped, take_back};
-use crate::database::Database;
+use super::revert::{Reverted, Skipped, take_back};
+use crate::database::{Database, DatabaseError};
 use crate::error::Error;
 use crate::transaction::{Committed, Transaction};
 
@@ -35,8 +35,9 @@ struct Step {
 pub struct Undone {
     /// The label of the step.
     pub label: String,
-    /// The entry that was made; `None` when nothing was left to take back.
-    pub entry: Option<EntryId>,
+    /// The entries that were made: one, or more where they are too large for one; none when nothing
+    /// was left to take back.
+    pub entries: Vec<EntryId>,
     /// What was left as it is, as others have changed it since or it cannot be taken back.
     pub skipped: Vec<Skipped>,
 }
@@ -109,9 +110,10 @@ impl UndoStack {
     /// Keeps an entry that was committed otherwise as a step, as [`UndoStack::write`] does.
     ///
     /// # Errors
-    /// Any [`weald_dag::StoreError`].
+    /// [`DatabaseError::UnknownEntry`] for an entry that is not here, or any [`weald_dag::StoreError`].
     pub fn record(&mut self, label: &str, entry: EntryId) -> Result<(), Error> {
-        let millis = self.database.time_of(&entry)?.map_or(0, |time| time.millis());
+        let time = self.database.time_of(&entry)?;
+        let millis = time.ok_or(DatabaseError::UnknownEntry { entry })?.millis();
         self.redo.clear();
         if self.joins(label, millis)
             && let Some(last) = self.undo.back_mut()
@@ -189,7 +191,7 @@ impl UndoStack {
     /// Takes back the last step, as far as nobody else has changed it since; `None` without one.
     ///
     /// # Errors
-    /// Why the commit failed; the step stays to be undone.
+    /// Why a commit failed; the step stays to be undone.
     pub fn undo(&mut self) -> Result<Option<Undone>, Error> {
         let Some(step) = self.undo.back().cloned() else { return Ok(None) };
         let (undone, inverse) = self.take_back(step)?;
@@ -202,7 +204,7 @@ impl UndoStack {
     /// Takes back the last undo, as far as nobody else has changed it since; `None` without one.
     ///
     /// # Errors
-    /// Why the commit failed; the step stays to be redone.
+    /// Why a commit failed; the step stays to be redone.
     pub fn redo(&mut self) -> Result<Option<Undone>, Error> {
         let Some(step) = self.redo.last().cloned() else { return Ok(None) };
         let (undone, inverse) = self.take_back(step)?;
@@ -224,13 +226,10 @@ impl UndoStack {
     /// Takes a step back; returns what takes that back again, if anything was done.
     fn take_back(&self, step: Step) -> Result<(Undone, Option<Step>), Error> {
         let own = self.database.key();
-        let committed = self.database.write(|tx| take_back(tx, &step.entries, Some(own)))?;
-        let inverse = committed.id.map(|entry| {
-            let label = step.label.clone();
-            // Nothing that is written later joins it by time.
-            Step { label, entries: vec![entry], last_millis: 0 }
-        });
-        let undone = Undone { label: step.label, entry: committed.id, skipped: committed.value };
-        Ok((undone, inverse))
+        let Reverted { entries, skipped } = take_back(&self.database, &step.entries, Some(own))?;
+        // Nothing that is written later joins it by time.
+        let inverse = Step { label: step.label.clone(), entries: entries.clone(), last_millis: 0 };
+        let inverse = Some(inverse).filter(|inverse| !inverse.entries.is_empty());
+        Ok((Undone { label: step.label, entries, skipped }, inverse))
     }
 }

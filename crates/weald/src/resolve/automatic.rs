@@ -79,10 +79,8 @@ impl Automatic {
             let resolution = self.settled(&conflict, resolution);
             decided.push((conflict, resolution));
         }
-        for (conflict, entry) in stage::write(&self.database, decided)? {
-            self.remember(conflict, entry);
-        }
-        Ok(())
+        let database = self.database.clone();
+        stage::write(&database, decided, &mut |conflict, entry| self.remember(conflict, entry))
     }
 
     fn find(&self, scope: &Scope) -> Result<Vec<ConflictedValue>, ReadError> {

@@ -61,14 +61,17 @@ impl Database {
     /// resolver wants otherwise.
     ///
     /// # Errors
-    /// [`Error`] when rows cannot be read or a commit failed; earlier commits stay.
+    /// [`Error`] when rows cannot be read or a commit failed; earlier commits stay. When a resolution
+    /// cannot be written, such as a merged value that is too large, why; all others are written.
     pub fn resolve_with(&self, store: &str, resolver: &dyn Resolver) -> Result<usize, Error> {
         let found = self.conflicts(store)?;
         let decided = found.into_iter().map(|conflict| {
             let resolution = resolver.resolve(&conflict);
             (conflict, resolution)
         });
-        Ok(stage::write(self, decided.collect())?.len())
+        let mut count = 0;
+        stage::write(self, decided.collect(), &mut |_, _| count += 1)?;
+        Ok(count)
     }
 
     /// Asks a resolver about every conflict of a store, those that stand now and each that comes, and

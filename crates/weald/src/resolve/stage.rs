@@ -14,9 +14,6 @@ use crate::database::Database;
 use crate::error::{Error, ReadError, WriteError};
 use crate::transaction::Transaction;
 
-/// A conflict, and the entry that resolved it.
-pub(super) type Resolved = (ConflictedValue, EntryId);
-
 /// Stages the resolution of a conflict; returns whether there was something to write.
 pub(super) fn resolve(
     tx: &mut Transaction,
@@ -112,13 +109,17 @@ fn set(tx: &mut Transaction, store: &str, path: &Path, value: &Value) -> Result<
     Ok(())
 }
 
-/// Writes what was decided, at most [`RESOLUTIONS_PER_COMMIT`] in a commit; returns what was resolved.
-/// A conflict that has changed meanwhile, or does not take its resolution, is left.
+/// Writes what was decided, at most [`RESOLUTIONS_PER_COMMIT`] in a commit; tells `resolved` of each.
+/// A conflict that has changed meanwhile is left, and so is one whose resolution cannot be written.
+///
+/// # Errors
+/// The first of those that cannot be written, when all others are; or why a commit failed, at once.
 pub(super) fn write(
     database: &Database,
     decided: Vec<(ConflictedValue, Resolution)>,
-) -> Result<Vec<Resolved>, Error> {
-    let mut resolved = Vec::new();
+    resolved: &mut dyn FnMut(ConflictedValue, EntryId),
+) -> Result<(), Error> {
+    let mut failed = None;
     let mut decided = decided.into_iter().peekable();
     while decided.peek().is_some() {
         let (mut tx, mut staged) = (database.begin()?, Vec::new());
@@ -129,13 +130,16 @@ pub(super) fn write(
                 Ok(true) => staged.extend(decided.next().map(|(conflict, _)| conflict)),
                 Ok(false) | Err(WriteError::Resolve(_)) => drop(decided.next()),
                 // What is staged leaves no room for it: it goes into the next commit.
-                Err(WriteError::Draft(_)) if !staged.is_empty() => break,
-                Err(error) => return Err(error.into()),
+                Err(WriteError::Draft(DraftError::Limit(_))) if !staged.is_empty() => break,
+                Err(error) => {
+                    drop(decided.next());
+                    failed.get_or_insert(error);
+                }
             }
         }
         if let Some(entry) = tx.commit()?.id {
-            resolved.extend(staged.into_iter().map(|conflict| (conflict, entry)));
+            staged.into_iter().for_each(|conflict| resolved(conflict, entry));
         }
     }
-    Ok(resolved)
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }

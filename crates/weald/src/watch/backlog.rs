@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use super::{ChangeKind, Event};
 use crate::conflict::RowKey;
 
-/// How many bytes of old and new values wait in the queue of a watch, about; one event always fits.
+/// How many bytes of rows, with their old and new values, wait in the queue of a watch, about; one
+/// event always fits.
 pub const WATCH_QUEUE_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// An event and how many bytes its values take at rest.
+/// An event and how many bytes it takes, with its values as they are at rest.
 #[derive(Clone, Debug)]
 pub(super) struct Weighed {
     pub(super) event: Event,

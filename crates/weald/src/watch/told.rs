@@ -108,7 +108,7 @@ impl Telling<'_> {
         }
     }
 
-    /// Returns what is to be told of a row, with the bytes that its values take.
+    /// Returns what is to be told of a row, with the bytes that it takes, about.
     fn changed(&mut self, row: &RowChange) -> Option<(RowChanged, usize)> {
         let kind = kind_of(row.change.kind);
         if !self.filter.admits_kind(kind) || !self.filter.admits_store(&row.store) {
@@ -119,8 +119,9 @@ impl Telling<'_> {
             return None;
         }
         let store = row.store.clone();
+        let named = size_of::<RowChanged>() + store.len() + row.change.key.len();
         if !self.filter.values {
-            return Some((RowChanged { store, key, kind, old: None, new: None }, 0));
+            return Some((RowChanged { store, key, kind, old: None, new: None }, named));
         }
         let Some(RowValues { before, after }) = &row.values else {
             self.missed += 1;
@@ -128,10 +129,10 @@ impl Telling<'_> {
         };
         let old = self.show(row, before.as_deref());
         let new = self.show(row, after.as_deref());
-        let bytes = before.as_ref().map_or(0, Vec::len) + after.as_ref().map_or(0, Vec::len);
+        let values = before.as_ref().map_or(0, Vec::len) + after.as_ref().map_or(0, Vec::len);
         // Versions have changed that do not show, or the same was written again.
         let same = kind == ChangeKind::Updated && old.is_some() && old == new;
-        (!same).then_some((RowChanged { store, key, kind, old, new }, bytes))
+        (!same).then_some((RowChanged { store, key, kind, old, new }, named + values))
     }
 
     fn show(&self, row: &RowChange, rested: Option<&[u8]>) -> Option<Value> {
