@@ -12,19 +12,19 @@ chapter!(getting_started, "getting-started.md");
 chapter!(concepts, "concepts.md");
 chapter!(table, "table.md");
 chapter!(log, "log.md");
-chapter!(queries, "queries.md");
 chapter!(doc, "doc.md");
 chapter!(counter, "counter.md");
 chapter!(set, "set.md");
-chapter!(migration, "migration.md");
-chapter!(own_types, "own-types.md");
-chapter!(import_export, "import-export.md");
 chapter!(text, "text.md");
+chapter!(own_types, "own-types.md");
+chapter!(queries, "queries.md");
+chapter!(history, "history.md");
 chapter!(watching, "watching.md");
 chapter!(conflicts, "conflicts.md");
-chapter!(entry_format, "entry-format.md");
-chapter!(history, "history.md");
+chapter!(migration, "migration.md");
+chapter!(import_export, "import-export.md");
 chapter!(state, "state.md");
+chapter!(entry_format, "entry-format.md");
 
 /// The README's example.
 #[doc = include_str!("../README.md")]

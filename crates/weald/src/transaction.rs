@@ -272,7 +272,7 @@ impl Transaction {
                 self.own.type_of(name).filter(|found| *found != wanted).map(str::to_owned)
             }
             #[cfg(feature = "text")]
-            None if self.texts.contains(name) => {
+            None if self.texts.is_edited(name) => {
                 Some(TextType::NAME).filter(|found| *found != wanted).map(str::to_owned)
             }
             None => other_type(&self.staged, self.database, name, wanted)?,

@@ -456,3 +456,80 @@ fn a_reader_that_fails_and_a_database_that_may_not_be_written_are_errors() {
     assert!(matches!(failed, JsonImportError::Commit { line: 2, written: 0, .. }), "{failed}");
     assert!(texts(&closed).is_empty());
 }
+
+#[cfg(feature = "text")]
+#[test]
+fn texts_come_back_with_their_marks() {
+    let (_instance, _user, database) = room();
+    let long = "aé日😀 ".repeat(40_000);
+    database
+        .write(|tx| {
+            tx.text("plain")?.insert(0, "hello")?;
+            let mut rich = tx.text("rich")?;
+            rich.insert(0, &long)?;
+            rich.mark(0..4, "bold", &true)?;
+            rich.mark(2..100_000, "size", &7)?;
+            rich.mark(50_000..150_001, "link", "https://example.org")?;
+            tx.text("empty")?.insert(0, "x")?;
+            Ok(())
+        })
+        .unwrap();
+    database.write(|tx| Ok(tx.text("empty")?.delete(0..1)?)).unwrap();
+    let file = lines(&database);
+    assert!(file.contains(r#""type":"text","key":0,"value":"hello""#));
+    let rich = |database: &Database, name: &str| database.text(name).unwrap().rich().unwrap();
+
+    // Into nothing, and into a text that has other words and marks.
+    let copy = empty();
+    for _ in 0..2 {
+        copy.import_json(file.as_bytes()).unwrap();
+        for name in ["plain", "rich", "empty"] {
+            assert_eq!(rich(&copy, name), rich(&database, name));
+        }
+        copy.write(|tx| {
+            tx.text("empty")?.insert(0, "full")?;
+            tx.text("plain")?.insert(2, "other words")?;
+            tx.text("plain")?.mark(0..16, "italic", &true)?;
+            tx.text("rich")?.delete(3..150_000)?;
+            Ok(tx.text("rich")?.mark(0..10, "bold", "very")?)
+        })
+        .unwrap();
+    }
+
+    // What is there can stay, also where the file goes on behind its end.
+    let before = rich(&copy, "rich");
+    let keep = JsonImport::new().existing(OnExisting::Keep);
+    let report = copy.import_json_with(file.as_bytes(), keep).unwrap();
+    assert_eq!((report.written, report.kept), (0, report.lines));
+    assert_eq!(rich(&copy, "rich"), before);
+}
+
+#[cfg(feature = "text")]
+#[test]
+fn a_line_that_is_no_part_of_a_text_changes_nothing() {
+    let database = empty();
+    database.write(|tx| Ok(tx.text("note")?.insert(0, "as it was")?)).unwrap();
+    let bad = [
+        r#""key":-1,"value":"x""#,
+        r#""key":"a","value":"x""#,
+        r#""key":0,"value":7"#,
+        r#""key":0,"value":[{"text":"x","marks":7}]"#,
+        r#""key":0,"value":[{"text":"x","more":7}]"#,
+        r#""key":0,"value":[{"marks":{"bold":true}}]"#,
+        r#""key":0,"value":[{"text":"x"},{"text":"y","marks":{"bold":[1]}}]"#,
+        r#""key":0,"value":[{"text":"x","marks":{"bold":null}}]"#,
+        r#""key":0,"value":[{"text":"x","marks":{"":1}}]"#,
+        r#""key":10,"value":"x""#,
+    ];
+    let long = format!(r#""key":0,"value":"{}""#, "x".repeat(2 << 20));
+    let bad: Vec<&str> = bad.into_iter().chain([long.as_str()]).collect();
+    let mut file = HEADER.to_owned();
+    for line in &bad {
+        file.push_str(&format!("{{\"store\":\"note\",\"type\":\"text\",{line}}}\n"));
+    }
+    let options = JsonImport::new().bad_lines(OnBadLine::Skip);
+    let report = database.import_json_with(file.as_bytes(), options).unwrap();
+    assert_eq!((report.bad, report.written), (bad.len() as u64, 0), "{report:?}");
+    assert!(matches!(report.bad_lines[0].reason, BadLineReason::Text));
+    assert_eq!(database.text("note").unwrap().read().unwrap(), "as it was");
+}

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{DEADLINE, message, push, room};
 use serde::{Deserialize, Serialize};
 use weald::{
@@ -308,4 +310,26 @@ fn decimals_and_integers_are_one_order() {
     table.indexes().declare("n", Index::on(["n"])).unwrap().wait_ready(DEADLINE).unwrap();
     let keys: Vec<_> = table.query().index("n").rows().map(|row| row.unwrap().0).collect();
     assert_eq!(keys, ["b", "d", "a", "c"].map(Key::from));
+}
+
+#[test]
+fn an_index_that_was_dropped_is_not_the_one_that_has_its_name_now() {
+    let (_instance, _user, room) = room();
+    let indexes = room.table::<Value>("t").unwrap().indexes();
+    let dropped = indexes.declare("n", Index::on(["n"]).unique()).unwrap();
+    assert!(indexes.drop("n").unwrap());
+    indexes.declare("n", Index::on(["m"])).unwrap();
+    assert!(matches!(dropped.progress(), Err(IndexError::Unknown { .. })));
+    assert!(matches!(dropped.wait_ready(DEADLINE), Err(IndexError::Unknown { .. })));
+    let told = dropped.duplicates().unwrap().next();
+    assert!(matches!(told, Some(Err(IndexError::Unknown { .. }))));
+}
+
+#[test]
+fn a_wait_for_an_index_may_be_for_ever() {
+    let (_instance, _user, room) = room();
+    room.write(|tx| Ok(tx.table("t")?.put(1, &Value::from([("n", 1)]))?)).unwrap();
+    let table = room.table::<Value>("t").unwrap();
+    let index = table.indexes().declare("n", Index::on(["n"])).unwrap();
+    assert!(index.wait_ready(Duration::MAX).unwrap());
 }

@@ -274,7 +274,8 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
     for error in &refused {
         assert!(matches!(error, WriteError::Text(_)), "{error:?}");
     }
-    assert!(refused[10].to_string().contains("1048576"), "{}", refused[10]);
+    let limit = weald_crdt::MAX_PAYLOAD_BYTES.to_string();
+    assert!(refused[10].to_string().contains(&limit), "{}", refused[10]);
     note.delete(1..1).unwrap();
     assert_eq!(note.read().unwrap(), "abc");
     assert_eq!(tx.commit().unwrap().id, None);
@@ -324,4 +325,19 @@ fn a_text_is_there_after_opening_again() {
         assert!(read(&room).contains("again"));
         instance.close();
     }
+}
+
+#[test]
+fn a_text_that_was_only_read_says_nothing_of_its_name() {
+    let (_instance, _user, database) = room();
+    database
+        .write(|tx| {
+            assert_eq!(tx.text("name")?.read()?, "");
+            assert!(tx.text("name")?.insert(1, "past the end").is_err());
+            tx.log("name")?.push(&1)?;
+            assert!(tx.text("name").is_err());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(database.log::<i64>("name").unwrap().tail(1).unwrap().len(), 1);
 }

@@ -42,9 +42,13 @@ impl IndexBoard {
     }
 
     /// Waits for a change after the first `seen` ones; returns whether there was one in time.
-    pub(crate) fn wait(&self, seen: u64, deadline: Instant) -> bool {
+    pub(crate) fn wait(&self, seen: u64, deadline: Option<Instant>) -> bool {
         let mut state = self.state();
         while state.changes == seen {
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;

@@ -240,7 +240,8 @@ impl<I: Queried, O: QueryOrder> Query<I, O> {
     }
 
     /// Returns one page of up to `count` rows, and the cursor of the next one. While nothing
-    /// changes, pages give each row once; what is written meanwhile is seen or not, by its place.
+    /// changes, pages give each row once; what is written meanwhile is seen or not, by its place. A
+    /// page of 0 rows has no last one to go on from, and so no cursor.
     ///
     /// # Errors
     /// [`ReadError::Cursor`] for a cursor of another query, or any other [`ReadError`] but

@@ -218,13 +218,14 @@ impl StoreIndex {
         Ok(IndexProgress { done, total: total.max(done), is_ready })
     }
 
-    /// Waits until it is ready; returns whether it was in time.
+    /// Waits until it is ready; returns whether it was in time. One that is longer than the system's
+    /// clock can tell, such as [`Duration::MAX`], is for ever.
     ///
     /// # Errors
     /// [`IndexError::Unknown`] when it was dropped, [`IndexError::Store`] when building stopped,
     /// for a disk that is full say; declaring it again goes on.
     pub fn wait_ready(&self, timeout: Duration) -> Result<bool, IndexError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let board = &self.store.core.index_board;
         loop {
             let seen = board.changes();
@@ -264,9 +265,12 @@ impl StoreIndex {
         Ok(Duplicates::new(self.clone()))
     }
 
-    /// Returns the index as the rows have it.
+    /// Returns the index as the rows have it. One that was declared anew under its name is another.
     pub(super) fn current(&self, rows: &Rows) -> Result<IndexDefinition, IndexError> {
-        find(rows, &self.store, &self.definition.type_name, &self.definition.name)
+        let IndexDefinition { store, type_name, name, .. } = &self.definition;
+        let found = find(rows, &self.store, type_name, name)?;
+        let unknown = || IndexError::Unknown { store: store.clone(), name: name.clone() };
+        if found.number() == self.definition.number() { Ok(found) } else { Err(unknown()) }
     }
 
     pub(super) fn scan<'a>(

@@ -14,7 +14,8 @@ use super::convert::loro_value;
 use super::error::TextError;
 use super::guard::Broken;
 use super::replica::Replica;
-use super::update::{Nonce, Update, is_key, is_mark, peer_of};
+use super::stretch::check_mark;
+use super::update::{Nonce, Update, peer_of};
 use crate::core::Core;
 use crate::entropy;
 use crate::error::WriteError;
@@ -22,7 +23,7 @@ use crate::error::WriteError;
 /// About what a section takes beside its operations.
 const FRAME_BYTES: usize = 256;
 /// What an operation takes at most beside text, key and value.
-const OPERATION_BYTES: usize = 32;
+pub(super) const OPERATION_BYTES: usize = 32;
 
 /// Who writes to a text: a peer of Loro's that no other transaction uses at the same time.
 #[derive(Clone, Copy)]
@@ -107,14 +108,7 @@ impl TextDraft {
         if range.is_empty() {
             return Err(TextError::EmptyRange);
         }
-        if !is_key(key) {
-            return Err(TextError::MarkKey { length: key.len() });
-        }
-        if !is_mark(value) {
-            let is_nan = value.as_f64().is_some_and(f64::is_nan);
-            let found = if is_nan { "a float that is not a number" } else { value.kind() };
-            return Err(TextError::MarkValue { found });
-        }
+        check_mark(key, value)?;
         let bytes = self.room_for(key.len() + value.as_text().map_or(0, str::len))?;
         let place = self.replica.place_of(range.start)..self.replica.place_behind(range.end);
         let document = &self.replica.document;
@@ -138,7 +132,7 @@ impl TextDraft {
     }
 
     /// Returns how many bytes the edits take with another one.
-    fn room_for(&self, bytes: usize) -> Result<usize, TextError> {
+    pub(super) fn room_for(&self, bytes: usize) -> Result<usize, TextError> {
         let length = self.bytes.saturating_add(bytes).saturating_add(OPERATION_BYTES);
         if length > MAX_PAYLOAD_BYTES { Err(TextError::TooLarge { length }) } else { Ok(length) }
     }
@@ -168,8 +162,13 @@ impl TextDraft {
 pub(crate) struct TextDrafts(BTreeMap<String, TextDraft>);
 
 impl TextDrafts {
-    pub(crate) fn contains(&self, name: &str) -> bool {
+    pub(super) fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// Returns whether a text was edited: one that was only read says nothing of the name.
+    pub(crate) fn is_edited(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|draft| draft.is_edited)
     }
 
     pub(super) fn get(&mut self, name: &str) -> Option<&mut TextDraft> {

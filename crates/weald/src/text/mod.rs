@@ -17,6 +17,7 @@ mod read;
 mod replica;
 mod rows;
 mod shown;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -29,6 +30,7 @@ pub use pool::TEXTS_KEPT;
 pub(crate) use pool::TextPool;
 pub use read::Text;
 pub use shown::TextSpan;
+pub(crate) use stretch::stretches;
 pub use write::TextMut;
 
 use weald_crdt::{ApplyError, Change, ChangeKind, EntryStamp, StoreType, Value, ViewMut, Void};

@@ -148,6 +148,15 @@ impl<'tx> TextMut<'tx> {
         Ok(self.draft()?.replica.position(cursor)?)
     }
 
+    /// Puts a stretch with its marks in the place of all that there is from a position on.
+    pub(crate) fn write_stretch(
+        &mut self,
+        position: usize,
+        spans: &[TextSpan],
+    ) -> Result<(), WriteError> {
+        Ok(self.draft()?.write_stretch(position, spans)?)
+    }
+
     fn draft(&mut self) -> Result<&mut TextDraft, WriteError> {
         self.transaction.text_draft(&self.name)
     }

@@ -9,6 +9,8 @@ use super::error::{BadLineReason, JsonImportError};
 use super::write::{OnExisting, Row, Written};
 use crate::database::Database;
 use crate::error::WriteError;
+#[cfg(feature = "text")]
+use crate::text::TextError;
 use crate::transaction::Transaction;
 
 /// How many lines at most an import commits together.
@@ -93,5 +95,10 @@ impl<'a> Batch<'a> {
 
 /// Returns whether the row may fit in a transaction of its own.
 fn is_full(reason: &BadLineReason) -> bool {
-    matches!(reason, BadLineReason::Write(WriteError::Draft(DraftError::Limit(_))))
+    match reason {
+        BadLineReason::Write(WriteError::Draft(DraftError::Limit(_))) => true,
+        #[cfg(feature = "text")]
+        BadLineReason::Write(WriteError::Text(TextError::TooLarge { .. })) => true,
+        _ => false,
+    }
 }

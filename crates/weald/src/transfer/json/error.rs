@@ -95,6 +95,11 @@ pub enum BadLineReason {
     /// The key is no path in a document.
     #[error("the key is no path in a document; write a list of texts")]
     Path,
+    /// The key or the value is none of a text.
+    #[error(
+        "it is no part of a text; write a position as the key, and a text or a list of {{\"text\": …, \"marks\": {{…}}}} as the value"
+    )]
+    Text,
     /// The value cannot be stored.
     #[error("the value cannot be stored: {0}")]
     Value(#[from] ValueError),

@@ -24,9 +24,15 @@ use super::JSON_PROGRESS_LINES;
 use super::line::{
     FORMAT, Header, HeaderStore, Line, StoreRows, VERSION, bytes_to_json, item_to_json, key_to_json,
 };
+#[cfg(feature = "text")]
+use super::text_part::spans_to_json;
 use crate::database::Database;
 use crate::error::ReadError;
 use crate::rows::Rows;
+#[cfg(feature = "text")]
+use crate::store_ref::StoreRef;
+#[cfg(feature = "text")]
+use crate::text::{Text, TextType, stretches};
 
 /// How many items of a log are read at a time.
 const LOG_PAGE: usize = 256;
@@ -81,7 +87,8 @@ pub struct JsonExportReport {
 
 impl Database {
     /// Writes all values as JSON Lines: a header, then an object for each row of a table, item of a
-    /// log and value of a document, with `store`, `type`, `key` and `value`.
+    /// log, value of a document, counter, member of a set and part of a text, with `store`, `type`,
+    /// `key` and `value`.
     ///
     /// It holds one moment of the database. Rows are written as they are read; of documents, one at a
     /// time is held in memory. Of values that stand side by side in a conflict the one that reading
@@ -192,6 +199,8 @@ impl<W: Write> Export<'_, W> {
             })?,
             // A member is its own key, so the value says all.
             SetType::NAME => self.shown(name, &view, &SetType, &|_| Json::Null)?,
+            #[cfg(feature = "text")]
+            TextType::NAME => self.text(name)?,
             other => {
                 let known = self.database.core().types.get(other).map(Arc::clone);
                 self.other(name, &view, known.as_deref())?;
@@ -230,6 +239,17 @@ impl<W: Write> Export<'_, W> {
     fn doc(&mut self, name: &StoreName, view: &dyn View) -> Result<(), ExportError> {
         let value = doc::to_value(view).map_err(ReadError::from)?;
         self.leaves(name, &mut Vec::new(), &value)
+    }
+
+    #[cfg(feature = "text")]
+    fn text(&mut self, name: &StoreName) -> Result<(), ExportError> {
+        let (core, database) = (self.database.core(), self.database.number());
+        let rows = self.rows.clone();
+        let store = StoreRef::open_at(core, database, rows, &name.store, TextType::NAME)?;
+        for (start, spans) in stretches(Text::new(store).rich()?) {
+            self.row(&line(name, Json::from(start), spans_to_json(&spans)?))?;
+        }
+        Ok(())
     }
 
     /// Writes the values of a document that are no maps, and maps that are empty.
@@ -314,7 +334,7 @@ fn damaged(key: &[u8]) -> ExportError {
     ReadError::from(weald_crdt::ReadError::from(RowError { key: key.to_vec() })).into()
 }
 
-fn value_of(value: &Value) -> Result<Json, ExportError> {
+pub(super) fn value_of(value: &Value) -> Result<Json, ExportError> {
     // Only not-a-number has no form, and that is never stored.
     value.to_json().map_err(|error| StoreError::Corrupt { what: error.to_string() }.into())
 }

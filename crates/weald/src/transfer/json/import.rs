@@ -89,8 +89,8 @@ pub struct JsonImportReport {
 impl Database {
     /// Reads JSON Lines that [`Database::export_json`] has written, or that were made like them.
     ///
-    /// Rows of tables and values of documents are written under the keys of their lines, items of
-    /// logs appended, all by this handle's key and now: for entries with their authors and times use
+    /// Rows of tables, values of documents, counters, members of sets and texts are written under the
+    /// keys of their lines, items of logs appended, all by this handle's key and now: for entries with their authors and times use
     /// an archive. Lines are committed in batches of up to [`crate::JSON_BATCH_LINES`]. It blocks, so
     /// call it off the threads of an async runtime.
     ///

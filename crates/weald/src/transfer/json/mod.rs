@@ -9,6 +9,8 @@ mod export;
 mod import;
 mod line;
 mod lines;
+#[cfg(feature = "text")]
+mod text_part;
 mod write;
 
 pub use batch::{JSON_BATCH_BYTES, JSON_BATCH_LINES};

@@ -7,7 +7,11 @@ use weald_crdt::{CounterType, DocType, Key, LogType, Path, SetType, TableType, V
 
 use super::error::BadLineReason;
 use super::line::{Line, key_of_json, path_of_json};
+#[cfg(feature = "text")]
+use super::text_part::TextPart;
 use crate::error::WriteError;
+#[cfg(feature = "text")]
+use crate::text::TextType;
 use crate::transaction::Transaction;
 
 /// What an import does where there is a row, or a value of a document, under the key of a line.
@@ -30,6 +34,8 @@ pub(super) enum Row {
     Doc(Path, Value),
     Counter(Key, i128),
     Set(Value),
+    #[cfg(feature = "text")]
+    Text(TextPart),
 }
 
 /// What became of a row.
@@ -51,6 +57,8 @@ impl Row {
                 Self::Counter(key_of_json(&line.key)?, integer(&value(&line.value)?)?)
             }
             SetType::NAME => Self::Set(value(&line.value)?),
+            #[cfg(feature = "text")]
+            TextType::NAME => Self::Text(TextPart::of(line)?),
             _ => return Ok(None),
         }))
     }
@@ -79,6 +87,8 @@ impl Row {
             Self::Set(member) => {
                 tx.set::<Value>(store).and_then(|mut set| set.add(member)).map(drop)
             }
+            #[cfg(feature = "text")]
+            Self::Text(part) => part.write(tx, store),
         }
         .map_err(BadLineReason::Write)?;
         Ok(Written::Yes)
@@ -99,6 +109,8 @@ impl Row {
             Self::Set(_) => Ok(false),
             // An item has no key of its own: each is new.
             Self::Log(_) => Ok(false),
+            #[cfg(feature = "text")]
+            Self::Text(part) => part.exists(tx, store),
         };
         found.map_err(BadLineReason::Write)
     }
