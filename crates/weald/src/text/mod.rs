@@ -12,6 +12,7 @@ mod document;
 mod draft;
 mod error;
 mod guard;
+mod left_out;
 mod pool;
 mod read;
 mod replica;

@@ -11,6 +11,7 @@ use weald_crdt::{View, ViewError};
 use super::document::{Document, Refused};
 use super::draft::Session;
 use super::guard::Broken;
+use super::left_out::AllLeftOut;
 use super::rows::{self, Fingerprint, Head, Key, Snapshot, Stored};
 use super::update::{Id, Update};
 
@@ -33,8 +34,10 @@ pub(super) struct Replica {
     holds: Fingerprint,
     /// Updates made here that have not been seen to arrive.
     ahead: BTreeSet<Key>,
-    /// Whether every update was taken; else one that comes may change which others are.
-    is_whole: bool,
+    /// The updates that were not taken; `None` when the next one that comes may change which are.
+    left_out: Option<AllLeftOut>,
+    /// Whether what was committed here lets others in that were left out.
+    is_useless: bool,
     /// What hidden updates wrote, as counters of their peers.
     hidden: Vec<(u64, Range<u32>)>,
     /// The places of what they wrote, ascending.
@@ -51,7 +54,8 @@ impl Replica {
             arrived,
             holds,
             ahead: BTreeSet::new(),
-            is_whole: true,
+            is_useless: false,
+            left_out: Some(AllLeftOut::default()),
             hidden,
             veil,
             session: None,
@@ -61,8 +65,9 @@ impl Replica {
     /// Loads the text from rows: from the snapshot if there is one that they bear out.
     pub(super) fn load(view: &dyn View) -> Result<Self, ReplicaError> {
         let snapshot = Snapshot::read(view)?;
-        let quick = snapshot.and_then(|Snapshot { arrived, holds, bytes }| {
-            Some(Self::new(Document::of_snapshot(&bytes).ok()?, arrived, holds))
+        let quick = snapshot.and_then(|Snapshot { arrived, holds, left_out, bytes }| {
+            let replica = Self::new(Document::of_snapshot(&bytes).ok()?, arrived, holds);
+            Some(Self { left_out: Some(left_out), ..replica })
         });
         let mut quick = match quick {
             Some(quick) => quick,
@@ -80,8 +85,7 @@ impl Replica {
         let all = rows::read_all(view)?;
         let mut holds = Fingerprint::default();
         all.iter().for_each(|stored| holds.add(&stored.key, stored.is_visible));
-        let count = all.len();
-        let mut valid = without_collisions(all);
+        let (mut valid, shared) = without_collisions(all);
         valid.sort_by(|a, b| {
             (a.time, rows::entry_of(&a.key)).cmp(&(b.time, rows::entry_of(&b.key)))
         });
@@ -93,15 +97,22 @@ impl Replica {
             };
         };
         let mut replica = Self::new(document, Head::read(view)?.arrived, holds);
-        replica.is_whole = taken.len() == count;
-        let shown = valid.iter().filter(|stored| taken.contains(&stored.key));
-        shown.for_each(|stored| replica.note_hidden(stored));
+        let (shown, out): (Vec<_>, Vec<_>) =
+            valid.iter().partition(|stored| taken.contains(&stored.key));
+        shown.into_iter().for_each(|stored| replica.note_hidden(stored));
+        let mut left_out = AllLeftOut::default();
+        out.into_iter().chain(&shared).for_each(|stored| left_out.add(&stored.update));
+        // Which one breaks a document may depend on what comes.
+        replica.left_out = wrong.is_empty().then_some(left_out);
         replica.draw_veil()?;
         Ok(replica)
     }
 
     /// Takes what has arrived since.
     pub(super) fn advance(&mut self, view: &dyn View) -> Result<Standing, ViewError> {
+        if self.is_useless {
+            return Ok(Standing::Useless);
+        }
         let head = Head::read(view)?;
         if head.arrived < self.arrived {
             return Ok(Standing::Ahead);
@@ -118,8 +129,8 @@ impl Replica {
                 new.push(stored);
             }
         }
-        if !new.is_empty()
-            && (!self.is_whole || self.document.import(new.iter().map(|one| &one.update)).is_err())
+        if new.iter().any(|one| self.is_unsettled_by(&one.update))
+            || self.document.import(new.iter().map(|one| &one.update)).is_err()
         {
             return Ok(Standing::Useless);
         }
@@ -136,13 +147,19 @@ impl Replica {
         let key = rows::key_of(update.peer, update.start, entry);
         self.holds.add(&key, true);
         self.ahead.insert(key);
+        self.is_useless |= self.is_unsettled_by(update);
+    }
+
+    fn is_unsettled_by(&self, update: &Update) -> bool {
+        self.left_out.as_ref().is_none_or(|left_out| left_out.is_unsettled_by(update))
     }
 
     /// Returns a snapshot; `None` if it is not worth one.
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
-        let plain = self.is_whole && self.hidden.is_empty() && self.ahead.is_empty();
-        let bytes = plain.then(|| self.document.snapshot().ok())??;
-        Some(Snapshot { arrived: self.arrived, holds: self.holds, bytes })
+        let plain = self.hidden.is_empty() && self.ahead.is_empty();
+        let left_out = self.left_out.clone().filter(|_| plain)?;
+        let bytes = self.document.snapshot().ok()?;
+        Some(Snapshot { arrived: self.arrived, holds: self.holds, left_out, bytes })
     }
 
     fn note_hidden(&mut self, stored: &Stored) {
@@ -193,11 +210,12 @@ pub(super) enum ReplicaError {
     Broken(#[from] Broken),
 }
 
-/// Leaves out of updates that share counters all but the one of the smallest entry id.
-fn without_collisions(mut all: Vec<Stored>) -> Vec<Stored> {
+/// Takes of updates that share counters the one of the smallest entry id, and gives the others
+/// beside.
+fn without_collisions(mut all: Vec<Stored>) -> (Vec<Stored>, Vec<Stored>) {
     all.sort_by(|a, b| rows::entry_of(&a.key).cmp(rows::entry_of(&b.key)));
     let mut taken: BTreeMap<(u64, u32), u32> = BTreeMap::new();
-    all.retain(|Stored { update, .. }| {
+    all.into_iter().partition(|Stored { update, .. }| {
         let (peer, start, end) = (update.peer, update.start, update.end());
         let before = taken.range((peer, 0)..(peer, end)).next_back();
         let free = before.is_none_or(|(_, taken)| *taken <= start);
@@ -205,8 +223,7 @@ fn without_collisions(mut all: Vec<Stored>) -> Vec<Stored> {
             taken.insert((peer, start), end);
         }
         free
-    });
-    all
+    })
 }
 
 /// Takes updates in order, each when what it depends on is there; those that never are stay out.

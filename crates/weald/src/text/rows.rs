@@ -8,6 +8,7 @@ use std::ops::{Bound, ControlFlow};
 
 use weald_crdt::{Area, EntryStamp, RowError, View, ViewError, ViewMut};
 
+use super::left_out::AllLeftOut;
 use super::update::Update;
 
 /// The one row of state, which tells what updates there are; they themselves are buried.
@@ -106,6 +107,8 @@ pub(super) struct Snapshot {
     pub(super) arrived: u64,
     /// Which they are.
     pub(super) holds: Fingerprint,
+    /// Those of them that the document lacks.
+    pub(super) left_out: AllLeftOut,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -113,14 +116,16 @@ impl Snapshot {
     pub(super) fn read(view: &dyn View) -> Result<Option<Self>, ViewError> {
         let Some(row) = view.get(Area::Local, SNAPSHOT)? else { return Ok(None) };
         let Some((arrived, rest)) = row.split_first_chunk() else { return Ok(None) };
-        let Some((holds, bytes)) = Fingerprint::take(rest) else { return Ok(None) };
+        let Some((holds, rest)) = Fingerprint::take(rest) else { return Ok(None) };
+        let Some((left_out, bytes)) = AllLeftOut::take(rest) else { return Ok(None) };
         let arrived = u64::from_be_bytes(*arrived);
-        Ok(Some(Self { arrived, holds, bytes: bytes.to_vec() }))
+        Ok(Some(Self { arrived, holds, left_out, bytes: bytes.to_vec() }))
     }
 
     pub(super) fn write(&self, view: &mut dyn ViewMut) {
         let mut row = self.arrived.to_be_bytes().to_vec();
         row.extend_from_slice(&self.holds.encode());
+        row.extend_from_slice(&self.left_out.encode());
         row.extend_from_slice(&self.bytes);
         view.put(Area::Local, SNAPSHOT, row);
     }

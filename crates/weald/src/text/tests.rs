@@ -13,7 +13,7 @@ use weald_crdt::laws::{StampedSection, stamped, store_type_laws};
 use weald_crdt::{Area, EntryStamp, MemoryView, StoreType, Value, ViewMut};
 
 use super::TextType;
-use super::replica::Replica;
+use super::replica::{Replica, Standing};
 use super::rows::{Head, Snapshot};
 use super::update::{Id, Operation, Update, peer_of};
 
@@ -37,6 +37,20 @@ fn text(view: &MemoryView) -> String {
 
 fn of_state(view: &MemoryView) -> String {
     Replica::of_state(view).unwrap().text().unwrap()
+}
+
+/// Returns the text as one says it who keeps it in memory and reads it after each section.
+fn kept_up(sections: &[StampedSection]) -> String {
+    let mut view = MemoryView::new();
+    let mut replica = Replica::load(&view).unwrap();
+    for section in sections {
+        apply(&mut view, section);
+        if replica.advance(&view).unwrap() != Standing::Current {
+            replica = Replica::load(&view).unwrap();
+        }
+        assert_eq!(replica.text().unwrap(), of_state(&view));
+    }
+    replica.text().unwrap()
 }
 
 fn update(nonce: u8, start: u32, deps: &[(u8, u32)], operations: Vec<Operation>) -> Update {
@@ -254,7 +268,7 @@ fn operations_that_do_not_fit_harm_nobody() {
             for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
                 let view = folded(order.map(|at| &all[at]));
                 shown.push(of_state(&view));
-                text(&view);
+                assert_eq!(text(&view), of_state(&view), "{operations:?} {deps:?} {order:?}");
             }
             assert!(shown.iter().all(|text| *text == shown[0]), "{shown:?}");
         }
@@ -293,6 +307,40 @@ fn a_snapshot_is_kept_beside_the_rows_and_not_believed_blindly() {
     assert_eq!(text(&view).len(), 16_000);
 }
 
+#[test]
+fn what_is_left_out_slows_nobody_down_and_comes_in_when_it_can() {
+    let deps = [(9, 3)];
+    let all = sections(vec![
+        update(1, 0, &[], vec![insert(0, "hello")]),
+        update(4, 0, &deps, vec![insert(0, "late ")]),
+        update(1, 5, &[(1, 4)], vec![insert(5, &"x".repeat(5_000))]),
+        update(9, 0, &[(1, 4)], vec![insert(5, "!!")]),
+        update(9, 2, &[(9, 1)], vec![insert(7, "??")]),
+    ]);
+    let mut view = folded(&all[..2]);
+    let mut replica = Replica::load(&view).unwrap();
+    apply(&mut view, &all[2]);
+    assert_eq!(replica.advance(&view).unwrap(), Standing::Current);
+    // A snapshot tells what it lacks.
+    assert!(Snapshot::read(&view).unwrap().is_some());
+    let mut loaded = Replica::load(&view).unwrap();
+    apply(&mut view, &all[3]);
+    assert_eq!(replica.advance(&view).unwrap(), Standing::Current);
+    assert_eq!(loaded.advance(&view).unwrap(), Standing::Current);
+    assert_eq!(text(&view), of_state(&view));
+    assert!(!text(&view).contains("late"));
+    // One who writes himself what others wait for lets them in as well.
+    let mut own = Replica::load(&view).unwrap();
+    own.document.import([&Update::decode(&all[4].1, &AUTHOR).unwrap()]).unwrap();
+    own.committed(&Update::decode(&all[4].1, &AUTHOR).unwrap(), &all[4].0.entry);
+    apply(&mut view, &all[4]);
+    for mut kept in [replica, loaded, own] {
+        assert_eq!(kept.advance(&view).unwrap(), Standing::Useless);
+    }
+    assert_eq!(text(&view), of_state(&view));
+    assert!(text(&view).contains("late"));
+}
+
 fn hostile_operation() -> impl Strategy<Value = Operation> {
     let id = (prop_oneof![Just(1_u8), Just(2), Just(9)], 0..40_u32)
         .prop_map(|(nonce, counter)| Id { peer: peer_of(&AUTHOR, &[nonce; 8]).unwrap(), counter });
@@ -312,7 +360,7 @@ fn hostile_operation() -> impl Strategy<Value = Operation> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 48, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
 
     /// Whatever a peer with a key sends, nothing panics, and what is made of the same rows is the same.
     #[test]
@@ -335,9 +383,11 @@ proptest! {
         all.rotate_left(turn % length);
         let other = folded(&all);
         assert_eq!(one, other);
-        assert_eq!(of_state(&one), of_state(&other));
-        text(&one);
-        text(&other);
+        let shown = of_state(&one);
+        assert_eq!(of_state(&other), shown);
+        assert_eq!(text(&one), shown);
+        assert_eq!(text(&other), shown);
+        assert_eq!(kept_up(&all), shown);
     }
 
     /// Bytes that somebody changed are void or another update, never a panic.
