@@ -94,7 +94,8 @@ impl Instance {
     }
 
     /// Closes the instance, whoever else holds a handle: what is queued is written, watches end, and
-    /// everything after that is [`StoreError::Closed`].
+    /// everything after that is [`StoreError::Closed`]. What holds a snapshot, such as a
+    /// [`crate::Past`], tells what it has in memory, or an error.
     pub fn close(&self) {
         self.core.close();
     }

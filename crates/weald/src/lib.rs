@@ -89,8 +89,8 @@ pub use error::{Error, ReadError, WriteError};
 pub use feed::CommitFeed;
 pub use history::{
     AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditError, AuditRecord, AuditStore,
-    HISTORY_PAGE_ENTRIES, History, Past, Reverted, Revision, RowDiff, RowHistory, SkipReason,
-    Skipped, UNDO_GROUP_ENTRIES_MAX, UNDO_STEPS_MAX, UndoStack, Undone,
+    HISTORY_KEPT_BYTES, HISTORY_PAGE_ENTRIES, History, Past, Reverted, Revision, RowDiff,
+    RowHistory, SkipReason, Skipped, UNDO_GROUP_ENTRIES_MAX, UNDO_STEPS_MAX, UndoStack, Undone,
 };
 pub use instance::{Instance, Verification};
 pub use json_patch::{Patch, PatchError, PatchOperation, patch as apply_patch};

@@ -92,3 +92,28 @@ fn a_writer_that_fails_is_an_error() {
     let written = room.audit().write_json_lines(Full(0));
     assert!(matches!(written, Err(weald::AuditError::Write(_))), "{written:?}");
 }
+
+#[test]
+fn an_audit_of_a_row_that_changes_meanwhile_tells_each_change_once() {
+    let (_instance, _, room) = room();
+    let add = || room.write(|tx| Ok(tx.counter("visits")?.add("page", 1)?)).unwrap();
+    let count = 3 * AUDIT_PAGE_ENTRIES;
+    for _ in 0..count {
+        add();
+    }
+    let mut sums = Vec::new();
+    for record in room.audit().store("visits") {
+        let record = record.unwrap();
+        let change = &record.stores[0].changes[0];
+        sums.push((change.before.clone(), change.after.clone()));
+        if sums.len() == count / 2 {
+            add();
+        }
+    }
+    let sum = |sum: usize| (sum > 0).then(|| Value::from(sum as u64));
+    let all: Vec<_> = (0..=count).map(|before| (sum(before), sum(before + 1))).collect();
+    assert_eq!(sums, all);
+    let history = room.history().unwrap().map(Result::unwrap);
+    let newest: Vec<_> = history.map(|revision| (revision.before, revision.after)).collect();
+    assert!(newest.into_iter().rev().eq(all));
+}

@@ -148,3 +148,30 @@ fn a_watch_ends_with_its_instance_and_a_dropped_one_harms_nobody() {
     assert!(late.is_closed());
     assert_eq!(late.recv(), None, "a watch of a closed instance never waits");
 }
+
+#[test]
+fn entries_of_many_rows_fill_the_queue_by_their_bytes() {
+    let (_instance, _, room) = room();
+    let mut watch = room.watch(Filter::all().entries());
+    let store = "s".repeat(128);
+    for commit in 0..20 {
+        room.write(|tx| {
+            let mut members = tx.set(&store)?;
+            (0..900)
+                .try_for_each(|row| Ok(members.add(&format!("{commit}/{row:01000}")).map(drop)?))
+        })
+        .unwrap();
+    }
+    let (mut told, mut missed) = (0, 0);
+    while told + missed < 20 {
+        match watch.recv_timeout(DEADLINE).unwrap() {
+            Event::Entry { changes, .. } => {
+                assert_eq!(changes.len(), 900);
+                told += 1;
+            }
+            Event::Lagged { missed: more } => missed += more,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(missed > 0, "{told} entries waited");
+}

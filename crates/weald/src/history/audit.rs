@@ -11,7 +11,7 @@ use weald_crdt::{Value, section_type};
 use weald_dag::{EntryId, Fault, Graph, Number, PublicKey, Standing, StoreError, Stored, Time};
 
 use super::revision::Names;
-use super::steps::{Steps, kind};
+use super::steps::{Found, Steps, kind};
 use crate::conflict::RowKey;
 use crate::database::Database;
 use crate::entropy;
@@ -77,6 +77,7 @@ impl Database {
             filter: Filter::default(),
             next: Some(Number(0)),
             found: VecDeque::new(),
+            steps: (None, Found::default()),
         }
     }
 }
@@ -98,6 +99,8 @@ pub struct Audit {
     /// The entry that comes next; `None` after the last.
     next: Option<Number>,
     found: VecDeque<AuditRecord>,
+    /// What was found so far, and the newest entry of that time.
+    steps: (Option<Number>, Found),
 }
 
 impl fmt::Debug for Audit {
@@ -163,11 +166,15 @@ impl Audit {
         self.next = page.last().filter(|_| !is_last).map(|stored| Number(stored.number.0 + 1));
         page.retain(|stored| self.filter.takes(stored, &names));
         let faults = faults(&page)?;
-        let mut steps = Steps::new(&rows, self.database.number(), &core.types);
+        let newest = graph.head()?.map(|(newest, _)| newest);
+        let kept = std::mem::take(&mut self.steps);
+        let kept = if kept.0 == newest { kept.1 } else { Found::default() };
+        let mut steps = Steps::going_on(&rows, self.database.number(), &core.types, kept);
         for (stored, fault) in page.iter().zip(faults) {
             let record = self.record(stored, fault, &names, &mut steps)?;
             self.found.push_back(record);
         }
+        self.steps = (newest, steps.into_found());
         Ok(())
     }
 

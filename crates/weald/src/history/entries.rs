@@ -9,7 +9,7 @@ use std::sync::Arc;
 use weald_dag::{Graph, Number, Standing, StoreError, Stored};
 
 use super::revision::{Names, Origin, Revision};
-use super::steps::{Steps, kind};
+use super::steps::{Found, Steps, kind};
 use super::walk::Walk;
 use crate::core::Core;
 use crate::database::Database;
@@ -25,7 +25,8 @@ impl Database {
     ///
     /// Rows are table rows, log items, leaves of documents and what other types call so. Entries
     /// come in the order of their stamps, which is the same on every replica, and only those that
-    /// are visible now. The iterator holds a snapshot: take what you show, and drop it.
+    /// are visible now. The iterator holds a snapshot: take what you show, and drop it. It keeps up to
+    /// [`HISTORY_KEPT_BYTES`](crate::HISTORY_KEPT_BYTES) of what rows said.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -62,6 +63,7 @@ pub struct History {
     store: Option<String>,
     order: Order,
     found: VecDeque<Revision>,
+    steps: Found,
     ended: bool,
 }
 
@@ -91,6 +93,7 @@ impl History {
             store,
             order: Order::NewestFirst(walk),
             found: VecDeque::new(),
+            steps: Found::default(),
             ended: false,
         })
     }
@@ -138,7 +141,8 @@ impl History {
             }
         }
         let newest_first = matches!(self.order, Order::NewestFirst(_));
-        let mut steps = Steps::new(&self.rows, self.database, &self.core.types);
+        let found = std::mem::take(&mut self.steps);
+        let mut steps = Steps::going_on(&self.rows, self.database, &self.core.types, found);
         for stored in &entries {
             let origin = Origin::of(stored, &self.names);
             let mut changed = steps.of_entry(stored, self.store.as_deref())?;
@@ -153,6 +157,7 @@ impl History {
                 self.found.push_back(origin.clone().revision(store, key, kind, (before, after)));
             }
         }
+        self.steps = steps.into_found();
         Ok(())
     }
 }

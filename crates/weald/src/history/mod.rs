@@ -28,4 +28,5 @@ pub use past::Past;
 pub use revert::{Reverted, SkipReason, Skipped};
 pub use revision::Revision;
 pub use row_history::RowHistory;
+pub use steps::HISTORY_KEPT_BYTES;
 pub use undo::{UNDO_GROUP_ENTRIES_MAX, UNDO_STEPS_MAX, UndoStack, Undone};

@@ -3,6 +3,7 @@
 //! Invariant: what was found for a row or a store is found once, for all entries that are asked for.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use weald_crdt::{Area, EntryStamp, LogType, Touched, Value, section_type};
@@ -47,30 +48,79 @@ pub(crate) fn kind(before: Option<&Value>, after: Option<&Value>) -> Option<Chan
     }
 }
 
+/// How many bytes of what rows said are kept from one page of entries to the next, about, so that a
+/// row which many entries changed is not gone over for each page again.
+pub const HISTORY_KEPT_BYTES: usize = 32 * 1_024 * 1_024;
+
+/// What was found so far; good for as long as the database is as it was.
+#[derive(Default)]
+pub(crate) struct Found {
+    rows: BTreeMap<RowPlace, RowSteps>,
+    stores: BTreeMap<(String, String), Arc<Vec<StoreStep>>>,
+    bytes: usize,
+}
+
+/// The steps of one row, in the order of stamps.
+struct RowSteps {
+    all: Arc<Vec<RowStep>>,
+    by_entry: BTreeMap<EntryId, usize>,
+}
+
+impl RowSteps {
+    fn new(steps: Vec<RowStep>) -> Self {
+        let by_entry = steps.iter().enumerate().map(|(index, step)| (step.entry, index)).collect();
+        Self { all: Arc::new(steps), by_entry }
+    }
+}
+
+/// Returns how much memory it takes to keep a step, about.
+fn step_bytes(values: &RowValues) -> usize {
+    let rested = |row: &Option<Vec<u8>>| row.as_ref().map_or(0, Vec::len);
+    2 * size_of::<RowStep>() + rested(&values.before) + rested(&values.after)
+}
+
 /// Finds what entries did, in one snapshot.
 pub(crate) struct Steps<'a> {
     rows: &'a Rows,
     database: u32,
     types: &'a StoreTypes,
-    found: BTreeMap<RowPlace, Arc<Vec<RowStep>>>,
-    stores: BTreeMap<(String, String), Arc<Vec<StoreStep>>>,
+    found: Found,
 }
 
 impl<'a> Steps<'a> {
-    pub(crate) const fn new(rows: &'a Rows, database: u32, types: &'a StoreTypes) -> Self {
-        Self { rows, database, types, found: BTreeMap::new(), stores: BTreeMap::new() }
+    pub(crate) fn new(rows: &'a Rows, database: u32, types: &'a StoreTypes) -> Self {
+        Self::going_on(rows, database, types, Found::default())
+    }
+
+    /// Goes on with what was found in the same rows.
+    pub(crate) const fn going_on(
+        rows: &'a Rows,
+        database: u32,
+        types: &'a StoreTypes,
+        found: Found,
+    ) -> Self {
+        Self { rows, database, types, found }
+    }
+
+    /// Returns what was found, to go on with; nothing if it is too much to keep.
+    pub(crate) fn into_found(self) -> Found {
+        if self.found.bytes > HISTORY_KEPT_BYTES { Found::default() } else { self.found }
     }
 
     /// Returns the steps of one row, in the order of stamps.
     pub(crate) fn of_row(&mut self, place: &RowPlace) -> Result<Arc<Vec<RowStep>>, StoreError> {
-        if let Some(known) = self.found.get(place) {
-            return Ok(Arc::clone(known));
-        }
+        self.find_row(place).map(|found| Arc::clone(&found.all))
+    }
+
+    fn find_row(&mut self, place: &RowPlace) -> Result<&RowSteps, StoreError> {
+        let slot = match self.found.rows.entry(place.clone()) {
+            Entry::Occupied(known) => return Ok(known.into_mut()),
+            Entry::Vacant(slot) => slot,
+        };
         let RowPlace { store, type_name, key } = place;
         let steps = row_steps(self.rows, self.database, self.types, (store, type_name), key)?;
-        let steps = Arc::new(steps);
-        self.found.insert(place.clone(), Arc::clone(&steps));
-        Ok(steps)
+        self.found.bytes += steps.iter().map(|step| step_bytes(&step.values)).sum::<usize>();
+        Ok(slot.insert(RowSteps::new(steps)))
     }
 
     /// Returns the rows that an entry changed, all of them or those of one store.
@@ -102,9 +152,10 @@ impl<'a> Steps<'a> {
                 }
                 Touched::Rows(keys) => {
                     for place in keys.iter().map(|key| place(key)) {
-                        let steps = self.of_row(&place)?;
-                        if let Some(step) = steps.iter().find(|step| step.entry == id) {
-                            changed.push((place, step.values.clone()));
+                        let steps = self.find_row(&place)?;
+                        let step = steps.by_entry.get(&id).and_then(|index| steps.all.get(*index));
+                        if let Some(values) = step.map(|step| step.values.clone()) {
+                            changed.push((place, values));
                         }
                     }
                 }
@@ -125,11 +176,13 @@ impl<'a> Steps<'a> {
         entry: EntryId,
     ) -> Result<Option<StoreRows>, StoreError> {
         let place = (store.to_owned(), type_name.to_owned());
-        if !self.stores.contains_key(&place) {
+        if !self.found.stores.contains_key(&place) {
             let steps = store_steps(self.rows, self.database, self.types, (store, type_name))?;
-            self.stores.insert(place.clone(), Arc::new(steps));
+            let rows = steps.iter().flat_map(|step| &step.rows);
+            self.found.bytes += rows.map(|(_, values)| step_bytes(values)).sum::<usize>();
+            self.found.stores.insert(place.clone(), Arc::new(steps));
         }
-        let steps = self.stores.get(&place);
+        let steps = self.found.stores.get(&place);
         let step = steps.and_then(|steps| steps.iter().find(|step| step.entry == entry));
         Ok(step.map(|step| step.rows.clone()))
     }

@@ -123,10 +123,11 @@ impl UndoStack {
             return Ok(());
         }
         let mut label = label.to_owned();
-        if self.group != Group::None
-            && let Group::Begun(name) = std::mem::replace(&mut self.group, Group::Open)
-        {
-            label = name;
+        match std::mem::replace(&mut self.group, Group::Open) {
+            Group::None => self.group = Group::None,
+            Group::Begun(name) => label = name,
+            // The group is too large for one step.
+            Group::Open => label = self.undo.back().map_or(label, |last| last.label.clone()),
         }
         self.push(Step { label, entries: vec![entry], last_millis: millis });
         Ok(())
