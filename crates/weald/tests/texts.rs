@@ -341,3 +341,24 @@ fn a_text_that_was_only_read_says_nothing_of_its_name() {
         .unwrap();
     assert_eq!(database.log::<i64>("name").unwrap().tail(1).unwrap().len(), 1);
 }
+
+#[test]
+fn a_text_is_read_as_it_was_in_every_version() {
+    let ((here, room), (there, his)) = two();
+    let mut versions = vec![];
+    for round in 0..6 {
+        insert(&room, 0, &format!("a{round} "));
+        versions.push((room.tips().unwrap(), read(&room)));
+        if round % 2 == 0 {
+            insert(&his, 0, &format!("b{round} "));
+            copy(&his, &there, &here);
+            versions.push((room.tips().unwrap(), read(&room)));
+        } else {
+            copy(&room, &here, &there);
+        }
+    }
+    for (tips, text) in &versions {
+        assert_eq!(room.at(tips).unwrap().text("note").unwrap().read().unwrap(), *text);
+    }
+    assert_eq!(read(&room), versions[versions.len() - 1].1);
+}
