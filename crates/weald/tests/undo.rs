@@ -363,6 +363,39 @@ fn increments_in_a_document_are_taken_back_beside_those_of_others() {
 }
 
 #[test]
+fn what_others_have_hidden_stays_hidden() {
+    let (here, _, room) = room();
+    let first = room.write(|tx| {
+        tx.doc("doc")?.increment(["n"], 5)?;
+        Ok(tx.doc("doc")?.set(["m", "a"], &1)?)
+    });
+    first.unwrap();
+    let (_there, other) = common::replica(&room);
+    let mut stack = UndoStack::new(&room);
+    let more = stack.write("more", |tx| {
+        tx.doc("doc")?.increment(["n"], 3)?;
+        Ok(tx.doc("doc")?.set(["m", "a"], &2)?)
+    });
+    let made = room.time_of(&more.unwrap().id.unwrap()).unwrap();
+    // Theirs is the later one, so that it shows.
+    loop {
+        let over = other.write(|tx| {
+            tx.doc("doc")?.set(["n"], "over")?;
+            Ok(tx.doc("doc")?.set(["m"], "over")?)
+        });
+        if other.time_of(&over.unwrap().id.unwrap()).unwrap() > made {
+            break;
+        }
+    }
+    common::bring(&other, &here);
+    let said = room.doc("doc").unwrap().value().unwrap();
+    assert_eq!(said, Value::from([("m", "over"), ("n", "over")]));
+    let undone = stack.undo().unwrap().unwrap();
+    assert!(undone.skipped.iter().all(|skipped| skipped.reason == SkipReason::Changed));
+    assert_eq!(room.doc("doc").unwrap().value().unwrap(), said);
+}
+
+#[test]
 fn an_entry_that_is_not_here_is_no_step() {
     let (_instance, _, room) = room();
     let mut stack = UndoStack::new(&room);

@@ -221,6 +221,11 @@ impl<'a> Inverse<'a> {
                 Outcome::Changed => {
                     self.skip(store.to_owned(), place.named(), SkipReason::Changed);
                 }
+                Outcome::Restore(before)
+                    if before.state != LeafState::default() && self.is_hidden(place, rows)? =>
+                {
+                    self.skip(store.to_owned(), place.named(), SkipReason::Changed);
+                }
                 Outcome::Restore(before) => {
                     let change = LeafChange { from: now.state.clone(), to: before.state };
                     restored.insert(place.key.clone(), change);
@@ -238,7 +243,7 @@ impl<'a> Inverse<'a> {
     }
 
     /// Returns what takes increments of a counter in a document back, beside those of others; `None`
-    /// for what is no counter, and for one that came or went.
+    /// for what is no counter, and for one that came or went, or is hidden by what others wrote.
     fn counted(&mut self, tx: &Transaction, place: &RowPlace) -> Result<Option<LeafChange>, Error> {
         let (mut steps, mut now) = (Vec::new(), LeafState::default());
         for step in self.steps.of_row(place)?.iter() {
@@ -249,12 +254,37 @@ impl<'a> Inverse<'a> {
         let mut theirs = steps.iter().filter(|(whose, ..)| *whose == Whose::Theirs);
         let has_stayed = theirs.all(|(_, _, after)| after.is_some());
         Ok(match (counter_inverse::inverse(&steps), now.sum()) {
-            (CounterInverse::Add(by), Some(sum)) if has_stayed => {
+            (CounterInverse::Add(by), Some(sum)) if has_stayed && self.shows(place)? => {
                 let to = LeafState::counting(sum.saturating_add(by));
                 Some(LeafChange { from: now, to })
             }
             _ => None,
         })
+    }
+
+    /// Returns whether a value above a leaf hides it that none of these rows holds: what is written to
+    /// the leaf would hide that value in turn.
+    fn is_hidden(&self, leaf: &RowPlace, rows: &[RowPlace]) -> Result<bool, Error> {
+        let RowKey::Doc(path) = leaf.named() else { return Ok(false) };
+        let at = StorePlace::new(self.database, &leaf.store, DocType::NAME);
+        let view = StoreView::new(self.rows, at);
+        let mut above = path.parent();
+        while let Some(path) = above.filter(|above| !above.is_root()) {
+            if let Some(shown) = doc::get(&view, &path).map_err(ReadError::from)? {
+                let is_ours = path.encode().is_ok_and(|key| rows.iter().any(|row| row.key == key));
+                return Ok(!matches!(shown, Value::Map(_) | Value::List(_)) && !is_ours);
+            }
+            above = path.parent();
+        }
+        Ok(false)
+    }
+
+    /// Returns whether a counter is what its document shows.
+    fn shows(&self, place: &RowPlace) -> Result<bool, Error> {
+        let RowKey::Doc(path) = place.named() else { return Ok(false) };
+        let at = StorePlace::new(self.database, &place.store, DocType::NAME);
+        let shown = doc::counter(&StoreView::new(self.rows, at), &path);
+        Ok(shown.map_err(ReadError::from)?.is_some())
     }
 
     /// Returns the places of a document that were changed since, with the start of their keys.
