@@ -3,6 +3,9 @@
 
 use std::ops::Bound;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde_bytes::ByteBuf;
+
 use crate::limits::{MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING};
 use crate::malformed::Malformed;
 use crate::ordered;
@@ -19,6 +22,9 @@ const TYPICAL_BYTES: usize = 32;
 const SIGN: u64 = 1 << 63;
 
 /// Names a row of a table.
+///
+/// By serde it is the bytes of [`Key::encode`], so that a row can name another one in a field, and an
+/// index over such fields has the order of the keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// A number of the app's.
@@ -115,6 +121,18 @@ impl Key {
         };
         out.truncate(out.len().saturating_sub(end));
         Ok(out)
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.encode().map_err(ser::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::decode(&ByteBuf::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

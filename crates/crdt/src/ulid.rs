@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const TEXT_LENGTH: usize = 26;
 const MILLISECONDS_SHIFT: u32 = 80;
 
-/// Identifies a row by when it was made and something unique; sorts by time.
+/// Identifies a row by when it was made and something unique; sorts by time. By serde it is a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ulid([u8; 16]);
 
@@ -61,6 +62,18 @@ impl fmt::Display for Ulid {
             fmt::Write::write_char(f, char::from(LETTERS.get(digit).copied().unwrap_or(b'0')))?;
         }
         Ok(())
+    }
+}
+
+impl Serialize for Ulid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ulid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

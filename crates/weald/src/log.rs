@@ -5,8 +5,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weald_crdt::{LogType, SectionDraft, Stamp, Value};
 use weald_dag::{EntryId, PublicKey, Time};
 
@@ -18,7 +18,8 @@ use crate::rows::Rows;
 use crate::store_ref::StoreRef;
 use crate::transaction::Transaction;
 
-/// The place of an item in its log; cursors sort as the items do.
+/// The place of an item in its log; cursors sort as the items do. By serde it is bytes that sort
+/// alike, to be kept in a row or a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor(pub(crate) Stamp);
 
@@ -31,6 +32,19 @@ impl Cursor {
     /// Returns when the item was appended, by its author's clock.
     pub const fn time(&self) -> Time {
         Time::from_raw(self.0.time)
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&weald_crdt::log::key(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
+        weald_crdt::log::stamp(&bytes).map(Self).map_err(de::Error::custom)
     }
 }
 

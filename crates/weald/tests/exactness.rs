@@ -9,8 +9,8 @@ use common::room;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use weald::{
-    Database, Decimal, Instance, IntoKey, Key, MAX_NESTING, MAX_PAYLOAD_BYTES, Path, Timestamp,
-    Value,
+    Cursor, Database, Decimal, Index, Instance, IntoKey, Key, MAX_NESTING, MAX_PAYLOAD_BYTES, Path,
+    Timestamp, Ulid, Value,
 };
 
 const EXACT: &str = "exact";
@@ -242,4 +242,48 @@ proptest! {
             prop_assert_eq!(table.get(key.into_key()).unwrap(), Some(expected));
         }
     }
+}
+
+#[test]
+fn keys_and_cursors_come_back_from_rows_and_sort_there() {
+    let (_instance, _user, room) = room();
+    let ulid = Ulid::new(7, [9; 10]);
+    let mut keys = vec![
+        Key::from(-1),
+        Key::from(i64::MAX),
+        Key::from(""),
+        Key::from("a\0b"),
+        Key::from(vec![0, 255]),
+        Key::from(ulid),
+        Key::from(vec![Key::from(1), Key::from("x")]),
+    ];
+    room.write(|tx| {
+        let mut table = tx.table("t")?;
+        for (place, key) in keys.iter().rev().enumerate() {
+            table.put(i64::try_from(place).unwrap(), &BTreeMap::from([("of", key)]))?;
+        }
+        tx.log("l")?.push(&ulid)?;
+        Ok(tx.log("l")?.push(&ulid)?)
+    })
+    .unwrap();
+    let table = room.table::<BTreeMap<String, Key>>("t").unwrap();
+    table.indexes().declare("of", Index::on(["of"])).unwrap();
+    let rows = table.query().index("of").rows();
+    let found: Vec<Key> = rows.map(|row| row.unwrap().1.remove("of").unwrap()).collect();
+    keys.sort();
+    assert_eq!(found, keys);
+
+    let log = room.log::<Ulid>("l").unwrap();
+    let last = log.tail(1).unwrap().remove(0);
+    assert_eq!(last.value, Ok(ulid));
+    room.write(|tx| Ok(tx.doc("read")?.set(["alice"], &last.cursor)?)).unwrap();
+    let read = room.doc("read").unwrap().get(["alice"]).unwrap().unwrap();
+    assert_eq!(read.to_serde::<Cursor>().unwrap(), last.cursor);
+    let json = serde_json::to_string(&(&keys, last.cursor)).unwrap();
+    assert_eq!(serde_json::from_str::<(Vec<Key>, Cursor)>(&json).unwrap(), (keys, last.cursor));
+    assert!(Value::Bytes(vec![1, 2]).to_serde::<Cursor>().is_err());
+    assert!(Value::Bytes(vec![1, 2]).to_serde::<Key>().is_err());
+    let long = Key::from("x".repeat(2_000));
+    let refused = room.write(|tx| Ok(tx.table("t")?.put(9, &BTreeMap::from([("of", &long)]))?));
+    assert!(refused.is_err());
 }
