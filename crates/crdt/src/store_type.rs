@@ -38,7 +38,7 @@ pub trait StoreType: Send + Sync {
     ///
     /// The caller filters duplicates, and answers [`crate::View::applied`] with this section from the
     /// next one on, also if it was void. A section of a hidden entry is given to types alone that
-    /// ask for it with [`StoreType::folds_hidden`], and to the built-in ones.
+    /// ask for it with [`StoreType::folds_hidden`], as the built-in ones do.
     ///
     /// # Errors
     /// [`ApplyError::Void`] if the section adds nothing: no row changes, and names of it go on waiting.

@@ -172,7 +172,9 @@ pub(crate) fn each_section(
             continue;
         };
         let known = section_type(payload).ok().and_then(|name| types.get(name));
-        if let Some(store_type) = known {
+        if let Some(store_type) = known
+            && (is_visible(stored) || store_type.folds_hidden())
+        {
             take(&section.store, &**store_type, payload)?;
         }
     }

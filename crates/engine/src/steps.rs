@@ -97,6 +97,9 @@ fn steps<S: Snapshot>(
         let Some(applied) = view.applied(&id).map_err(|error| store_error(&error))? else {
             continue;
         };
+        if !applied.stamp.is_visible && !store_type.folds_hidden() {
+            continue;
+        }
         let changed = scratch.step(&**store_type, &applied)?;
         if !changed.is_empty() {
             steps.push(StoreStep { entry, number, rows: changed });

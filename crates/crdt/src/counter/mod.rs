@@ -94,6 +94,10 @@ impl StoreType for CounterType {
         fold::entries(&CounterLayout, row, view).map(Some)
     }
 
+    fn folds_hidden(&self) -> bool {
+        true
+    }
+
     fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
         read::sum(row).map(Value::from_wide)
     }

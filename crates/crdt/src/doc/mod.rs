@@ -100,6 +100,10 @@ impl StoreType for DocType {
         fold::entries(&DocLayout, row, view).map(Some)
     }
 
+    fn folds_hidden(&self) -> bool {
+        true
+    }
+
     fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
         let slots = DocLayout.unpack(key, row)?;
         if strip_counter(key).is_some() {

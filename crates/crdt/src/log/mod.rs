@@ -101,6 +101,10 @@ impl StoreType for LogType {
         Ok(Some(BTreeSet::from([(stamp.time, stamp.entry)])))
     }
 
+    fn folds_hidden(&self) -> bool {
+        true
+    }
+
     fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
         Value::decode(row).ok()
     }

@@ -109,6 +109,10 @@ impl StoreType for SetType {
         fold::entries(&SetLayout, row, view).map(Some)
     }
 
+    fn folds_hidden(&self) -> bool {
+        true
+    }
+
     fn show(&self, key: &[u8], _row: &[u8]) -> Option<Value> {
         Value::decode(key).ok()
     }

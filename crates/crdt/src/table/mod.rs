@@ -79,6 +79,10 @@ impl StoreType for TableType {
         fold::entries(&TableLayout, row, view).map(Some)
     }
 
+    fn folds_hidden(&self) -> bool {
+        true
+    }
+
     fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
         read::decode(row).map(|row| row.value)
     }
