@@ -223,7 +223,7 @@ impl Audit {
         steps: &mut Steps<'_>,
     ) -> Result<Vec<AuditChange>, StoreError> {
         let types = &self.database.core().types;
-        let changed = steps.of_entry(stored, Some(store))?.into_iter();
+        let changed = steps.of_entry(stored, &|name, _| name == store)?.into_iter();
         let told = changed.filter_map(|(place, values)| {
             let before = place.show(types, values.before.as_deref());
             let after = place.show(types, values.after.as_deref());

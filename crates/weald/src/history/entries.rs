@@ -145,7 +145,8 @@ impl History {
         let mut steps = Steps::going_on(&self.rows, self.database, &self.core.types, found);
         for stored in &entries {
             let origin = Origin::of(stored, &self.names);
-            let mut changed = steps.of_entry(stored, self.store.as_deref())?;
+            let wants = |store: &str, _: &str| self.store.as_deref().is_none_or(|one| one == store);
+            let mut changed = steps.of_entry(stored, &wants)?;
             if newest_first {
                 changed.reverse();
             }

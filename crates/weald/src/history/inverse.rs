@@ -10,6 +10,8 @@ use weald_crdt::doc::{LeafChange, LeafState};
 use weald_crdt::{
     Area, CounterType, DocType, Key, Path, SectionDraft, SetType, TableType, Value, counter, doc,
 };
+#[cfg(feature = "text")]
+use weald_dag::Number;
 use weald_dag::{EntryId, Graph, Overlay, PublicKey, Stored};
 use weald_engine::{StorePlace, StoreView, space_of};
 
@@ -18,18 +20,59 @@ use super::doc_inverse::Comparison;
 use super::past::numbers;
 use super::revert::{SkipReason, Skipped};
 use super::run::{Outcome, Run, Whose};
-use super::steps::{RowPlace, Steps};
+use super::steps::{RowPlace, Steps, is_text};
+#[cfg(feature = "text")]
+use super::steps::{sections, stamp_of};
 use super::table_inverse::{RowInverse, inverse};
 use crate::conflict::RowKey;
 use crate::error::{Error, ReadError, WriteError};
 use crate::rows::Rows;
+#[cfg(feature = "text")]
+use crate::text::{TextSection, TextType};
 use crate::transaction::Transaction;
+
+/// What is known of what was taken back before, so that more can be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// The characters that came back, by text.
+    #[cfg(feature = "text")]
+    texts: BTreeMap<String, crate::text::Returned>,
+}
 
 /// What is taken back in one piece.
 pub(super) enum Part {
     Row(RowPlace),
+    /// What was done to a text.
+    #[cfg(feature = "text")]
+    Text(String, Vec<TextSection>),
     /// The rows of a document.
     Doc(String, Vec<RowPlace>),
+}
+
+/// Returns what visible entries did to texts, by store, in the order of stamps.
+#[cfg(feature = "text")]
+fn text_sections(
+    graph: &Graph<'_>,
+    numbers: &[Number],
+) -> Result<BTreeMap<String, Vec<TextSection>>, Error> {
+    let mut entries = BTreeMap::new();
+    for number in numbers {
+        let stored = graph.stored(*number)?;
+        let stamp = stamp_of(&stored);
+        entries.insert((stamp.time, stamp.entry), stored);
+    }
+    let mut texts: BTreeMap<String, Vec<TextSection>> = BTreeMap::new();
+    for stored in entries.values() {
+        let stamp = stamp_of(stored);
+        for (store, type_name, payload) in sections(stored) {
+            if type_name == TextType::NAME && stamp.is_visible {
+                let (entry, author, payload) = (stamp.entry, stamp.author, payload.to_vec());
+                let section = TextSection { entry, author, payload };
+                texts.entry(store.to_owned()).or_default().push(section);
+            }
+        }
+    }
+    Ok(texts)
 }
 
 /// Works out what takes entries back.
@@ -58,8 +101,9 @@ impl<'a> Inverse<'a> {
     pub(super) fn parts(&mut self, entries: &[EntryId]) -> Result<VecDeque<Part>, Error> {
         let graph = Graph::new(self.rows, self.database);
         let mut touched = BTreeSet::new();
-        for number in numbers(self.rows, self.database, entries)? {
-            self.touched(&graph.stored(number)?, &mut touched)?;
+        let numbers = numbers(self.rows, self.database, entries)?;
+        for number in &numbers {
+            self.touched(&graph.stored(*number)?, &mut touched)?;
         }
         let (mut parts, mut docs) = (VecDeque::new(), BTreeMap::<_, Vec<_>>::new());
         for place in touched {
@@ -69,12 +113,31 @@ impl<'a> Inverse<'a> {
             }
         }
         parts.extend(docs.into_iter().map(|(store, rows)| Part::Doc(store, rows)));
+        #[cfg(feature = "text")]
+        for (store, sections) in text_sections(&graph, &numbers)? {
+            parts.push_back(Part::Text(store, sections));
+        }
         Ok(parts)
     }
 
     /// Stages what takes a part back.
-    pub(super) fn part(&mut self, tx: &mut Transaction, part: &Part) -> Result<(), Error> {
+    pub(super) fn part(
+        &mut self,
+        tx: &mut Transaction,
+        part: &Part,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        #[cfg(not(feature = "text"))]
+        let _ = memory;
         match part {
+            #[cfg(feature = "text")]
+            Part::Text(store, sections) => {
+                let returned = memory.texts.entry(store.clone()).or_default();
+                if tx.take_back_text(store, sections, returned)? {
+                    self.skip(store.clone(), RowKey::Text, SkipReason::Changed);
+                }
+                Ok(())
+            }
             Part::Doc(store, rows) => self.doc(tx, store, rows),
             Part::Row(place) => match place.type_name.as_str() {
                 TableType::NAME => self.table_row(tx, place),
@@ -98,7 +161,9 @@ impl<'a> Inverse<'a> {
         if entry.sections().iter().any(|section| section.store == SETTINGS_STORE) {
             self.skip(SETTINGS_STORE.into(), RowKey::Other(Vec::new()), SkipReason::Irreversible);
         }
-        touched.extend(self.steps.of_entry(stored, None)?.into_iter().map(|(place, _)| place));
+        // Texts are taken back as a whole.
+        let wants = |_: &str, type_name: &str| !is_text(type_name);
+        touched.extend(self.steps.of_entry(stored, &wants)?.into_iter().map(|(place, _)| place));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weald_crdt::DraftError;
 use weald_dag::{EntryId, PublicKey};
 
-use super::inverse::Inverse;
+use super::inverse::{Inverse, Memory};
 use super::steps::Steps;
 use crate::conflict::RowKey;
 use crate::database::Database;
@@ -53,15 +53,16 @@ impl Database {
     /// In tables field by field: fields get the values that they had, a row that the entry made is
     /// deleted, one that it deleted comes back. In documents place by place, at the cost of the
     /// document; a list that was changed since is one place. To counters the opposite is added, and
-    /// sets lose what it added. What was changed since by anybody, and what cannot be taken back, is
-    /// left and told of. What does not fit into one entry, such as the rows of a large deletion, is
+    /// sets lose what it added. In texts what it typed goes, what it deleted comes back at its place,
+    /// unless others deleted it too, and marks are what they were, at the cost of the text. What was
+    /// changed since by anybody, and what cannot be taken back, is left and told of. What does not fit into one entry, such as the rows of a large deletion, is
     /// written by several.
     ///
     /// # Errors
     /// [`crate::DatabaseError::UnknownEntry`] for an entry that is not here, or why a commit failed;
     /// earlier ones stay.
     pub fn revert(&self, entry: EntryId) -> Result<Reverted, Error> {
-        take_back(self, &[entry], None)
+        take_back(self, &[entry], None, &mut Memory::default())
     }
 }
 
@@ -70,6 +71,7 @@ pub(super) fn take_back(
     database: &Database,
     entries: &[EntryId],
     own: Option<PublicKey>,
+    memory: &mut Memory,
 ) -> Result<Reverted, Error> {
     let mut reverted = Reverted { entries: Vec::new(), skipped: Vec::new() };
     let mut left = None;
@@ -85,7 +87,7 @@ pub(super) fn take_back(
         let mut is_first = true;
         while let Some(part) = parts.front() {
             let told = inverse.skipped.len();
-            match inverse.part(&mut tx, part) {
+            match inverse.part(&mut tx, part, memory) {
                 Ok(()) => drop(parts.pop_front()),
                 // What is staged leaves no room for it: it goes into the next entry.
                 Err(Error::Write(WriteError::Draft(DraftError::Limit(_)))) if !is_first => {

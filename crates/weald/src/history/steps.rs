@@ -123,17 +123,17 @@ impl<'a> Steps<'a> {
         Ok(slot.insert(RowSteps::new(steps)))
     }
 
-    /// Returns the rows that an entry changed, all of them or those of one store.
+    /// Returns the rows that an entry changed, of the stores that are wanted by name and type.
     pub(crate) fn of_entry(
         &mut self,
         stored: &Stored,
-        only: Option<&str>,
+        wants: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Vec<(RowPlace, RowValues)>, StoreError> {
         let mut changed = Vec::new();
         let id = stored.parcel.entry.id();
         for (store, type_name, payload) in sections(stored) {
             let Some(store_type) = self.types.get(type_name) else { continue };
-            if only.is_some_and(|only| only != store) {
+            if !wants(store, type_name) {
                 continue;
             }
             let place = |key: &[u8]| RowPlace {
@@ -192,6 +192,17 @@ impl<'a> Steps<'a> {
         let RowPlace { store, type_name, key } = place;
         let key = StorePlace::new(self.database, store, type_name).key(key);
         self.rows.get(space_of(Area::State, self.database), &key)
+    }
+}
+
+/// Returns whether stores of a type are texts.
+pub(crate) fn is_text(type_name: &str) -> bool {
+    #[cfg(feature = "text")]
+    return type_name == crate::text::TextType::NAME;
+    #[cfg(not(feature = "text"))]
+    {
+        let _ = type_name;
+        false
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use weald_dag::EntryId;
 
+use super::inverse::Memory;
 use super::revert::{Reverted, Skipped, take_back};
 use crate::database::{Database, DatabaseError};
 use crate::error::Error;
@@ -53,6 +54,7 @@ pub struct UndoStack {
     redo: Vec<Step>,
     group: Group,
     within: Option<Duration>,
+    memory: Memory,
 }
 
 /// Whether what is written next belongs to the step before.
@@ -79,7 +81,8 @@ impl UndoStack {
     /// Starts with nothing to undo.
     pub fn new(database: &Database) -> Self {
         let (undo, redo) = (VecDeque::new(), Vec::new());
-        Self { database: database.clone(), undo, redo, group: Group::None, within: None }
+        let (database, group) = (database.clone(), Group::None);
+        Self { database, undo, redo, group, within: None, memory: Memory::default() }
     }
 
     /// Makes one step of writes with the same label that follow each other within this time, such as
@@ -222,12 +225,16 @@ impl UndoStack {
         self.undo.clear();
         self.redo.clear();
         self.group = Group::None;
+        self.memory = Memory::default();
     }
 
     /// Takes a step back; returns what takes that back again, if anything was done.
-    fn take_back(&self, step: Step) -> Result<(Undone, Option<Step>), Error> {
+    fn take_back(&mut self, step: Step) -> Result<(Undone, Option<Step>), Error> {
         let own = self.database.key();
-        let Reverted { entries, skipped } = take_back(&self.database, &step.entries, Some(own))?;
+        let mut memory = self.memory.clone();
+        let Reverted { entries, skipped } =
+            take_back(&self.database, &step.entries, Some(own), &mut memory)?;
+        self.memory = memory;
         // Nothing that is written later joins it by time.
         let inverse = Step { label: step.label.clone(), entries: entries.clone(), last_millis: 0 };
         let inverse = Some(inverse).filter(|inverse| !inverse.entries.is_empty());

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use loro::cursor::{Cursor, Side};
 use loro::{
-    ExpandType, ExportMode, Frontiers, IdSpan, JsonChange, JsonSchema, LoroDoc, LoroText,
+    ExpandType, ExportMode, Frontiers, ID, IdSpan, JsonChange, JsonSchema, LoroDoc, LoroText,
     StyleConfig, StyleConfigMap, TextDelta,
 };
 
@@ -235,6 +235,27 @@ impl Document {
         let cursor = Cursor::new(Some(to_loro(id)), container(), side, 0);
         let found = self.live.with(|live| live.doc.get_cursor_pos(&cursor))?;
         Ok(found.ok().map(|found| found.current.pos))
+    }
+
+    /// Returns the names of the characters, in order.
+    pub(super) fn ids(&self) -> Result<Vec<Id>, Broken> {
+        let ids: Vec<Option<ID>> = self.live.with(|live| {
+            let cursor = |at| live.text.get_cursor(at, Side::Middle);
+            (0..live.text.len_unicode()).map(|at| cursor(at).and_then(|it| it.id)).collect()
+        })?;
+        ids.into_iter().map(|id| of_loro(&id.ok_or(Broken)?)).collect()
+    }
+
+    /// Returns a copy, to look into the past with.
+    pub(super) fn copy(&self) -> Result<Self, Broken> {
+        let doc = self.live.with(|live| live.doc.fork())?;
+        Ok(Self { live: Guarded::new(guard(|| Live::of(doc))?), ends: self.ends.clone() })
+    }
+
+    /// Shows the version of which these operations are the last; it cannot be edited then.
+    pub(super) fn turn_to(&self, seen: &[Id]) -> Result<(), Broken> {
+        let seen = Frontiers::from_iter(seen.iter().map(to_loro));
+        self.live.with(|live| live.doc.checkout(&seen))?.map_err(|_| Broken)
     }
 
     pub(super) fn insert(&self, at: usize, text: &str) -> Result<(), Broken> {

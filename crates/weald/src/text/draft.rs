@@ -49,7 +49,7 @@ pub(crate) struct TextDraft {
     pub(super) replica: Replica,
     session: Session,
     start: u32,
-    bytes: usize,
+    pub(super) bytes: usize,
     is_edited: bool,
     is_broken: bool,
 }
@@ -137,23 +137,38 @@ impl TextDraft {
         if length > MAX_PAYLOAD_BYTES { Err(TextError::TooLarge { length }) } else { Ok(length) }
     }
 
-    fn edited(&mut self, bytes: usize, done: Result<(), Broken>) -> Result<(), TextError> {
+    pub(super) fn edited(
+        &mut self,
+        bytes: usize,
+        done: Result<(), Broken>,
+    ) -> Result<(), TextError> {
+        let done = done.and_then(|()| self.replica.draw_veil());
+        self.edited_by_place(bytes, done)
+    }
+
+    /// Notes an edit after which places of hidden characters are not asked for.
+    pub(super) fn edited_by_place(
+        &mut self,
+        bytes: usize,
+        done: Result<(), Broken>,
+    ) -> Result<(), TextError> {
         self.is_edited = true;
         self.bytes = bytes;
-        let done = done.and_then(|()| self.replica.draw_veil());
         self.is_broken |= done.is_err();
         Ok(done?)
     }
 
-    /// Returns what was done, and the payload of the section.
-    fn finish(&mut self) -> Result<(Update, Vec<u8>), Broken> {
+    /// Returns what was done, and the payload of the section; `None` if it came to nothing, as taking
+    /// a mark away where there is none.
+    fn finish(&mut self) -> Result<Option<(Update, Vec<u8>)>, Broken> {
         if self.is_broken {
             return Err(Broken);
         }
         let Session { nonce, peer, .. } = self.session;
-        let update = self.replica.document.export(peer, nonce, self.start)?.ok_or(Broken)?;
+        let update = self.replica.document.export(peer, nonce, self.start)?;
+        let Some(update) = update else { return Ok(None) };
         let payload = update.encode().ok_or(Broken)?;
-        Ok((update, payload))
+        Ok(Some((update, payload)))
     }
 }
 
@@ -196,7 +211,10 @@ impl TextDrafts {
                 store: name.clone(),
                 reason: TextError::Damaged.to_string(),
             };
-            let (update, payload) = draft.finish().map_err(void)?;
+            let Some((update, payload)) = draft.finish().map_err(void)? else {
+                core.texts.put(database, &name, draft.replica);
+                continue;
+            };
             sections.push((name.clone(), payload));
             edited.push((name, draft.replica, update));
         }

@@ -12,7 +12,9 @@ mod document;
 mod draft;
 mod error;
 mod guard;
+mod inverse;
 mod left_out;
+mod model;
 mod pool;
 mod read;
 mod replica;
@@ -22,11 +24,13 @@ mod stretch;
 #[cfg(test)]
 mod tests;
 mod update;
+mod version;
 mod write;
 
 pub use cursor::{Side, TextCursor};
 pub(crate) use draft::{MadeTexts, TextDrafts};
 pub use error::TextError;
+pub(crate) use inverse::{Returned, TextSection};
 pub use pool::TEXTS_KEPT;
 pub(crate) use pool::TextPool;
 pub use read::Text;

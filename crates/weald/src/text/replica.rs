@@ -186,7 +186,8 @@ impl Replica {
         Ok(())
     }
 
-    fn hides(&self, id: &Id) -> bool {
+    /// Returns whether a hidden update wrote a character.
+    pub(super) fn hides(&self, id: &Id) -> bool {
         self.hidden.iter().any(|(peer, range)| *peer == id.peer && range.contains(&id.counter))
     }
 

@@ -168,6 +168,10 @@ fn what_a_hidden_entry_wrote_is_not_shown() {
     }
 }
 
+fn mark(start: u32, end: u32, value: Value, grows: u8) -> Operation {
+    Operation::Mark { start, end, key: "k".into(), value, grows }
+}
+
 #[test]
 fn wrong_updates_are_void() {
     let good = update(1, 0, &[], vec![insert(0, "x")]);
@@ -192,42 +196,9 @@ fn wrong_updates_are_void() {
             &[],
             vec![Operation::Delete { at: 9, length: 1 << 20, backward: true, first }],
         ),
-        update(
-            1,
-            0,
-            &[],
-            vec![Operation::Mark {
-                start: 1,
-                end: 1,
-                key: "k".into(),
-                value: Value::Bool(true),
-                grows: 1,
-            }],
-        ),
-        update(
-            1,
-            0,
-            &[],
-            vec![Operation::Mark {
-                start: 0,
-                end: 1,
-                key: "k".into(),
-                value: Value::List(vec![]),
-                grows: 1,
-            }],
-        ),
-        update(
-            1,
-            0,
-            &[],
-            vec![Operation::Mark {
-                start: 0,
-                end: 1,
-                key: "k".into(),
-                value: Value::Null,
-                grows: 4,
-            }],
-        ),
+        update(1, 0, &[], vec![mark(1, 1, Value::Bool(true), 1)]),
+        update(1, 0, &[], vec![mark(0, 1, Value::List(vec![]), 1)]),
+        update(1, 0, &[], vec![mark(0, 1, Value::Null, 4)]),
     ];
     for wrong in void {
         let payload = wrong.encode().unwrap();

@@ -172,7 +172,7 @@ impl Transaction {
         Ok(TextMut::new(self, name.to_owned()))
     }
 
-    fn text_draft(&mut self, name: &str) -> Result<&mut TextDraft, WriteError> {
+    pub(super) fn text_draft(&mut self, name: &str) -> Result<&mut TextDraft, WriteError> {
         if !self.texts.contains(name) {
             let view = self.view(name, super::TextType::NAME);
             let replica = self.core.texts.take(self.database, name, &view);
