@@ -27,7 +27,7 @@ pub(crate) fn stretches(spans: Vec<TextSpan>) -> Vec<(usize, Vec<TextSpan>)> {
                 done.push((start, std::mem::take(&mut stretch)));
                 (start, bytes) = (end, 0);
             }
-            let rest = text.split_off(text.floor_char_boundary(STRETCH_BYTES));
+            let rest = text.split_off(end_of_stretch(&text));
             bytes += text.len() + marks_bytes;
             end += text.chars().count();
             stretch.push(TextSpan { text, marks: marks.clone() });
@@ -36,6 +36,12 @@ pub(crate) fn stretches(spans: Vec<TextSpan>) -> Vec<(usize, Vec<TextSpan>)> {
     }
     done.push((start, stretch));
     done
+}
+
+/// Returns the last boundary of characters that is not too far.
+fn end_of_stretch(text: &str) -> usize {
+    let mut places = (0..=STRETCH_BYTES.min(text.len())).rev();
+    places.find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// About what marks take in a section.
