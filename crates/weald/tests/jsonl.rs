@@ -319,8 +319,14 @@ fn a_file_that_is_none_and_types_that_nobody_knows_are_told() {
 #[test]
 fn counters_sets_and_lists_come_back() {
     let (here, there) = (empty(), empty());
-    let sums: [(&str, &[i64]); 4] =
-        [("a", &[5, -7]), ("b", &[i64::MAX, i64::MAX, 1]), ("c", &[i64::MIN]), ("zero", &[1, -1])];
+    let sums: [(&str, &[i64]); 6] = [
+        ("a", &[5, -7]),
+        ("b", &[i64::MAX, i64::MAX, 1]),
+        ("c", &[i64::MIN]),
+        ("over", &[i64::MAX, i64::MAX, i64::MAX]),
+        ("under", &[i64::MIN, i64::MIN, -1]),
+        ("zero", &[1, -1]),
+    ];
     here.write(|tx| {
         for (key, steps) in sums {
             steps.iter().try_for_each(|step| tx.counter("counts")?.add(key, *step))?;

@@ -26,6 +26,9 @@ pub enum OnExisting {
     Refuse,
 }
 
+/// The greatest sum that an import lets a counter count: a hundred additions of the greatest number.
+const COUNT_MAX: i128 = 100 * i64::MAX as i128;
+
 /// A row with its place.
 #[derive(Clone, Debug)]
 pub(super) enum Row {
@@ -116,10 +119,14 @@ impl Row {
     }
 }
 
-/// Returns what a counter is to count.
+/// Returns what a counter is to count: an integer, or a decimal where that has no form.
 fn integer(value: &Value) -> Result<i128, ValueError> {
-    let signed = value.as_i64().map(i128::from);
-    signed.or(value.as_u64().map(i128::from)).ok_or(ValueError::IntegerRange)
+    let whole = match value {
+        Value::Decimal(decimal) => decimal.as_str().parse().ok(),
+        value => value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)),
+    };
+    let countable = -COUNT_MAX..=COUNT_MAX;
+    whole.filter(|sum| countable.contains(sum)).ok_or(ValueError::IntegerRange)
 }
 
 /// Lets a counter count this, and nothing that it counted before.
@@ -128,8 +135,8 @@ fn count(tx: &mut Transaction, store: &str, key: &Key, sum: i128) -> Result<(), 
     counter.reset(key)?;
     let mut rest = sum;
     while rest != 0 {
-        // More than can be added at once is an `u64`, so there are three steps at most.
-        let step = i64::try_from(rest).unwrap_or(i64::MAX);
+        let most = if rest < 0 { i64::MIN } else { i64::MAX };
+        let step = i64::try_from(rest).unwrap_or(most);
         counter.add(key, step)?;
         rest -= i128::from(step);
     }
