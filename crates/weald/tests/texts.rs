@@ -279,7 +279,7 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
     note.delete(1..1).unwrap();
     assert_eq!(note.read().unwrap(), "abc");
     assert_eq!(tx.commit().unwrap().id, None);
-    let other = room.log::<String>("note").err().expect("a text");
+    let other = room.log::<String>("note").expect_err("a text");
     assert!(matches!(other, ReadError::Name(_)));
     let mut tx = room.begin().unwrap();
     tx.text("fresh").unwrap().insert(0, "x").unwrap();
