@@ -39,7 +39,7 @@ fn it_tells_of_every_entry_and_filters() {
         assert_eq!(notes.len(), 3);
         assert!(notes.iter().all(|record| record.stores.len() == 1));
         let time = room.time_of(&middle.as_ref().unwrap().id.unwrap()).unwrap().unwrap();
-        assert_eq!(all(database.audit().until(time)).len(), 2);
+        assert_eq!(all(database.audit().until(time).user("alice")).len(), 2);
         assert_eq!(all(database.audit().since(time).user("alice")).len(), 1);
         let record = &all(database.audit().since(time).user("alice"))[0];
         let stores: Vec<_> = record.stores.iter().map(|told| told.store.as_str()).collect();

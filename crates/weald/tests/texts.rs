@@ -362,3 +362,45 @@ fn a_text_is_read_as_it_was_in_every_version() {
     }
     assert_eq!(read(&room), versions[versions.len() - 1].1);
 }
+
+#[test]
+fn history_diff_and_audit_tell_what_a_text_said() {
+    let ((here, room), (there, his)) = two();
+    let (mut said, mut versions) = (vec![], vec![]);
+    for round in 0..4 {
+        insert(&room, 0, &format!("a{round} "));
+        versions.push(room.tips().unwrap());
+        said.push(read(&room));
+        if round == 1 {
+            room.write(|tx| Ok(tx.text("note")?.mark(0..2, "bold", &true)?)).unwrap();
+        }
+    }
+    let value = |text: &String| Value::Text(text.clone());
+    let revisions: Vec<_> = room.history_of("note").unwrap().map(Result::unwrap).collect();
+    // A mark changes no word.
+    assert_eq!(revisions.len(), 4);
+    for (revision, text) in revisions.iter().rev().zip(&said) {
+        assert_eq!(revision.after, Some(value(text)));
+    }
+    assert_eq!(revisions[3].before, None);
+    for (newer, older) in revisions.iter().zip(&revisions[1..]) {
+        assert_eq!(newer.before, older.after);
+    }
+    let patch = serde_json::to_string(&revisions[2].forward().unwrap()).unwrap();
+    assert_eq!(patch, r#"[{"op":"replace","path":"","value":"a1 a0 "}]"#);
+    let forward: Vec<_> =
+        room.history_of("note").unwrap().reverse().unwrap().map(Result::unwrap).collect();
+    assert!(forward.iter().eq(revisions.iter().rev()));
+    let diff = room.diff(&versions[0], &versions[2]).unwrap();
+    assert_eq!((&diff[0].before, &diff[0].after), (&Some(value(&said[0])), &Some(value(&said[2]))));
+    let audited: Vec<_> = room.audit().store("note").map(Result::unwrap).collect();
+    let changes = audited.iter().flat_map(|record| &record.stores).flat_map(|it| &it.changes);
+    assert_eq!(changes.filter(|change| change.after == Some(value(&said[3]))).count(), 1);
+    // What two type at once is told in the order of stamps.
+    copy(&room, &here, &there);
+    insert(&his, 0, "b ");
+    insert(&room, 0, "c ");
+    copy(&his, &there, &here);
+    let newest = room.history_of("note").unwrap().next().unwrap().unwrap();
+    assert_eq!(newest.after, Some(Value::Text(read(&room))));
+}

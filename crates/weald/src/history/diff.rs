@@ -14,6 +14,8 @@ use weald_engine::{StorePlace, StoreTypes, StoreView, past, space_of, store_erro
 use super::past::numbers;
 use super::patches::patch;
 use super::steps::{RowPlace, kind, sections, stamp_of};
+#[cfg(feature = "text")]
+use super::steps::{is_text, text_error};
 use crate::conflict::RowKey;
 use crate::database::{Database, DatabaseError};
 use crate::watch::ChangeKind;
@@ -35,6 +37,12 @@ pub struct RowDiff {
 }
 
 impl RowDiff {
+    /// Compares what two versions say; `None` where that is the same.
+    fn of(store: String, key: RowKey, before: Option<Value>, after: Option<Value>) -> Option<Self> {
+        let kind = kind(before.as_ref(), after.as_ref())?;
+        Some(Self { store, key, kind, before, after })
+    }
+
     /// Returns the JSON patch (RFC 6902) that leads from the first version to the second, as
     /// [`crate::Revision::forward`] does.
     ///
@@ -76,6 +84,16 @@ impl Database {
         let mut found = Vec::new();
         for ((store, type_name), touched) in touched {
             let place = StorePlace::new(database, &store, &type_name);
+            #[cfg(feature = "text")]
+            if is_text(&type_name) {
+                let said = |version: &Overlay| -> Result<Option<Value>, StoreError> {
+                    let view = StoreView::new(version, place.clone());
+                    let text = crate::text::shown(&view).map_err(text_error)?;
+                    Ok(text.map(Value::Text))
+                };
+                found.extend(RowDiff::of(store, RowKey::Text, said(&from)?, said(&to)?));
+                continue;
+            }
             let keys = match touched {
                 Touched::Rows(keys) => keys,
                 Touched::Store => {
@@ -91,11 +109,7 @@ impl Database {
                     let bytes = version.get(state, &place.key(&row.key))?;
                     Ok(row.show(types, bytes.as_deref()))
                 };
-                let (before, after) = (said(&from)?, said(&to)?);
-                if let Some(kind) = kind(before.as_ref(), after.as_ref()) {
-                    let (store, key) = (store.clone(), row.named());
-                    found.push(RowDiff { store, key, kind, before, after });
-                }
+                found.extend(RowDiff::of(store.clone(), row.named(), said(&from)?, said(&to)?));
             }
         }
         Ok(found)

@@ -11,6 +11,8 @@ use weald_dag::{EntryId, Snapshot, Standing, StoreError, Stored};
 use weald_engine::{
     RowStep, RowValues, StorePlace, StoreStep, StoreTypes, row_steps, space_of, store_steps,
 };
+#[cfg(feature = "text")]
+use weald_engine::{StoreView, store_error};
 
 use crate::conflict::RowKey;
 use crate::rows::Rows;
@@ -57,6 +59,8 @@ pub const HISTORY_KEPT_BYTES: usize = 32 * 1_024 * 1_024;
 pub(crate) struct Found {
     rows: BTreeMap<RowPlace, RowSteps>,
     stores: BTreeMap<(String, String), Arc<Vec<StoreStep>>>,
+    #[cfg(feature = "text")]
+    texts: BTreeMap<String, crate::text::TextSteps>,
     bytes: usize,
 }
 
@@ -141,6 +145,12 @@ impl<'a> Steps<'a> {
                 type_name: type_name.to_owned(),
                 key: key.to_vec(),
             };
+            #[cfg(feature = "text")]
+            if is_text(type_name) {
+                let values = self.of_text(store, id)?;
+                changed.extend(values.map(|values| (place(crate::text::SHOWN), values)));
+                continue;
+            }
             // What breaks a rule of its type has changed nothing.
             let Ok(touched) = store_type.touched(payload, &stamp_of(stored)) else { continue };
             match touched {
@@ -169,6 +179,26 @@ impl<'a> Steps<'a> {
         Ok(changed)
     }
 
+    /// Returns what a text said before an entry and after it, as its rows.
+    #[cfg(feature = "text")]
+    fn of_text(&mut self, store: &str, entry: EntryId) -> Result<Option<RowValues>, StoreError> {
+        let steps = match self.found.texts.entry(store.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => {
+                let place = StorePlace::new(self.database, store, crate::text::TextType::NAME);
+                let steps = crate::text::TextSteps::load(&StoreView::new(self.rows, place));
+                let steps = steps.map_err(text_error)?;
+                self.found.bytes = self.found.bytes.saturating_add(steps.bytes());
+                slot.insert(steps)
+            }
+        };
+        let found = steps.of_entry(entry.as_bytes()).map_err(text_error)?;
+        Ok(found.map(|(before, after)| RowValues {
+            before: before.map(String::into_bytes),
+            after: Some(after.into_bytes()),
+        }))
+    }
+
     fn of_store(
         &mut self,
         store: &str,
@@ -192,6 +222,16 @@ impl<'a> Steps<'a> {
         let RowPlace { store, type_name, key } = place;
         let key = StorePlace::new(self.database, store, type_name).key(key);
         self.rows.get(space_of(Area::State, self.database), &key)
+    }
+}
+
+#[cfg(feature = "text")]
+pub(crate) fn text_error(error: crate::text::ReplicaError) -> StoreError {
+    match error {
+        crate::text::ReplicaError::View(error) => store_error(&error),
+        crate::text::ReplicaError::Broken(broken) => {
+            StoreError::Corrupt { what: broken.to_string() }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// A text that Loro could not go on with; it is put aside and made again from its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the operations of the text do not fit together")]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 /// Runs what may panic.
 pub(super) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Broken> {

@@ -20,6 +20,7 @@ mod read;
 mod replica;
 mod rows;
 mod shown;
+mod steps;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -34,11 +35,15 @@ pub(crate) use inverse::{Returned, TextSection};
 pub use pool::TEXTS_KEPT;
 pub(crate) use pool::TextPool;
 pub use read::Text;
+pub(crate) use replica::ReplicaError;
 pub use shown::TextSpan;
+pub(crate) use steps::TextSteps;
 pub(crate) use stretch::stretches;
 pub use write::TextMut;
 
-use weald_crdt::{ApplyError, Change, ChangeKind, EntryStamp, StoreType, Value, ViewMut, Void};
+use weald_crdt::{
+    ApplyError, Change, ChangeKind, EntryStamp, StoreType, Value, View, ViewMut, Void,
+};
 
 use replica::Replica;
 use rows::{Fingerprint, Head, SUMMARY};
@@ -48,6 +53,20 @@ use update::Update;
 const SNAPSHOT_LEAST: u64 = 4_096;
 /// Which part of the operations that a snapshot holds must come anew before it is made again.
 const SNAPSHOT_SHARE: u64 = 4;
+
+/// The key under which history tells of a text, whose row is then what the text says; no such row is
+/// kept.
+pub(crate) const SHOWN: &[u8] = b"text";
+
+/// Returns what the rows of a text say; `None` if it was never written.
+pub(crate) fn shown(view: &dyn View) -> Result<Option<String>, ReplicaError> {
+    if Fingerprint::read(view)?.count == 0 {
+        return Ok(None);
+    }
+    // What cannot be read is told of when it is read by itself.
+    let text = Replica::load(view)?.text().map_err(|_| guard::Broken)?;
+    Ok(Some(text))
+}
 
 /// Merges texts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +117,9 @@ impl StoreType for TextType {
     }
 
     fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
+        if key == SHOWN {
+            return Some(Value::Text(std::str::from_utf8(row).ok()?.to_owned()));
+        }
         let updates = Fingerprint::of_row(row).filter(|_| key == SUMMARY)?.count;
         Some(Value::from([("updates", updates)]))
     }

@@ -204,7 +204,7 @@ impl Replica {
 
 /// Why a text could not be loaded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReplicaError {
+pub(crate) enum ReplicaError {
     #[error(transparent)]
     View(#[from] ViewError),
     #[error(transparent)]
