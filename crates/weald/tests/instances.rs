@@ -117,7 +117,7 @@ fn p38_a_database_can_be_made_and_opened_with_another_key() {
     assert_eq!(with.settings().my_permission().unwrap(), None);
     let foreign = alice.open_database_with(&room.id(), &instance.device_key()).map(drop);
     assert!(matches!(foreign, Err(Error::Database(DatabaseError::NoKey { .. }))));
-    let too_much = DatabaseSettings::named("x".repeat(1 << 20));
+    let too_much = DatabaseSettings::named("x".repeat(2 << 20));
     let refused = alice.create_database(too_much).map(drop);
     assert!(matches!(refused, Err(Error::Database(DatabaseError::Settings(_)))), "{refused:?}");
 }
