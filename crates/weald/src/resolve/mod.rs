@@ -86,8 +86,8 @@ impl Database {
     /// callback starts, or by [`Database::resolve_with`]. What cannot be written is logged and left.
     ///
     /// # Errors
-    /// [`ReadError::Name`] for a name that cannot be used; [`StoreError::Io`] when the system gives no
-    /// thread.
+    /// [`ReadError::Name`] for a name that cannot be used; [`weald_dag::StoreError::Io`] when the
+    /// system gives no thread.
     pub fn on_conflict(
         &self,
         store: &str,
