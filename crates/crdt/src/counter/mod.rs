@@ -8,14 +8,9 @@ mod read;
 pub use draft::CounterDraft;
 pub use read::{VisitCounter, get, range, sum};
 
-use std::collections::BTreeSet;
-
-use crate::fold::{self, Layout, RowOperation, Section, Slot, Slots};
+use crate::fold::{Layout, RowOperation, Slot, Slots, Slotted};
 use crate::section::Void;
-use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, EntryTimes, StoreType, Touched};
 use crate::value::Value;
-use crate::view::{View, ViewError, ViewMut};
 
 const VERSION: u64 = 1;
 
@@ -50,55 +45,12 @@ impl Layout for CounterLayout {
     }
 }
 
-impl StoreType for CounterType {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
+impl Slotted for CounterType {
+    type Rows = CounterLayout;
+    const ROWS: CounterLayout = CounterLayout;
+    const TYPE_NAME: &'static str = Self::NAME;
 
-    fn check(&self, payload: &[u8]) -> Result<(), Void> {
-        operation::decode(payload, [0; 32]).map(drop)
-    }
-
-    fn apply(
-        &self,
-        payload: &[u8],
-        entry: &EntryStamp,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ApplyError> {
-        let operations = CounterLayout.decode(payload, entry.entry)?;
-        let section = Section { entry, payload: &|| payload.to_vec() };
-        Ok(fold::apply(&CounterLayout, &section, 0, &operations, view, changes, None)?)
-    }
-
-    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
-        let operations = CounterLayout.decode(payload, entry.entry)?;
-        Ok(Touched::Rows(operations.into_iter().map(|operation| operation.row.to_vec()).collect()))
-    }
-
-    fn refold(
-        &self,
-        rows: &BTreeSet<Vec<u8>>,
-        with: &BTreeSet<[u8; 32]>,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ViewError> {
-        fold::refold(&CounterLayout, rows, with, view, changes)
-    }
-
-    fn entries(
-        &self,
-        row: Option<&[u8]>,
-        view: &dyn View,
-    ) -> Result<Option<EntryTimes>, ViewError> {
-        fold::entries(&CounterLayout, row, view).map(Some)
-    }
-
-    fn folds_hidden(&self) -> bool {
-        true
-    }
-
-    fn show(&self, _key: &[u8], row: &[u8]) -> Option<Value> {
+    fn shown(_key: &[u8], row: &[u8]) -> Option<Value> {
         read::sum(row).map(Value::from_wide)
     }
 }

@@ -23,16 +23,11 @@ pub use read::{conflicts, counter, get, to_value};
 pub use restore::{LeafChange, LeafState};
 pub use tree::PathConflict;
 
-use std::collections::BTreeSet;
-
-use crate::fold::{self, Layout, Section};
+use crate::fold::{Layout, Slotted};
 use crate::malformed::Malformed;
 use crate::path::{Path, strip_counter};
-use crate::section::Void;
-use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, EntryTimes, SlotConflict, StoreType, Touched};
+use crate::store_type::SlotConflict;
 use crate::value::Value;
-use crate::view::{View, ViewError, ViewMut};
 pub(crate) use layout::DocLayout;
 use layout::POSITION;
 
@@ -56,55 +51,12 @@ impl DocType {
     pub const NAME: &'static str = "doc";
 }
 
-impl StoreType for DocType {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
+impl Slotted for DocType {
+    type Rows = DocLayout;
+    const ROWS: DocLayout = DocLayout;
+    const TYPE_NAME: &'static str = Self::NAME;
 
-    fn check(&self, payload: &[u8]) -> Result<(), Void> {
-        operation::decode(payload, [0; 32]).map(drop)
-    }
-
-    fn apply(
-        &self,
-        payload: &[u8],
-        entry: &EntryStamp,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ApplyError> {
-        let operations = DocLayout.decode(payload, entry.entry)?;
-        let section = Section { entry, payload: &|| payload.to_vec() };
-        Ok(fold::apply(&DocLayout, &section, 0, &operations, view, changes, None)?)
-    }
-
-    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
-        let operations = DocLayout.decode(payload, entry.entry)?;
-        Ok(Touched::Rows(operations.into_iter().map(|operation| operation.row.to_vec()).collect()))
-    }
-
-    fn refold(
-        &self,
-        rows: &BTreeSet<Vec<u8>>,
-        with: &BTreeSet<[u8; 32]>,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ViewError> {
-        fold::refold(&DocLayout, rows, with, view, changes)
-    }
-
-    fn entries(
-        &self,
-        row: Option<&[u8]>,
-        view: &dyn View,
-    ) -> Result<Option<EntryTimes>, ViewError> {
-        fold::entries(&DocLayout, row, view).map(Some)
-    }
-
-    fn folds_hidden(&self) -> bool {
-        true
-    }
-
-    fn show(&self, key: &[u8], row: &[u8]) -> Option<Value> {
+    fn shown(key: &[u8], row: &[u8]) -> Option<Value> {
         let slots = DocLayout.unpack(key, row)?;
         if strip_counter(key).is_some() {
             return Some(Value::from_wide(slots.main.total().sum));
@@ -113,7 +65,7 @@ impl StoreType for DocType {
         Value::decode(value).ok()
     }
 
-    fn conflicts(&self, key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
+    fn side_by_side(key: &[u8], row: &[u8]) -> Vec<SlotConflict> {
         let slots = DocLayout.unpack(key, row).filter(|slots| !slots.main.is_counter());
         let Some(mut conflict) = slots.and_then(|slots| SlotConflict::of(None, &slots.main)) else {
             return Vec::new();

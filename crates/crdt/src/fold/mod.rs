@@ -12,6 +12,7 @@ mod new;
 mod operation;
 mod past;
 mod slot;
+mod slotted;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub(crate) use listing::entries;
 pub(crate) use new::is_empty;
 pub(crate) use operation::{Effect, Layout, RowOperation, SlotId, Slots};
 pub(crate) use slot::{Heads, Slot, unpack_heads};
+pub(crate) use slotted::Slotted;
 
 use crate::stamp::{EntryStamp, Stamp};
 use crate::store_type::Change;

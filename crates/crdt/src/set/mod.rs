@@ -8,15 +8,10 @@ mod read;
 pub use draft::SetDraft;
 pub use read::{VisitMember, contains, count, members};
 
-use std::collections::BTreeSet;
-
-use crate::fold::{self, Layout, RowOperation, Section, Slot, Slots};
+use crate::fold::{Layout, RowOperation, Slot, Slots, Slotted};
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::section::Void;
-use crate::stamp::EntryStamp;
-use crate::store_type::{ApplyError, Change, EntryTimes, StoreType, Touched};
 use crate::value::{Value, ValueError};
-use crate::view::{View, ViewError, ViewMut};
 
 const VERSION: u64 = 1;
 
@@ -65,55 +60,12 @@ impl Layout for SetLayout {
     }
 }
 
-impl StoreType for SetType {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
+impl Slotted for SetType {
+    type Rows = SetLayout;
+    const ROWS: SetLayout = SetLayout;
+    const TYPE_NAME: &'static str = Self::NAME;
 
-    fn check(&self, payload: &[u8]) -> Result<(), Void> {
-        operation::decode(payload, [0; 32]).map(drop)
-    }
-
-    fn apply(
-        &self,
-        payload: &[u8],
-        entry: &EntryStamp,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ApplyError> {
-        let operations = SetLayout.decode(payload, entry.entry)?;
-        let section = Section { entry, payload: &|| payload.to_vec() };
-        Ok(fold::apply(&SetLayout, &section, 0, &operations, view, changes, None)?)
-    }
-
-    fn touched(&self, payload: &[u8], entry: &EntryStamp) -> Result<Touched, Void> {
-        let operations = SetLayout.decode(payload, entry.entry)?;
-        Ok(Touched::Rows(operations.into_iter().map(|operation| operation.row.to_vec()).collect()))
-    }
-
-    fn refold(
-        &self,
-        rows: &BTreeSet<Vec<u8>>,
-        with: &BTreeSet<[u8; 32]>,
-        view: &mut dyn ViewMut,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), ViewError> {
-        fold::refold(&SetLayout, rows, with, view, changes)
-    }
-
-    fn entries(
-        &self,
-        row: Option<&[u8]>,
-        view: &dyn View,
-    ) -> Result<Option<EntryTimes>, ViewError> {
-        fold::entries(&SetLayout, row, view).map(Some)
-    }
-
-    fn folds_hidden(&self) -> bool {
-        true
-    }
-
-    fn show(&self, key: &[u8], _row: &[u8]) -> Option<Value> {
+    fn shown(key: &[u8], _row: &[u8]) -> Option<Value> {
         Value::decode(key).ok()
     }
 }

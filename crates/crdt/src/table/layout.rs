@@ -6,7 +6,7 @@ use crate::fold::{Effect, Layout, RowOperation, SlotId, Slots};
 use crate::section::Void;
 use crate::stamp::Stamp;
 
-pub(super) struct TableLayout;
+pub(crate) struct TableLayout;
 
 impl Layout for TableLayout {
     // Who writes a field writes existence as well, and readers see no more of it than the row.
