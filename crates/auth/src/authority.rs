@@ -3,20 +3,20 @@
 //! Invariant: settings entries come in causal order, each after its verdict; what is judged never
 //! depends on entries that are not in the past of what is judged.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
 use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::current::Current;
-use crate::epoch::{Before, EpochId, Epochs, Known, Origin};
-use crate::holding::{Holding, Holdings};
-use crate::judge::{self, AuthRefusal, Claim};
-use crate::operation::Operation;
+use crate::epoch::{Before, EpochId, Known, Origin};
+use crate::judge::{self, AuthRefusal};
+use crate::need::{Claim, Need};
+use crate::operation::{Operation, Subject};
 use crate::rank::Rank;
+use crate::resolve;
 use crate::settings_index::SettingsIndex;
-use crate::tables::{Stamp, Tables};
+use crate::tables::Tables;
 
 /// An accepted settings entry as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,23 @@ pub struct RestoredEntry {
     pub generation: u64,
     /// The time that it names.
     pub time: Time,
+    /// Whether it has a section beside `_settings`.
+    pub writes_data: bool,
     /// What its `_settings` section says.
     pub operations: Vec<Operation>,
+}
+
+impl RestoredEntry {
+    fn claim(&self) -> Claim<'_> {
+        Claim {
+            id: self.id,
+            author: self.author,
+            generation: self.generation,
+            time: self.time,
+            writes_data: self.writes_data,
+            operations: Some(&self.operations),
+        }
+    }
 }
 
 /// Why kept rows are not an authority.
@@ -73,12 +88,11 @@ impl Default for Authority {
 impl Authority {
     /// Starts without any entry; one epoch, the empty one, is there.
     pub fn new() -> Self {
-        let (holdings, settings) = (Holdings::default(), BTreeMap::new());
-        Self { tables: Arc::new(Tables { epochs: Epochs::new(), holdings, settings }) }
+        Self { tables: Arc::new(Tables::new()) }
     }
 
     /// Takes up what was kept: accepted settings entries by index, each with the epoch of its own
-    /// past, and the tips of every epoch by id. Entries are not judged again.
+    /// past, and the tips of every epoch by id. Which of them count is worked out once, at the end.
     ///
     /// # Errors
     /// [`RestoreError`] when an epoch or an entry names something that did not come before it.
@@ -90,33 +104,19 @@ impl Authority {
         if epochs.next().is_some_and(|tips| !tips.is_empty()) {
             return Err(RestoreError::FirstEpoch);
         }
-        let mut authority = Self::new();
+        let mut tables = Tables::new();
         for (epoch, entry) in entries {
             // An epoch is interned before the entries that name it and after those that it names.
-            while authority.epoch_count() <= epoch.0 {
-                let index = authority.settings_count();
+            while tables.epochs.epoch_count() <= epoch.0 {
+                let index = tables.epochs.settings_count();
                 let missing = RestoreError::Entry { index, epoch: epoch.0 };
-                authority.restore_epoch(epochs.next().ok_or(missing)?)?;
+                restore_epoch(&mut tables, epochs.next().ok_or(missing)?)?;
             }
-            let RestoredEntry { id, author, generation, time, operations } = &entry;
-            let (author, generation, time) = (*author, *generation, *time);
-            let operations = Some(operations.as_slice());
-            let claim = Claim { id: *id, author, generation, time, writes_data: false, operations };
-            authority.insert(epoch, &claim);
+            tables.keep(epoch, &entry.claim());
         }
-        epochs.try_for_each(|tips| authority.restore_epoch(tips))?;
-        Ok(authority)
-    }
-
-    fn restore_epoch(&mut self, tips: Vec<SettingsIndex>) -> Result<(), RestoreError> {
-        let place = self.epoch_count();
-        let settings = self.settings_count();
-        let ascending = tips.is_sorted_by(|a, b| a < b);
-        if !ascending || tips.iter().any(|tip| tip.0 >= settings) {
-            return Err(RestoreError::Epoch(place));
-        }
-        let interned = Arc::make_mut(&mut self.tables).epochs.intern(tips);
-        if interned.0 == place { Ok(()) } else { Err(RestoreError::Epoch(place)) }
+        epochs.try_for_each(|tips| restore_epoch(&mut tables, tips))?;
+        resolve_all(&mut tables);
+        Ok(Self { tables: Arc::new(tables) })
     }
 
     /// Returns the epoch of an entry with these parents. When it is new, [`Self::epoch_count`] grows
@@ -166,7 +166,7 @@ impl Authority {
     }
 
     /// Judges an entry whose past has this epoch, and returns the strongest rank under which it
-    /// counts. The root counts by itself; an unknown epoch grants nothing.
+    /// counts among its ancestors. The root counts by itself; an unknown epoch grants nothing.
     ///
     /// # Errors
     /// [`AuthRefusal`], the same on every replica and for good.
@@ -179,45 +179,117 @@ impl Authority {
     /// # Errors
     /// [`AuthRefusal`], the same on every replica and for good.
     pub fn judge_before(&self, before: &Before, claim: &Claim<'_>) -> Result<Rank, AuthRefusal> {
-        judge::judge(&self.tables.epochs, &self.tables.holdings, before, claim)
+        judge::judge(&self.tables, before, claim)
+    }
+
+    /// Judges an entry without settings, which the door has let in, among everything: `Ok` where it
+    /// is visible. `is_before` answers whether it is in the past of a settings entry; of one that has
+    /// just come it is always `false`.
+    ///
+    /// # Errors
+    /// [`AuthRefusal`] with the reason why it is hidden, until other settings entries come.
+    pub fn stands(
+        &self,
+        epoch: EpochId,
+        claim: &Claim<'_>,
+        is_before: &dyn Fn(SettingsIndex) -> bool,
+    ) -> Result<Rank, AuthRefusal> {
+        let tables = &*self.tables;
+        let need = Need::of(claim)?;
+        let knows = |index| tables.epochs.holds(epoch, index);
+        judge::judge_among(tables, &tables.everything, &need, claim, &knows, is_before)
+    }
+
+    /// Returns whether a settings entry is visible among everything.
+    pub fn is_visible(&self, index: SettingsIndex) -> bool {
+        self.tables.everything.ranks.contains_key(&index)
+    }
+
+    /// Returns whether everything that was let in so far is visible, and nothing limits anybody.
+    pub fn hides_nothing(&self) -> bool {
+        let everything = &self.tables.everything;
+        everything.limits.is_empty() && everything.ranks.len() == self.tables.entries.len()
+    }
+
+    /// Returns the settings entries whose limits may act on entries of this author and are not in the
+    /// past that this epoch stands for: [`Self::stands`] asks about no others.
+    pub fn limits_beside(&self, epoch: EpochId, author: &PublicKey) -> Vec<SettingsIndex> {
+        let Tables { epochs, everything, .. } = &*self.tables;
+        let on = [Subject::Key(*author), Subject::Anyone];
+        let limits = on.into_iter().flat_map(|subject| everything.limits.on(subject));
+        let beside = limits.map(|limit| limit.entry).filter(|entry| !epochs.holds(epoch, *entry));
+        let mut beside: Vec<_> = beside.collect();
+        beside.sort_unstable();
+        beside.dedup();
+        beside
     }
 
     /// Adds a settings entry that [`Self::judge`] accepted, with the epoch of its past.
-    pub fn insert(&mut self, epoch: EpochId, claim: &Claim<'_>) -> SettingsIndex {
+    pub fn insert(&mut self, epoch: EpochId, claim: &Claim<'_>) -> Inserted {
         let tables = Arc::make_mut(&mut self.tables);
-        let grant = tables.epochs.add(epoch);
-        for (index, operation) in claim.operations.unwrap_or_default().iter().enumerate() {
-            match operation {
-                Operation::Grant { subject, level, name, expires } => {
-                    let holding = Holding {
-                        level: *level,
-                        rank: judge::rank_of(claim, index, *level),
-                        name: name.clone(),
-                        expires: *expires,
-                        granted_by: claim.author,
-                        since: claim.time,
-                        grant,
-                    };
-                    tables.holdings.add(*subject, holding);
-                }
-                Operation::Set { key, value } => {
-                    tables.set(key, value, (claim.time, claim.id, index));
-                }
+        let knows_all = {
+            let before = Before::from(epoch);
+            let count = tables.epochs.settings_count();
+            tables.epochs.past(&before).is_some_and(|past| past.covers(count))
+        };
+        let index = tables.keep(epoch, claim);
+        let mut moved = Vec::new();
+        if knows_all {
+            let mut everything = std::mem::take(&mut tables.everything);
+            if resolve::extend(tables, &mut everything, index) {
+                tables.set_by(index);
             }
+            tables.everything = everything;
+        } else {
+            moved = resolve_all(tables);
+            moved.retain(|moved| *moved != index);
         }
-        grant
+        let visible = tables.everything.ranks.contains_key(&index);
+        if visible && tables.kept(index).is_some_and(|kept| kept.limits().next().is_some()) {
+            moved.push(index);
+        }
+        Inserted { index, visible, moved }
     }
 
-    /// Views what all settings entries together say.
+    /// Views what all settings entries that are visible together say.
     pub fn current(&self) -> Current<'_> {
         Current::new(&self.tables)
     }
 }
 
-impl Tables {
-    fn set(&mut self, key: &str, value: &str, stamp: Stamp) {
-        if self.settings.get(key).is_none_or(|(before, _)| *before < stamp) {
-            self.settings.insert(key.to_owned(), (stamp, Arc::from(value)));
-        }
+/// What came of adding a settings entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// Its index.
+    pub index: SettingsIndex,
+    /// Whether it is visible.
+    pub visible: bool,
+    /// The settings entries whose effect on others has changed by it, ascending: itself if it limits
+    /// somebody, and those that count now, do not count any more, or count under another rank. Only
+    /// these and entries that are not in the past of all of these can stand otherwise than before.
+    pub moved: Vec<SettingsIndex>,
+}
+
+fn restore_epoch(tables: &mut Tables, tips: Vec<SettingsIndex>) -> Result<(), RestoreError> {
+    let place = tables.epochs.epoch_count();
+    let settings = tables.epochs.settings_count();
+    let ascending = tips.is_sorted_by(|a, b| a < b);
+    if !ascending || tips.iter().any(|tip| tip.0 >= settings) {
+        return Err(RestoreError::Epoch(place));
     }
+    let interned = tables.epochs.intern(tips);
+    if interned.0 == place { Ok(()) } else { Err(RestoreError::Epoch(place)) }
+}
+
+/// Resolves everything anew; returns the entries that count otherwise than before, ascending.
+fn resolve_all(tables: &mut Tables) -> Vec<SettingsIndex> {
+    let after = resolve::resolve(tables, None);
+    let before = std::mem::replace(&mut tables.everything, after);
+    let after = &tables.everything.ranks;
+    let all = (0..tables.epochs.settings_count()).map(SettingsIndex);
+    let moved = all.filter(|index| before.ranks.get(index) != after.get(index)).collect();
+    tables.settings.clear();
+    let visible: Vec<_> = tables.everything.ranks.keys().copied().collect();
+    visible.into_iter().for_each(|index| tables.set_by(index));
+    moved
 }

@@ -6,6 +6,8 @@
 //! * grant: `[0, subject, level, name, expires]`; the subject is a key of 32 bytes, or null for
 //!   anyone; name is a text or null, expires a number or null
 //! * set: `[1, key, value]`, both texts
+//! * invite: `[2, key, level, uses, expires]`; the level is Read or Write, uses at least 1
+//! * limit: `[3, subject, level]`; null for no level
 //! * level: `[0, priority]` Admin, `[1, priority]` Write, `[2]` Read
 
 use ciborium::Value;
@@ -27,6 +29,8 @@ pub const SETTINGS_VERSION: u64 = 1;
 
 const GRANT: u64 = 0;
 const SET: u64 = 1;
+const INVITE: u64 = 2;
+const LIMIT: u64 = 3;
 const ADMIN: u64 = 0;
 const WRITE: u64 = 1;
 const READ: u64 = 2;
@@ -82,8 +86,14 @@ pub enum SettingsError {
     /// A setting without a key.
     #[error("a setting has an empty key; name what is to be set")]
     EmptyKey,
-    /// The subject of a grant is not a usable key.
-    #[error("the subject of a grant is not a usable key: {0}")]
+    /// An invite that gives Admin: its bearer could choose how senior it becomes.
+    #[error("an invite gives Read or Write, never Admin; grant Admin to a key instead")]
+    AdminByInvite,
+    /// An invite that nobody can use.
+    #[error("an invite has 0 uses; give it at least 1")]
+    NoUses,
+    /// The subject of an operation is not a usable key.
+    #[error("the subject of an operation is not a usable key: {0}")]
     Subject(#[from] KeyError),
 }
 
@@ -157,6 +167,11 @@ fn check(operations: &[Operation]) -> Result<(), SettingsError> {
             }
             Operation::Set { key, .. } if key.is_empty() => return Err(SettingsError::EmptyKey),
             Operation::Set { key, .. } => bounded("bytes in a key", key.len(), SETTING_KEY_MAX)?,
+            Operation::Invite { gives: Level::Admin(_), .. } => {
+                return Err(SettingsError::AdminByInvite);
+            }
+            Operation::Invite { uses: 0, .. } => return Err(SettingsError::NoUses),
+            Operation::Invite { .. } | Operation::Limit { .. } => {}
         }
     }
     Ok(())
@@ -170,10 +185,7 @@ fn operation_to_value(operation: &Operation) -> Value {
     Value::Array(match operation {
         Operation::Grant { subject, level, name, expires } => vec![
             GRANT.into(),
-            match subject {
-                Subject::Key(key) => Value::Bytes(key.as_bytes().to_vec()),
-                Subject::Anyone => Value::Null,
-            },
+            subject_to_value(*subject),
             level_to_value(*level),
             name.as_ref().map_or(Value::Null, |name| name.as_str().into()),
             expires.map_or(Value::Null, Value::from),
@@ -181,7 +193,24 @@ fn operation_to_value(operation: &Operation) -> Value {
         Operation::Set { key, value } => {
             vec![SET.into(), key.as_str().into(), value.as_str().into()]
         }
+        Operation::Invite { key, gives, uses, expires } => vec![
+            INVITE.into(),
+            Value::Bytes(key.as_bytes().to_vec()),
+            level_to_value(*gives),
+            (*uses).into(),
+            expires.map_or(Value::Null, Value::from),
+        ],
+        Operation::Limit { subject, to } => {
+            vec![LIMIT.into(), subject_to_value(*subject), to.map_or(Value::Null, level_to_value)]
+        }
     })
+}
+
+fn subject_to_value(subject: Subject) -> Value {
+    match subject {
+        Subject::Key(key) => Value::Bytes(key.as_bytes().to_vec()),
+        Subject::Anyone => Value::Null,
+    }
 }
 
 fn level_to_value(level: Level) -> Value {
@@ -205,8 +234,20 @@ fn operation_from_value(value: Value) -> Result<Operation, SettingsError> {
         (Some(SET), [_, key, value]) => {
             Ok(Operation::Set { key: text(key, "a key")?, value: text(value, "a value")? })
         }
+        (Some(INVITE), [_, key, gives, uses, expires]) => Ok(Operation::Invite {
+            key: key_from_value(key)?,
+            gives: level_from_value(gives)?,
+            uses: small_number(uses, "a number of uses")?,
+            expires: optional(expires, |expires| number(expires, "an expiry"))?,
+        }),
+        (Some(LIMIT), [_, subject, to]) => Ok(Operation::Limit {
+            subject: subject_from_value(subject)?,
+            to: optional(to, level_from_value)?,
+        }),
         (Some(GRANT), _) => Err(SettingsError::Unexpected { expected: "a grant of five parts" }),
         (Some(SET), _) => Err(SettingsError::Unexpected { expected: "a setting of three parts" }),
+        (Some(INVITE), _) => Err(SettingsError::Unexpected { expected: "an invite of five parts" }),
+        (Some(LIMIT), _) => Err(SettingsError::Unexpected { expected: "a limit of three parts" }),
         (Some(kind), _) => Err(SettingsError::UnknownKind { kind }),
         (None, _) => Err(SettingsError::Unexpected { expected: "an operation" }),
     }
@@ -215,24 +256,21 @@ fn operation_from_value(value: Value) -> Result<Operation, SettingsError> {
 fn subject_from_value(value: &Value) -> Result<Subject, SettingsError> {
     match value {
         Value::Null => Ok(Subject::Anyone),
-        Value::Bytes(bytes) => {
-            let expected = "a key of 32 bytes";
-            let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice());
-            let bytes = bytes.map_err(|_| SettingsError::Unexpected { expected })?;
-            Ok(Subject::Key(PublicKey::from_bytes(bytes)?))
-        }
-        _ => Err(SettingsError::Unexpected { expected: "a key or null" }),
+        value => key_from_value(value).map(Subject::Key),
     }
+}
+
+fn key_from_value(value: &Value) -> Result<PublicKey, SettingsError> {
+    let bytes = value.as_bytes().and_then(|bytes| <[u8; KEY_LEN]>::try_from(&**bytes).ok());
+    let bytes = bytes.ok_or(SettingsError::Unexpected { expected: "a key of 32 bytes" })?;
+    Ok(PublicKey::from_bytes(bytes)?)
 }
 
 fn level_from_value(value: &Value) -> Result<Level, SettingsError> {
     let expected = "a level";
     let parts = value.as_array().ok_or(SettingsError::Unexpected { expected })?;
     let kind = parts.first().map(|kind| number(kind, expected)).transpose()?;
-    let priority = |value| {
-        let priority = number(value, "a priority")?;
-        u32::try_from(priority).map_err(|_| SettingsError::Unexpected { expected: "a priority" })
-    };
+    let priority = |value| small_number(value, "a priority");
     match (kind, parts.as_slice()) {
         (Some(ADMIN), [_, value]) => Ok(Level::Admin(priority(value)?)),
         (Some(WRITE), [_, value]) => Ok(Level::Write(priority(value)?)),
@@ -258,6 +296,11 @@ fn array(value: Value, expected: &'static str) -> Result<Vec<Value>, SettingsErr
 fn number(value: &Value, expected: &'static str) -> Result<u64, SettingsError> {
     let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
     number.ok_or(SettingsError::Unexpected { expected })
+}
+
+fn small_number(value: &Value, expected: &'static str) -> Result<u32, SettingsError> {
+    let number = number(value, expected)?;
+    u32::try_from(number).map_err(|_| SettingsError::Unexpected { expected })
 }
 
 fn text(value: &Value, expected: &'static str) -> Result<String, SettingsError> {

@@ -1,15 +1,19 @@
 //! What all settings entries that are known together say: for reading, for people and for local
 //! checks. No entry is judged by it.
 
-use weald_dag::{PublicKey, Time};
+use std::sync::Arc;
 
-use crate::holding::Holding;
+use weald_dag::{EntryId, PublicKey, Time};
+
+use crate::holding::{Holding, Strength};
 use crate::level::{Action, Level};
 use crate::operation::Subject;
 use crate::rank::Rank;
+use crate::resolved::User;
+use crate::settings_index::SettingsIndex;
 use crate::tables::Tables;
 
-/// A subject with the strongest of what it was granted.
+/// A subject with the strongest of what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Who it is.
@@ -26,6 +30,37 @@ pub struct Member {
     pub since: Time,
     /// When it ends, in milliseconds since 1970.
     pub expires: Option<u64>,
+}
+
+/// An invite that was not taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Invite {
+    /// The public half.
+    pub key: PublicKey,
+    /// What a use grants.
+    pub gives: Level,
+    /// How many uses count.
+    pub uses: u32,
+    /// How many were made that count.
+    pub used: u32,
+    /// Who made it.
+    pub granted_by: PublicKey,
+    /// When it was made.
+    pub since: Time,
+    /// When it ends, in milliseconds since 1970.
+    pub expires: Option<u64>,
+    /// Whether it has ended by the time that is looked at.
+    pub has_ended: bool,
+    /// How strong it is among all holdings.
+    pub rank: Rank,
+}
+
+impl Invite {
+    /// Returns whether it can still be used.
+    pub const fn is_open(&self) -> bool {
+        self.used < self.uses && !self.has_ended
+    }
 }
 
 /// The authority of a database as far as this replica knows it.
@@ -48,17 +83,25 @@ impl<'a> Current<'a> {
         Self { now_millis, ..self }
     }
 
-    /// Returns whether who proves possession of `keys` may receive the database. What anyone holds
-    /// counts for everybody, even without a key.
+    /// Returns whether who proves possession of `keys` may receive the database: any of them holds
+    /// something, an invite with uses left among it. What anyone holds counts for everybody, even
+    /// without a key.
     pub fn may_read(&self, keys: &[PublicKey]) -> bool {
-        let subjects = keys.iter().copied().map(Subject::Key).chain([Subject::Anyone]);
-        subjects.flat_map(|subject| self.tables.holdings.of(subject)).any(|held| self.lasts(held))
+        self.anyone_level().is_some()
+            || keys.iter().any(|key| {
+                self.uses(*key).next().is_some() || self.invite(key).is_some_and(|it| it.is_open())
+            })
     }
 
     /// Returns the strongest level of a key, with what anyone holds.
     pub fn level_of(&self, key: &PublicKey) -> Option<Level> {
-        let usable = self.tables.holdings.usable_by(*key).filter(|held| self.lasts(held));
-        usable.map(|held| held.level).min_by_key(|level| level.strength())
+        self.uses(*key).map(|(_, level, _)| level).min_by_key(|level| level.strength())
+    }
+
+    /// Returns the level that everybody has.
+    pub fn anyone_level(&self) -> Option<Level> {
+        let own = self.tables.everything.holdings.of(Subject::Anyone).iter();
+        own.filter_map(|held| Some(self.left(held, None)?.0)).min_by_key(|level| level.strength())
     }
 
     /// Returns whether a key may do something now, with what anyone holds.
@@ -66,21 +109,33 @@ impl<'a> Current<'a> {
         self.level_of(key).is_some_and(|level| level.allows(action))
     }
 
-    /// Returns everyone who was granted something, strongest first.
+    /// Returns the strongest rank at which a key is an administrator: it can limit what is weaker.
+    pub fn admin_rank(&self, key: &PublicKey) -> Option<Rank> {
+        let admin = self.uses(*key).filter(|(_, level, _)| level.allows(Action::Administer));
+        admin.map(|(_, _, rank)| rank).min()
+    }
+
+    /// Returns everyone who holds something, strongest first.
     pub fn members(&self) -> Vec<Member> {
         let mut members: Vec<Member> = Vec::new();
-        for (subject, holdings) in self.tables.holdings.subjects() {
-            let lasting = || holdings.iter().filter(|held| self.lasts(held));
-            let Some(held) = lasting().min_by_key(|held| (held.level.strength(), held.rank)) else {
-                continue;
-            };
-            let named = lasting().filter(|held| held.name.is_some());
-            let named = named.max_by_key(|held| (held.since, held.rank.entry, held.rank.index));
+        for (subject, holdings) in self.tables.everything.holdings.subjects() {
+            let lasting: Vec<_> = holdings
+                .iter()
+                .filter_map(|held| {
+                    let (level, rank) = self.left(held, Some(subject))?;
+                    Some((held, level, rank))
+                })
+                .collect();
+            let strongest = lasting.iter().min_by_key(|(_, level, rank)| (level.strength(), *rank));
+            let Some((held, level, rank)) = strongest else { continue };
+            let named = lasting.iter().filter(|(held, ..)| held.name.is_some());
+            let named =
+                named.max_by_key(|(held, ..)| (held.since, held.rank.entry, held.rank.index));
             members.push(Member {
                 subject,
-                level: held.level,
-                rank: held.rank,
-                name: named.and_then(|held| held.name.clone()),
+                level: *level,
+                rank: *rank,
+                name: named.and_then(|(held, ..)| held.name.clone()),
                 granted_by: held.granted_by,
                 since: held.since,
                 expires: held.expires,
@@ -88,6 +143,48 @@ impl<'a> Current<'a> {
         }
         members.sort_by_key(|member| (member.level.strength(), member.rank));
         members
+    }
+
+    /// Returns every invite that was not taken back, strongest first; those that are used up or have
+    /// ended among them.
+    pub fn invites(&self) -> Vec<Invite> {
+        let subjects = self.tables.everything.holdings.subjects();
+        let mut invites: Vec<_> =
+            subjects.flat_map(|(_, held)| held).filter_map(|held| self.invite_of(held)).collect();
+        invites.sort_by_key(|invite| invite.rank);
+        invites
+    }
+
+    /// Returns the strongest invite that is this key, if it was not taken back.
+    pub fn invite(&self, key: &PublicKey) -> Option<Invite> {
+        let held = self.tables.everything.holdings.of(Subject::Key(*key));
+        let invites = || held.iter().filter_map(|held| self.invite_of(held));
+        invites().find(Invite::is_open).or_else(|| invites().next())
+    }
+
+    fn invite_of(&self, held: &Holding) -> Option<Invite> {
+        let (Strength::Invite { gives, uses }, Subject::Key(key)) = (held.strength, held.subject)
+        else {
+            return None;
+        };
+        self.limited(held, key)?;
+        let used = self.tables.everything.used.get(&held.rank).copied().unwrap_or_default();
+        let (granted_by, since, expires) = (held.granted_by, held.since, held.expires);
+        let has_ended = expires.is_some_and(|end| end <= self.now_millis);
+        let rank = held.rank;
+        Some(Invite { key, gives, uses, used, granted_by, since, expires, has_ended, rank })
+    }
+
+    /// Returns the entries that limit a key, with what they leave, strongest first: of one that holds
+    /// nothing, why.
+    pub fn limits_on(&self, key: &PublicKey) -> Vec<(EntryId, Option<Level>)> {
+        let limits = self.tables.everything.limits.on(Subject::Key(*key)).iter();
+        limits.filter_map(|limit| Some((self.tables.kept(limit.entry)?.id, limit.to))).collect()
+    }
+
+    /// Returns whether a key held something at some time, whatever was taken since.
+    pub fn ever_held(&self, key: &PublicKey) -> bool {
+        !self.tables.everything.holdings.of(Subject::Key(*key)).is_empty()
     }
 
     /// Returns a setting: of all that were written, the one with the greatest time.
@@ -100,7 +197,44 @@ impl<'a> Current<'a> {
         self.tables.settings.iter().map(|(key, (_, value))| (key.as_str(), value.as_ref()))
     }
 
-    fn lasts(&self, held: &Holding) -> bool {
-        held.lasts_at(self.now_millis)
+    /// Returns what a key may use now: holding, level and rank that limits leave.
+    fn uses(&self, key: PublicKey) -> impl Iterator<Item = (&'a Arc<Holding>, Level, Rank)> {
+        let tables: &'a Tables = self.tables;
+        let current = *self;
+        tables.everything.holdings.usable_by(key).filter_map(move |held| {
+            let (level, rank) = current.left(held, Some(Subject::Key(key)))?;
+            Some((held, level, rank))
+        })
+    }
+
+    /// Returns the level and rank that limits leave of a holding that has not ended.
+    fn left(&self, held: &Holding, user: Option<Subject>) -> Option<(Level, Rank)> {
+        if !held.lasts_at(self.now_millis) {
+            return None;
+        }
+        let (strength, rank) = match user {
+            Some(Subject::Key(key)) => self.limited(held, key)?,
+            _ => self.tables.everything.left_for_anyone(held, &self.precedes())?,
+        };
+        match strength {
+            Strength::Level(level) => Some((level, rank)),
+            Strength::Invite { .. } => None,
+        }
+    }
+
+    fn limited(&self, held: &Holding, key: PublicKey) -> Option<(Strength, Rank)> {
+        let user = User {
+            author: key,
+            millis: self.now_millis,
+            knows: &|_| true,
+            is_before: &|_| false,
+            limits_itself: false,
+        };
+        self.tables.everything.left(held, user, &self.precedes())
+    }
+
+    fn precedes(&self) -> impl Fn(SettingsIndex, SettingsIndex) -> bool + use<'a> {
+        let tables = self.tables;
+        move |a, b| tables.epochs.precedes(a, b)
     }
 }

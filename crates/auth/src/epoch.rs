@@ -133,6 +133,19 @@ impl Epochs {
         }
     }
 
+    /// Returns the settings entries in a past.
+    pub(crate) fn past<'a>(&'a self, before: &'a Before) -> Option<&'a Past> {
+        match &before.0 {
+            Known::Epoch(epoch) => self.get(*epoch).map(|epoch| &epoch.past),
+            Known::Not { past, .. } => Some(past),
+        }
+    }
+
+    /// Returns whether a settings entry is in the past of another one.
+    pub(crate) fn precedes(&self, earlier: SettingsIndex, later: SettingsIndex) -> bool {
+        self.origin(later).is_some_and(|epoch| self.holds(epoch, earlier))
+    }
+
     fn past_of(&self, tips: &[SettingsIndex]) -> Past {
         let mut past = Past::default();
         for tip in tips {

@@ -1,4 +1,4 @@
-//! What subjects hold: one holding for each grant that counts.
+//! What subjects hold: one holding for each grant and invite that counts.
 //!
 //! Invariant: the holdings of a subject are sorted by rank, strongest first.
 
@@ -12,10 +12,31 @@ use crate::operation::Subject;
 use crate::rank::Rank;
 use crate::settings_index::SettingsIndex;
 
-/// A grant that counts.
+/// How much a holding allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// What the level allows.
+    Level(Level),
+    /// One grant of `gives` for each of `uses` entries.
+    Invite { gives: Level, uses: u32 },
+}
+
+impl Strength {
+    /// Returns what a limit leaves of it.
+    pub(crate) fn limited(self, to: Option<Level>) -> Option<Self> {
+        match (self, to?) {
+            (Self::Level(level), to) => Some(Self::Level(level.limited(to))),
+            (Self::Invite { .. }, Level::Admin(_)) => Some(self),
+            (Self::Invite { .. }, _) => None,
+        }
+    }
+}
+
+/// A grant or an invite that counts.
 #[derive(Debug)]
 pub(crate) struct Holding {
-    pub(crate) level: Level,
+    pub(crate) strength: Strength,
+    pub(crate) subject: Subject,
     pub(crate) rank: Rank,
     pub(crate) name: Option<String>,
     /// When it ends, in milliseconds since 1970.
@@ -24,6 +45,8 @@ pub(crate) struct Holding {
     pub(crate) since: Time,
     /// The settings entry that grants it.
     pub(crate) grant: SettingsIndex,
+    /// The rank under which that entry counts.
+    pub(crate) granted_under: Rank,
 }
 
 impl Holding {
@@ -40,10 +63,10 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
-    pub(crate) fn add(&mut self, subject: Subject, holding: Holding) {
-        let of = self.of.entry(subject).or_default();
+    pub(crate) fn add(&mut self, holding: Arc<Holding>) {
+        let of = self.of.entry(holding.subject).or_default();
         let place = of.partition_point(|other| other.rank < holding.rank);
-        of.insert(place, Arc::new(holding));
+        of.insert(place, holding);
     }
 
     /// Returns what a subject itself holds, strongest rank first.
@@ -52,9 +75,8 @@ impl Holdings {
     }
 
     /// Returns what whoever signs with `key` may use: its own holdings, then those of anyone.
-    pub(crate) fn usable_by(&self, key: PublicKey) -> impl Iterator<Item = &Holding> {
-        let own = self.of(Subject::Key(key)).iter();
-        own.chain(self.of(Subject::Anyone)).map(Arc::as_ref)
+    pub(crate) fn usable_by(&self, key: PublicKey) -> impl Iterator<Item = &Arc<Holding>> {
+        self.of(Subject::Key(key)).iter().chain(self.of(Subject::Anyone))
     }
 
     pub(crate) fn subjects(&self) -> impl Iterator<Item = (Subject, &[Arc<Holding>])> {

@@ -1,33 +1,19 @@
-//! The judgement of one entry: under which holding of its author it counts.
+//! The judgement of one entry: whether anything that its author holds lets it count.
 //!
-//! Invariant: the verdict is a function of the entry and of the settings entries in its past.
+//! Invariant: the verdict of the door is a function of the entry and of the settings entries in its
+//! past.
 
 use thiserror::Error;
 use weald_dag::{EntryId, PublicKey, Time};
 
-use crate::epoch::{Before, Epochs};
-use crate::holding::{Holding, Holdings};
+use crate::epoch::Before;
+use crate::holding::{Holding, Strength};
 use crate::level::{Action, Level};
-use crate::operation::{Operation, Subject};
+use crate::need::{Claim, Need};
 use crate::rank::Rank;
-
-/// What authority needs to know of an entry to judge it.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
-    /// Its id.
-    pub id: EntryId,
-    /// Who signed it.
-    pub author: PublicKey,
-    /// Its generation; 0 for the root and for nothing else.
-    pub generation: u64,
-    /// The time that it names.
-    pub time: Time,
-    /// Whether it has a section beside `_settings`. An entry without sections is judged as one that
-    /// writes data.
-    pub writes_data: bool,
-    /// What its `_settings` section says, `Some` exactly if there is one.
-    pub operations: Option<&'a [Operation]>,
-}
+use crate::resolve;
+use crate::resolved::{Asks, Resolved, User};
+use crate::tables::Tables;
 
 /// Why an entry does not count: what it needed and what its author holds.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -86,6 +72,43 @@ pub enum AuthRefusal {
         /// The strongest level that the author holds.
         held: Level,
     },
+    /// What the author held was taken from it.
+    #[error(
+        "{needed}, and what {author} held was limited by entry {}; ask an administrator at least as \
+         strong as the one who did it for a new grant",
+        by.short()
+    )]
+    Limited {
+        /// What was needed.
+        needed: Action,
+        /// Who signed the entry.
+        author: PublicKey,
+        /// The entry that limits it.
+        by: EntryId,
+    },
+    /// An invite that was used as often as it may be.
+    #[error("the invite {author} has no uses left; ask for a new one")]
+    InviteUsedUp {
+        /// The invite.
+        author: PublicKey,
+    },
+    /// An invite that was used for something else than it is for.
+    #[error("the invite {author} allows one grant of {gives} to a key, alone in its entry")]
+    InviteMisused {
+        /// The invite.
+        author: PublicKey,
+        /// What it gives.
+        gives: Level,
+    },
+    /// A limit on oneself beside something else.
+    #[error(
+        "operation {index} limits the entry's own author; such an entry holds this one operation and \
+         nothing else"
+    )]
+    NotAlone {
+        /// The place of the operation.
+        index: usize,
+    },
     /// A grant of Admin to everybody.
     #[error("operation {index} grants {wanted} to anyone; anyone can be given Read or Write only")]
     AdminForAnyone {
@@ -96,53 +119,9 @@ pub enum AuthRefusal {
     },
 }
 
-/// All that a holding must allow for an entry to count under it.
-struct Need {
-    action: Action,
-    /// The strongest of the entry's grants: place, level and rank.
-    grant: Option<(usize, Level, Rank)>,
-}
-
-impl Need {
-    fn of(claim: &Claim<'_>) -> Result<Self, AuthRefusal> {
-        let Some(operations) = claim.operations else {
-            return Ok(Self { action: Action::Write, grant: None });
-        };
-        let mut grant: Option<(usize, Level, Rank)> = None;
-        for (index, operation) in operations.iter().enumerate() {
-            let Operation::Grant { subject, level, .. } = operation else {
-                continue;
-            };
-            if *subject == Subject::Anyone && level.allows(Action::Administer) {
-                return Err(AuthRefusal::AdminForAnyone { index, wanted: *level });
-            }
-            let rank = rank_of(claim, index, *level);
-            if grant.is_none_or(|(_, _, strongest)| rank < strongest) {
-                grant = Some((index, *level, rank));
-            }
-        }
-        Ok(Self { action: Action::Administer, grant })
-    }
-
-    fn met_by(&self, holding: &Holding) -> bool {
-        holding.level.allows(self.action)
-            && self.grant.is_none_or(|(_, level, rank)| {
-                level.priority() >= holding.level.priority() && rank > holding.rank
-            })
-    }
-}
-
-/// Returns the rank of the holding that the operation at `index` of an entry gives.
-pub(crate) fn rank_of(claim: &Claim<'_>, index: usize, level: Level) -> Rank {
-    // A section has far fewer operations than fit.
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
-    Rank { priority: level.priority(), generation: claim.generation, entry: claim.id, index }
-}
-
 /// Returns the strongest rank under which an entry with this past counts.
 pub(crate) fn judge(
-    epochs: &Epochs,
-    holdings: &Holdings,
+    tables: &Tables,
     before: &Before,
     claim: &Claim<'_>,
 ) -> Result<Rank, AuthRefusal> {
@@ -150,37 +129,97 @@ pub(crate) fn judge(
     if claim.generation == 0 {
         return Ok(Rank::ROOT);
     }
-    let seen =
-        || holdings.usable_by(claim.author).filter(|held| epochs.is_before(before, held.grant));
-    let lasting = || seen().filter(|held| held.lasts_at(claim.time.millis()));
-    match lasting().filter(|held| need.met_by(held)).map(|held| held.rank).min() {
-        Some(rank) => Ok(rank),
-        None => Err(refusal(&need, claim, strongest(lasting()), strongest(seen()))),
-    }
+    let past = resolve::of_past(tables, before);
+    let resolved = past.as_deref().unwrap_or(&tables.everything);
+    let knows = |index| tables.epochs.is_before(before, index);
+    judge_among(tables, resolved, &need, claim, &knows, &|_| false)
 }
 
-fn strongest<'a>(holdings: impl Iterator<Item = &'a Holding>) -> Option<&'a Holding> {
-    holdings.min_by_key(|held| (held.level.strength(), held.rank))
+/// Judges an entry among what is resolved.
+pub(crate) fn judge_among(
+    tables: &Tables,
+    resolved: &Resolved,
+    need: &Need,
+    claim: &Claim<'_>,
+    knows: &Asks<'_>,
+    is_before: &Asks<'_>,
+) -> Result<Rank, AuthRefusal> {
+    let (author, millis) = (claim.author, claim.time.millis());
+    let user = User { author, millis, knows, is_before, limits_itself: need.is_own_limit() };
+    let precedes = |a, b| tables.epochs.precedes(a, b);
+    let rank = resolved.rank_of(need, user, &precedes);
+    rank.ok_or_else(|| refusal(tables, resolved, need, claim, user))
 }
 
 fn refusal(
+    tables: &Tables,
+    resolved: &Resolved,
     need: &Need,
     claim: &Claim<'_>,
-    lasting: Option<&Holding>,
-    seen: Option<&Holding>,
+    user: User<'_>,
 ) -> AuthRefusal {
-    let (needed, author) = (need.action, claim.author);
-    let ended = seen.filter(|held| {
-        held.level.allows(needed) && lasting.is_none_or(|lasting| !lasting.level.allows(needed))
+    let (needed, author) = (need.action(), claim.author);
+    let precedes = |a, b| tables.epochs.precedes(a, b);
+    let uses: Vec<_> = resolved.uses(user, &precedes).collect();
+    let level_of = |strength| match strength {
+        Strength::Level(level) => Some(level),
+        Strength::Invite { .. } => None,
+    };
+    let lasting = uses.iter().filter(|(held, ..)| held.lasts_at(user.millis));
+    let held = lasting.clone().filter_map(|(_, strength, _)| level_of(*strength));
+    let held = held.min_by_key(|level| level.strength());
+    if let Some(held) = held.filter(|held| held.allows(needed)) {
+        return match need.grant() {
+            Some(grant) => {
+                let (index, wanted) = (grant.index, grant.level);
+                AuthRefusal::GrantTooStrong { index, wanted, author, held }
+            }
+            None => AuthRefusal::TooWeak { needed, author, held },
+        };
+    }
+    let ended = uses.iter().filter_map(|(held, strength, _)| {
+        let level = level_of(*strength).filter(|level| level.allows(needed))?;
+        Some((level, held.expires?))
     });
-    if let Some((held, expired)) = ended.and_then(|held| Some((held.level, held.expires?))) {
+    if let Some((held, expired)) = ended.min_by_key(|(level, _)| level.strength()) {
         return AuthRefusal::Expired { needed, author, held, expired, time: claim.time };
     }
-    let Some(held) = lasting.or(seen).map(|held| held.level) else {
-        return AuthRefusal::Stranger { needed, author };
-    };
-    match need.grant.filter(|_| held.allows(needed)) {
-        Some((index, wanted, _)) => AuthRefusal::GrantTooStrong { index, wanted, author, held },
-        None => AuthRefusal::TooWeak { needed, author, held },
+    for (invite, strength, _) in &uses {
+        let Strength::Invite { gives, .. } = strength else { continue };
+        if let Some(expired) = invite.expires.filter(|_| !invite.lasts_at(user.millis)) {
+            return AuthRefusal::Expired {
+                needed,
+                author,
+                held: *gives,
+                expired,
+                time: claim.time,
+            };
+        }
+        if !resolved.has_uses(invite) {
+            return AuthRefusal::InviteUsedUp { author };
+        }
+        return AuthRefusal::InviteMisused { author, gives: *gives };
     }
+    limited(tables, resolved, needed, user).unwrap_or(match held {
+        Some(held) => AuthRefusal::TooWeak { needed, author, held },
+        None => AuthRefusal::Stranger { needed, author },
+    })
+}
+
+/// Returns the limit that takes what would have sufficed.
+fn limited(
+    tables: &Tables,
+    resolved: &Resolved,
+    needed: Action,
+    user: User<'_>,
+) -> Option<AuthRefusal> {
+    let suffices = |held: &&std::sync::Arc<Holding>| match held.strength {
+        Strength::Level(level) => level.allows(needed),
+        Strength::Invite { .. } => true,
+    };
+    let seen = resolved.holdings.usable_by(user.author).filter(|held| (user.knows)(held.grant));
+    let precedes = |a, b| tables.epochs.precedes(a, b);
+    let limit = seen.filter(suffices).find_map(|held| resolved.limit_on(held, user, &precedes))?;
+    let by = tables.kept(limit.entry)?.id;
+    Some(AuthRefusal::Limited { needed, author: user.author, by })
 }

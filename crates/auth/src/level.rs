@@ -51,6 +51,16 @@ impl Level {
         }
     }
 
+    /// Returns what a limit to another level leaves: the weaker kind, and the weaker priority.
+    pub(crate) fn limited(self, to: Self) -> Self {
+        let priority = self.priority().max(to.priority());
+        match self.kind().max(to.kind()) {
+            0 => Self::Admin(priority),
+            1 => Self::Write(priority),
+            _ => Self::Read,
+        }
+    }
+
     /// Returns a key by which levels are compared; smaller is stronger.
     pub(crate) const fn strength(self) -> (u8, u32) {
         (self.kind(), self.priority())

@@ -24,27 +24,33 @@
 //! # Ok::<(), weald_auth::AuthRefusal>(())
 //! ```
 mod authority;
+mod cache;
 mod coding;
 mod current;
 mod epoch;
 mod holding;
 mod judge;
 mod level;
+mod limit;
+mod need;
 mod operation;
 mod past;
 mod rank;
+mod resolve;
+mod resolved;
 mod settings_index;
 mod tables;
 
-pub use authority::{Authority, RestoreError, RestoredEntry};
+pub use authority::{Authority, Inserted, RestoreError, RestoredEntry};
 pub use coding::{
     GRANT_NAME_MAX, SETTING_KEY_MAX, SETTINGS_OPERATIONS_MAX, SETTINGS_VERSION, SettingsError,
     decode_operations, encode_operations,
 };
-pub use current::{Current, Member};
+pub use current::{Current, Invite, Member};
 pub use epoch::{Before, EpochId, Origin};
-pub use judge::{AuthRefusal, Claim};
+pub use judge::AuthRefusal;
 pub use level::{Action, Level};
+pub use need::Claim;
 pub use operation::{Operation, SETTINGS_STORE, Subject};
 pub use rank::Rank;
 pub use settings_index::SettingsIndex;

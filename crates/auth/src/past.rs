@@ -25,6 +25,18 @@ impl Past {
         }
     }
 
+    /// Returns whether it holds every index below `count`.
+    pub(crate) fn covers(&self, count: u64) -> bool {
+        let (last, bit) = split(SettingsIndex(count));
+        let whole = self.words.iter().take(last.saturating_sub(self.full));
+        last <= self.full + self.words.len()
+            && whole.copied().all(|word| word == u64::MAX)
+            && last.checked_sub(self.full).is_none_or(|place| {
+                let word = self.words.get(place).copied().unwrap_or_default();
+                word & (bit - 1) == bit - 1
+            })
+    }
+
     pub(crate) fn insert(&mut self, index: SettingsIndex) {
         let (word, bit) = split(index);
         let Some(place) = word.checked_sub(self.full) else {
@@ -81,6 +93,18 @@ mod tests {
         let past = of(0..6400);
         assert_eq!((past.full, past.words.len()), (100, 0));
         assert!(past.contains(SettingsIndex(6399)) && !past.contains(SettingsIndex(6400)));
+    }
+
+    #[test]
+    fn a_set_covers_what_comes_before_its_first_gap() {
+        for length in [0, 1, 63, 64, 65, 127, 128, 130, 200] {
+            let whole = of(0..length);
+            let gap = of((0..length).chain(length + 1..length + 70));
+            for count in 0..300 {
+                assert_eq!(whole.covers(count), count <= length, "{length} {count}");
+                assert_eq!(gap.covers(count), count <= length, "{length} {count}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use weald_dag::{
 
 use crate::fold::{Beside, Folded, StoreTypes, fold};
 use crate::replica::{Placed, Replica};
-use crate::settings::SettingsPayload;
+use crate::settings::{SettingsPayload, writes_data};
 
 /// An entry that was let in; its row is still to be staged.
 pub(crate) struct Entered {
@@ -40,7 +40,7 @@ pub(crate) fn enter(
         author: entry.author(),
         generation: place.generation,
         time: entry.time(),
-        writes_data: entry.sections().iter().any(|section| section.store != SETTINGS_STORE),
+        writes_data: writes_data(entry),
         operations: operations.as_deref(),
     };
     if let Err(refusal) = replica.judge(&before, &claim) {
@@ -68,6 +68,8 @@ pub(crate) fn enter(
         changes: outcome.changes,
         voids: outcome.voids,
         unknown: outcome.unknown,
+        standing: known.standing,
+        shift: None,
         settings: operations.is_some(),
         author_forked,
     };

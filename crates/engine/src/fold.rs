@@ -3,7 +3,7 @@
 //! Invariant: folding costs the entry's own operations; a section that breaks a rule of its type
 //! adds nothing and is reported, the same on every replica; one that this build cannot read waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use weald_crdt::{
     ApplyError, Area, Change, Conflict, CounterType, DocType, LogType, SetType, StoreType,
     TableType, View, ViewError, Void, section_type,
 };
-use weald_dag::{DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, StoreError, Time};
+use weald_dag::{
+    DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, Standing, StoreError, Time,
+};
 
 use crate::index::{self, Indexes};
 use crate::unfolded;
@@ -103,12 +105,30 @@ pub struct Folded {
     /// The sections that this build cannot fold: it does not know their type. They are folded when
     /// a build that does opens the store.
     pub unknown: Vec<VoidSection>,
+    /// Whether it is visible. One that is hidden has changed nothing.
+    pub standing: Standing,
+    /// What it has made appear or vanish, if anything.
+    pub shift: Option<Box<Shift>>,
     /// Whether it changed the database's settings.
     pub settings: bool,
     /// Whether its author has used this sequence number before, as far as this replica can tell: the
     /// key is used in two places. Only the greatest number is known, so it depends on the order in
     /// which siblings come; it is a hint for people, and nothing else follows from it.
     pub author_forked: bool,
+}
+
+/// What became visible or hidden because of one entry: a limit that came, or a descendant that shows
+/// what its limit was lifted by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shift {
+    /// How many entries are visible that were not.
+    pub appeared: u64,
+    /// How many entries are hidden that were not.
+    pub vanished: u64,
+    /// Who signed them.
+    pub authors: BTreeSet<PublicKey>,
+    /// The rows of state that changed by it.
+    pub changes: Vec<RowChange>,
 }
 
 impl Folded {

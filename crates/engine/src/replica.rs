@@ -181,8 +181,8 @@ impl Replica {
         self.recent.insert(id, known);
         index(rows, self.held.number, &id, number);
         if let Some(claim) = settings {
-            let index = self.settings.authority.insert(EpochId(known.epoch), claim);
-            self.settings.save_entry(rows, self.held.number, index, number);
+            let inserted = self.settings.authority.insert(EpochId(known.epoch), claim);
+            self.settings.save_entry(rows, self.held.number, inserted.index, number);
             self.published = None;
         }
         self.authors.note(author.0, author.1)

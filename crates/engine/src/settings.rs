@@ -8,7 +8,9 @@ use std::ops::ControlFlow;
 use weald_auth::{
     Authority, EpochId, Operation, RestoredEntry, SETTINGS_STORE, SettingsIndex, decode_operations,
 };
-use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, StoreError};
+use weald_dag::{
+    Entry, Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, StoreError,
+};
 
 /// Settings index → number of the entry.
 pub(crate) const fn settings(database: u32) -> Space {
@@ -50,6 +52,11 @@ impl SettingsPayload {
         }
         Self::None
     }
+}
+
+/// Returns whether an entry has a section beside its settings.
+pub(crate) fn writes_data(entry: &Entry) -> bool {
+    entry.sections().iter().any(|section| section.store != SETTINGS_STORE)
 }
 
 /// Restores the authority of a database from its settings entries.
@@ -96,6 +103,7 @@ pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Settings, Store
                 author: entry.author(),
                 generation: stored.local.generation,
                 time: entry.time(),
+                writes_data: writes_data(entry),
                 operations,
             },
         ));

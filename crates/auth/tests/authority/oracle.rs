@@ -66,7 +66,7 @@ fn permits(entry: &Proposed, level: Level, held: Rank) -> bool {
             let given = rank(entry, index, *level);
             given.priority >= priority && given > held
         }
-        Operation::Set { .. } => true,
+        _ => true,
     })
 }
 

@@ -27,7 +27,7 @@ impl Replica {
         let rank = self.authority.judge(epoch, &entry.claim())?;
         let settings = entry.operations.is_some().then(|| {
             self.kept_entries.push((epoch, kept(entry)));
-            self.authority.insert(epoch, &entry.claim())
+            self.authority.insert(epoch, &entry.claim()).index
         });
         self.origins.insert(place, Origin { epoch, settings });
         Ok(rank)
@@ -47,6 +47,7 @@ impl Replica {
 }
 
 fn kept(entry: &Proposed) -> RestoredEntry {
-    let Proposed { id, author, generation, time, .. } = *entry;
-    RestoredEntry { id, author, generation, time, operations: entry.operations.clone().unwrap() }
+    let Proposed { id, author, generation, time, writes_data, .. } = *entry;
+    let operations = entry.operations.clone().unwrap();
+    RestoredEntry { id, author, generation, time, writes_data, operations }
 }
