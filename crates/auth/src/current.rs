@@ -10,7 +10,6 @@ use crate::level::{Action, Level};
 use crate::operation::Subject;
 use crate::rank::Rank;
 use crate::resolved::User;
-use crate::settings_index::SettingsIndex;
 use crate::tables::Tables;
 
 /// A subject with the strongest of what it holds.
@@ -66,8 +65,8 @@ impl Invite {
 /// The authority of a database as far as this replica knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Current<'a> {
-    tables: &'a Tables,
-    now_millis: u64,
+    pub(crate) tables: &'a Tables,
+    pub(crate) now_millis: u64,
 }
 
 impl<'a> Current<'a> {
@@ -101,7 +100,8 @@ impl<'a> Current<'a> {
     /// Returns the level that everybody has.
     pub fn anyone_level(&self) -> Option<Level> {
         let own = self.tables.everything.holdings.of(Subject::Anyone).iter();
-        own.filter_map(|held| Some(self.left(held, None)?.0)).min_by_key(|level| level.strength())
+        own.filter_map(|held| Some(self.left(held, Subject::Anyone)?.0))
+            .min_by_key(|level| level.strength())
     }
 
     /// Returns whether a key may do something now, with what anyone holds.
@@ -122,7 +122,7 @@ impl<'a> Current<'a> {
             let lasting: Vec<_> = holdings
                 .iter()
                 .filter_map(|held| {
-                    let (level, rank) = self.left(held, Some(subject))?;
+                    let (level, rank) = self.left(held, subject)?;
                     Some((held, level, rank))
                 })
                 .collect();
@@ -167,7 +167,7 @@ impl<'a> Current<'a> {
         else {
             return None;
         };
-        self.limited(held, key)?;
+        self.left_of(held, Subject::Key(key))?;
         let used = self.tables.everything.used.get(&held.rank).copied().unwrap_or_default();
         let (granted_by, since, expires) = (held.granted_by, held.since, held.expires);
         let has_ended = expires.is_some_and(|end| end <= self.now_millis);
@@ -198,43 +198,37 @@ impl<'a> Current<'a> {
     }
 
     /// Returns what a key may use now: holding, level and rank that limits leave.
-    fn uses(&self, key: PublicKey) -> impl Iterator<Item = (&'a Arc<Holding>, Level, Rank)> {
+    pub(crate) fn uses(
+        &self,
+        key: PublicKey,
+    ) -> impl Iterator<Item = (&'a Arc<Holding>, Level, Rank)> {
         let tables: &'a Tables = self.tables;
         let current = *self;
-        tables.everything.holdings.usable_by(key).filter_map(move |held| {
-            let (level, rank) = current.left(held, Some(Subject::Key(key)))?;
+        tables.everything.holdings.usable_by(Subject::Key(key)).filter_map(move |held| {
+            let (level, rank) = current.left(held, Subject::Key(key))?;
             Some((held, level, rank))
         })
     }
 
     /// Returns the level and rank that limits leave of a holding that has not ended.
-    fn left(&self, held: &Holding, user: Option<Subject>) -> Option<(Level, Rank)> {
-        if !held.lasts_at(self.now_millis) {
-            return None;
-        }
-        let (strength, rank) = match user {
-            Some(Subject::Key(key)) => self.limited(held, key)?,
-            _ => self.tables.everything.left_for_anyone(held, &self.precedes())?,
-        };
+    fn left(&self, held: &Holding, user: Subject) -> Option<(Level, Rank)> {
+        let (strength, rank) =
+            self.left_of(held, user).filter(|_| held.lasts_at(self.now_millis))?;
         match strength {
             Strength::Level(level) => Some((level, rank)),
             Strength::Invite { .. } => None,
         }
     }
 
-    fn limited(&self, held: &Holding, key: PublicKey) -> Option<(Strength, Rank)> {
+    /// Returns what limits leave of a holding, which may have ended, for a key or for everybody.
+    pub(crate) fn left_of(&self, held: &Holding, user: Subject) -> Option<(Strength, Rank)> {
         let user = User {
-            author: key,
+            author: user,
             millis: self.now_millis,
             knows: &|_| true,
             is_before: &|_| false,
             limits_itself: false,
         };
-        self.tables.everything.left(held, user, &self.precedes())
-    }
-
-    fn precedes(&self) -> impl Fn(SettingsIndex, SettingsIndex) -> bool + use<'a> {
-        let tables = self.tables;
-        move |a, b| tables.epochs.precedes(a, b)
+        self.tables.everything.left(held, user, &|a, b| self.tables.epochs.precedes(a, b))
     }
 }

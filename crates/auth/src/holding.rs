@@ -74,9 +74,10 @@ impl Holdings {
         self.of.get(&subject).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns what whoever signs with `key` may use: its own holdings, then those of anyone.
-    pub(crate) fn usable_by(&self, key: PublicKey) -> impl Iterator<Item = &Arc<Holding>> {
-        self.of(Subject::Key(key)).iter().chain(self.of(Subject::Anyone))
+    /// Returns what `user` may use: what it holds itself, and what anyone holds.
+    pub(crate) fn usable_by(&self, user: Subject) -> impl Iterator<Item = &Arc<Holding>> {
+        let own = if user == Subject::Anyone { &[] } else { self.of(user) };
+        own.iter().chain(self.of(Subject::Anyone))
     }
 
     pub(crate) fn subjects(&self) -> impl Iterator<Item = (Subject, &[Arc<Holding>])> {

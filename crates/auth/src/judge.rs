@@ -10,6 +10,7 @@ use crate::epoch::Before;
 use crate::holding::{Holding, Strength};
 use crate::level::{Action, Level};
 use crate::need::{Claim, Need};
+use crate::operation::Subject;
 use crate::rank::Rank;
 use crate::resolve;
 use crate::resolved::{Asks, Resolved, User};
@@ -144,7 +145,7 @@ pub(crate) fn judge_among(
     knows: &Asks<'_>,
     is_before: &Asks<'_>,
 ) -> Result<Rank, AuthRefusal> {
-    let (author, millis) = (claim.author, claim.time.millis());
+    let (author, millis) = (Subject::Key(claim.author), claim.time.millis());
     let user = User { author, millis, knows, is_before, limits_itself: need.is_own_limit() };
     let precedes = |a, b| tables.epochs.precedes(a, b);
     let rank = resolved.rank_of(need, user, &precedes);
@@ -200,7 +201,7 @@ fn refusal(
         }
         return AuthRefusal::InviteMisused { author, gives: *gives };
     }
-    limited(tables, resolved, needed, user).unwrap_or(match held {
+    limited(tables, resolved, needed, author, user).unwrap_or(match held {
         Some(held) => AuthRefusal::TooWeak { needed, author, held },
         None => AuthRefusal::Stranger { needed, author },
     })
@@ -211,6 +212,7 @@ fn limited(
     tables: &Tables,
     resolved: &Resolved,
     needed: Action,
+    author: PublicKey,
     user: User<'_>,
 ) -> Option<AuthRefusal> {
     let suffices = |held: &&std::sync::Arc<Holding>| match held.strength {
@@ -221,5 +223,5 @@ fn limited(
     let precedes = |a, b| tables.epochs.precedes(a, b);
     let limit = seen.filter(suffices).find_map(|held| resolved.limit_on(held, user, &precedes))?;
     let by = tables.kept(limit.entry)?.id;
-    Some(AuthRefusal::Limited { needed, author: user.author, by })
+    Some(AuthRefusal::Limited { needed, author, by })
 }

@@ -61,6 +61,16 @@ impl Level {
         }
     }
 
+    /// Returns the least level that covers both.
+    pub(crate) fn joined(self, other: Self) -> Self {
+        let priority = self.priority().min(other.priority());
+        match self.kind().min(other.kind()) {
+            0 => Self::Admin(priority),
+            1 => Self::Write(priority),
+            _ => Self::Read,
+        }
+    }
+
     /// Returns a key by which levels are compared; smaller is stronger.
     pub(crate) const fn strength(self) -> (u8, u32) {
         (self.kind(), self.priority())

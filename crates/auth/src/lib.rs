@@ -35,6 +35,7 @@ mod limit;
 mod need;
 mod operation;
 mod past;
+mod powers;
 mod rank;
 mod resolve;
 mod resolved;

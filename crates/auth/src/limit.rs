@@ -49,12 +49,6 @@ impl Limits {
         self.of.get(&subject).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the limits on one subject alone.
-    pub(crate) fn only_on(&self, subject: Subject) -> Self {
-        let of = self.of.get(&subject).map(|limits| (subject, limits.clone()));
-        Self { of: of.into_iter().collect() }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.of.is_empty()
     }

@@ -31,7 +31,8 @@ pub(crate) type Asks<'a> = dyn Fn(SettingsIndex) -> bool + 'a;
 /// Who wants to use a holding, and from where in the graph.
 #[derive(Clone, Copy)]
 pub(crate) struct User<'a> {
-    pub(crate) author: PublicKey,
+    /// The author's key; anyone stands for who holds nothing by itself and is limited by nothing alone.
+    pub(crate) author: Subject,
     /// The time that the entry names, in milliseconds since 1970.
     pub(crate) millis: u64,
     /// Whether a settings entry is in the entry's past.
@@ -81,20 +82,6 @@ impl Resolved {
         Some((strength, rank))
     }
 
-    /// Returns what limits on everybody leave of what anyone holds.
-    pub(crate) fn left_for_anyone(
-        &self,
-        held: &Holding,
-        precedes: &dyn Fn(SettingsIndex, SettingsIndex) -> bool,
-    ) -> Option<(Strength, Rank)> {
-        // The author of the grant stands in: a limit on it alone is not one on everybody.
-        let none = Self { limits: self.limits.only_on(Subject::Anyone), ..Self::default() };
-        let (author, millis) = (held.granted_by, 0);
-        let (knows, is_before): (&Asks<'_>, &Asks<'_>) = (&|_| true, &|_| false);
-        let user = User { author, millis, knows, is_before, limits_itself: false };
-        none.left(held, user, precedes)
-    }
-
     /// Returns the strongest limit that takes something from a use of a holding.
     pub(crate) fn limit_on(
         &self,
@@ -107,10 +94,10 @@ impl Resolved {
     }
 
     /// Returns the limits on uses by an author of what a subject holds, strongest first.
-    fn limits_on(&self, subject: Subject, author: PublicKey) -> impl Iterator<Item = &Arc<Limit>> {
-        let mut own = self.limits.on(Subject::Key(author)).iter().peekable();
-        let anyone: &[_] =
-            if subject == Subject::Anyone { self.limits.on(Subject::Anyone) } else { &[] };
+    fn limits_on(&self, subject: Subject, user: Subject) -> impl Iterator<Item = &Arc<Limit>> {
+        let of = |on, is_meant| if is_meant { self.limits.on(on) } else { &[] };
+        let mut own = of(user, user != Subject::Anyone).iter().peekable();
+        let anyone = of(Subject::Anyone, subject == Subject::Anyone);
         let mut anyone = anyone.iter().peekable();
         std::iter::from_fn(move || match (own.peek(), anyone.peek()) {
             (Some(a), Some(b)) if b.rank < a.rank => anyone.next(),

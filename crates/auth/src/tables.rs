@@ -71,7 +71,13 @@ impl Kept {
         is_before: &'a Asks<'a>,
     ) -> User<'a> {
         let limits_itself = need.is_own_limit();
-        User { author: self.author, millis: self.time.millis(), knows, is_before, limits_itself }
+        User {
+            author: Subject::Key(self.author),
+            millis: self.time.millis(),
+            knows,
+            is_before,
+            limits_itself,
+        }
     }
 
     /// Returns what it does when it counts under a rank.

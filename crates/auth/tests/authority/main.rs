@@ -4,5 +4,7 @@
 mod graph;
 mod laws;
 mod oracle;
+mod powers;
 mod replica;
 mod scenarios;
+mod world;

@@ -6,7 +6,7 @@ use weald_auth::{AuthRefusal, Authority, EpochId, Origin, Rank, RestoredEntry, S
 
 use crate::graph::{Graph, Proposed};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Replica {
     pub(crate) authority: Authority,
     pub(crate) origins: BTreeMap<usize, Origin>,

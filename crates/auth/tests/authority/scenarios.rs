@@ -5,65 +5,7 @@ use weald_dag::Time;
 
 use crate::graph::{Graph, KEYS};
 use crate::replica::Replica;
-
-const CREATOR: usize = 0;
-const ALICE: usize = 1;
-const BOB: usize = 2;
-
-fn grant(key: usize, level: Level) -> Operation {
-    Operation::Grant { subject: Subject::Key(KEYS[key]), level, name: None, expires: None }
-}
-
-fn grant_until(key: usize, level: Level, end: u64) -> Operation {
-    let subject = Subject::Key(KEYS[key]);
-    Operation::Grant { subject, level, name: None, expires: Some(end) }
-}
-
-fn grant_anyone(level: Level) -> Operation {
-    Operation::Grant { subject: Subject::Anyone, level, name: None, expires: None }
-}
-
-fn set(key: &str, value: &str) -> Operation {
-    Operation::Set { key: key.into(), value: value.into() }
-}
-
-/// A database that its creator holds, and a replica that gets each entry as it is made.
-struct World {
-    graph: Graph,
-    replica: Replica,
-}
-
-impl World {
-    fn new() -> Self {
-        let graph = Graph::new(vec![grant(CREATOR, Level::Admin(0))]);
-        let mut replica = Replica::default();
-        replica.receive(&graph, 0).unwrap();
-        Self { graph, replica }
-    }
-
-    fn propose(
-        &mut self,
-        author: usize,
-        parents: &[usize],
-        operations: Option<Vec<Operation>>,
-    ) -> Result<(usize, Rank), AuthRefusal> {
-        let place = self.graph.add(parents, author, 1, operations, 0);
-        self.replica.receive(&self.graph, place).map(|rank| (place, rank))
-    }
-
-    fn writes(&mut self, author: usize, parents: &[usize]) -> Result<(usize, Rank), AuthRefusal> {
-        self.propose(author, parents, None)
-    }
-
-    fn says(
-        &mut self,
-        author: usize,
-        parents: &[usize],
-        operation: Operation,
-    ) -> Result<(usize, Rank), AuthRefusal> {
-        self.propose(author, parents, Some(vec![operation]))
-    }
-}
+use crate::world::{ALICE, BOB, CREATOR, World, grant, grant_anyone, grant_until, set};
 
 #[test]
 fn a_stranger_is_refused_and_told_why() {
