@@ -124,7 +124,7 @@ pub use transfer::{
     JSON_BATCH_LINES, JSON_LINE_MAX, JSON_PROGRESS_LINES, JsonExport, JsonExportReport, JsonImport,
     JsonImportError, JsonImportReport, OnBadLine, OnExisting, StoreRows, TransferProgress,
 };
-pub use user::{DatabaseSummary, USER_NAME_MAX, User, UserError, UserKey};
+pub use user::{DatabaseSummary, KeyPhrase, PhraseError, USER_NAME_MAX, User, UserError, UserKey};
 #[cfg(unix)]
 pub use watch::WakeFd;
 pub use watch::{

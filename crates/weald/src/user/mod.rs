@@ -5,6 +5,7 @@
 
 mod account;
 mod error;
+mod phrase;
 mod tracking;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use weald_engine::Held;
 
 pub(crate) use account::{create, login, names};
 pub use error::UserError;
+pub use phrase::{KeyPhrase, PhraseError};
 pub use tracking::DatabaseSummary;
 
 use crate::clock::wall_millis;
