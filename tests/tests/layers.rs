@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("weald-dag", &[]),
     ("weald-crdt", &[]),
     ("weald-auth", &["weald-dag"]),
+    ("weald-cipher", &["weald-crdt"]),
     ("weald-engine", &["weald-dag", "weald-crdt", "weald-auth"]),
     ("weald-store", &["weald-dag"]),
     ("weald-sync", &["weald-dag"]),
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "weald-dag",
             "weald-crdt",
             "weald-auth",
+            "weald-cipher",
             "weald-engine",
             "weald-store",
             "weald-sync",
@@ -38,7 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("weald-tests", &[]),
 ];
 
-const PURE: &[&str] = &["weald-dag", "weald-crdt", "weald-auth", "weald-engine", "weald-sync"];
+const PURE: &[&str] =
+    &["weald-dag", "weald-crdt", "weald-auth", "weald-cipher", "weald-engine", "weald-sync"];
 
 /// What a pure crate must not bring in, not even through another crate.
 const IMPURE: &[&str] =

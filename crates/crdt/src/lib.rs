@@ -61,7 +61,7 @@ pub use memory::MemoryView;
 pub use own::{OwnDraft, operations};
 pub use path::{ElementId, Path, Step};
 pub use read::{ReadError, Version};
-pub use section::{Void, section_type};
+pub use section::{SEALED_TYPE, Void, section_type};
 pub use set::{SetDraft, SetType};
 pub use stamp::{Dot, EntryStamp, Stamp};
 pub use store_type::{

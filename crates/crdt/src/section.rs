@@ -15,6 +15,10 @@ use crate::limits::{
 use crate::malformed::Malformed;
 use crate::stamp::{Dot, EntryStamp};
 
+/// The type that a sealed section names: what it holds is a section of another type, for those who
+/// have the key. No store type has this name.
+pub const SEALED_TYPE: &str = "sealed";
+
 /// Says why a section adds nothing to the state, on any replica.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -15,6 +15,7 @@ use weald_dag::{
 use crate::door::{self, Entered};
 use crate::fold::{Folded, StoreTypes};
 use crate::replica::{Placed, Replica, Tip};
+use crate::secrets::Shown;
 use crate::view::{StorePlace, space_of};
 
 /// Signs the ids of entries, each by its key, in order. It may use several threads.
@@ -87,6 +88,12 @@ pub enum CommitError {
         /// What rule they break.
         reason: String,
     },
+    /// The store is sealed, and its key is not there.
+    #[error("the store '{store}' is locked; unlock it, then write again")]
+    Locked {
+        /// The store.
+        store: String,
+    },
     /// No later time can be written.
     #[error("the clock has reached the end of time; set it right")]
     EndOfTime,
@@ -127,8 +134,8 @@ pub(crate) fn commit(
     if !replica.held.complete {
         return Err(CommitError::Incomplete);
     }
-    check_required(replica, rows, &commit.required)?;
-    check_sections(types, &commit.sections)?;
+    check_required(replica, rows, types, &commit.required)?;
+    check_sections(types, replica.held.number, &commit)?;
     let tips = choose_parents(replica);
     let mut parents: Vec<Known> = tips.iter().map(|tip| tip.known).collect();
     parents.sort_unstable_by_key(|parent| parent.number);
@@ -194,16 +201,21 @@ fn append_unsigned(replica: &Replica, rows: &mut Overlay, placed: &Placed) {
 }
 
 /// Checks every section before anything is staged, so that a failing commit stages nothing.
-fn check_sections(types: &StoreTypes, sections: &[(String, Vec<u8>)]) -> Result<(), CommitError> {
-    for (store, payload) in sections {
+fn check_sections(types: &StoreTypes, database: u32, commit: &Commit) -> Result<(), CommitError> {
+    let author = commit.key.public();
+    for (store, payload) in &commit.sections {
         if store == SETTINGS_STORE {
             continue;
         }
         let void = |reason| CommitError::Void { store: store.clone(), reason };
-        let name = weald_crdt::section_type(payload).map_err(|error| void(error.to_string()))?;
+        let (name, payload) = match types.shown(database, store, &author, payload) {
+            Shown::Section { type_name, payload, .. } => (type_name, payload),
+            Shown::Locked => return Err(CommitError::Locked { store: store.clone() }),
+            Shown::Void(reason) => return Err(void(reason)),
+        };
         let unknown = || void(format!("this build has no type '{name}'"));
-        let store_type = types.get(name).ok_or_else(unknown)?;
-        store_type.check(payload).map_err(|error| void(error.to_string()))?;
+        let store_type = types.get(&name).ok_or_else(unknown)?;
+        store_type.check(&payload).map_err(|error| void(error.to_string()))?;
     }
     Ok(())
 }
@@ -211,10 +223,11 @@ fn check_sections(types: &StoreTypes, sections: &[(String, Vec<u8>)]) -> Result<
 fn check_required(
     replica: &Replica,
     rows: &Overlay,
+    types: &StoreTypes,
     required: &[Required],
 ) -> Result<(), CommitError> {
     for Required { store, type_name, key, row } in required {
-        let place = StorePlace::new(replica.held.number, store, type_name);
+        let place = StorePlace::of(rows, types, replica.held.number, (store, type_name))?;
         let space = space_of(weald_crdt::Area::State, replica.held.number);
         if rows.get(space, &place.key(key))? != *row {
             return Err(CommitError::Changed { store: store.clone() });

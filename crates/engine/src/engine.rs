@@ -15,9 +15,10 @@ use weald_dag::{
 
 use crate::catalog::{self, Held};
 use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
-use crate::fold::{Folded, StoreTypes};
+use crate::fold::{Folded, RowChange, StoreTypes};
 use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexStep, Indexes};
 use crate::ingest::{self, Ingested};
+use crate::locked;
 use crate::replica::Replica;
 use crate::unfolded::rebuild;
 
@@ -192,8 +193,45 @@ impl Engine {
         Ok(folded)
     }
 
+    /// Makes the rows at rest of a sealed store ready for the key named `rest`: those that are stale
+    /// or rest under another one are dropped. It must be applied before [`Engine::unlock`].
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn prepare_unlock(
+        &mut self,
+        rows: &mut Overlay,
+        (database, store): (u32, &str),
+        rest: [u8; 16],
+    ) -> Result<(), StoreError> {
+        // What this group has staged so far is an end of the graph, too.
+        if let Some(replica) = self.replicas.get_mut(&database) {
+            replica.finish(rows);
+        }
+        locked::prepare(rows, database, store, rest)
+    }
+
+    /// Folds the sections of a sealed store that came while a key was missing which is there now;
+    /// returns the rows that changed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn unlock(
+        &mut self,
+        rows: &mut Overlay,
+        (database, store): (u32, &str),
+    ) -> Result<Vec<RowChange>, StoreError> {
+        match self.replica(rows, database)? {
+            Some((replica, types)) => {
+                locked::fold_waiting(rows, database, store, types, &replica.indexes)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Makes the state of a database again from its entries, after a check found it damaged; returns
     /// how many sections were folded. All of it is staged at once, so it takes memory for all state.
+    /// That of sealed stores is made again when each is unlocked next.
     ///
     /// # Errors
     /// Any [`StoreError`]: the whole group must be given up then. Damaged entries are not mended.

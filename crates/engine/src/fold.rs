@@ -9,25 +9,31 @@ use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::{
-    ApplyError, Area, Change, Conflict, CounterType, DocType, LogType, SetType, StoreType,
-    TableType, View, ViewError, Void, section_type,
+    ApplyError, Area, Change, Conflict, CounterType, DocType, LogType, SEALED_TYPE, SetType,
+    StoreType, TableType, View, ViewError, Void, section_type,
 };
 use weald_dag::{
     DatabaseId, Entry, EntryId, Number, Overlay, Parcel, PublicKey, Standing, StoreError, Time,
 };
 
 use crate::index::{self, Indexes};
+use crate::locked;
+use crate::secrets::{Secrets, Shown};
 use crate::unfolded;
-use crate::view::{StorePlace, StoreViewMut, stamp_of};
+use crate::view::{StoreViewMut, stamp_of};
 
-/// The types of stores that an instance can fold.
+/// The types of stores that an instance can fold, and what opens the sealed ones.
 #[derive(Clone)]
-pub struct StoreTypes(BTreeMap<&'static str, Arc<dyn StoreType>>);
+pub struct StoreTypes {
+    types: BTreeMap<&'static str, Arc<dyn StoreType>>,
+    secrets: Option<Arc<dyn Secrets>>,
+}
 
 impl StoreTypes {
     /// Takes these types; of two with one name the later counts.
     pub fn new(types: impl IntoIterator<Item = Arc<dyn StoreType>>) -> Self {
-        Self(types.into_iter().map(|store_type| (store_type.name(), store_type)).collect())
+        let types = types.into_iter().map(|store_type| (store_type.name(), store_type)).collect();
+        Self { types, secrets: None }
     }
 
     /// Takes the types that come with Weald: `counter`, `doc`, `log`, `set` and `table`.
@@ -44,13 +50,29 @@ impl StoreTypes {
     /// Takes another type as well, in place of one of the same name.
     #[must_use]
     pub fn with(mut self, store_type: Arc<dyn StoreType>) -> Self {
-        self.0.insert(store_type.name(), store_type);
+        self.types.insert(store_type.name(), store_type);
         self
+    }
+
+    /// Takes what opens sealed sections; without it they all wait.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// Returns the types with nothing to open sealed sections with.
+    pub(crate) fn without_secrets(&self) -> Self {
+        Self { types: self.types.clone(), secrets: None }
+    }
+
+    pub(crate) const fn secrets(&self) -> Option<&Arc<dyn Secrets>> {
+        self.secrets.as_ref()
     }
 
     /// Returns the type of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn StoreType>> {
-        self.0.get(name)
+        self.types.get(name)
     }
 }
 
@@ -170,6 +192,7 @@ pub(crate) fn fold(
                 unfolded::mark(rows, database, number, place);
                 outcome.unknown.push(VoidSection { store: store.clone(), reason });
             }
+            Told::Locked => locked::mark(rows, database, store, number, place),
         }
     }
     Ok(outcome)
@@ -199,6 +222,8 @@ pub(crate) enum Told {
     Void(String),
     /// This build does not know its type, or the version of its type.
     Unknown(String),
+    /// It is sealed, and its key is not there.
+    Locked,
 }
 
 /// Gives a section to the type of its store.
@@ -210,10 +235,15 @@ pub(crate) fn fold_section(
     beside: Beside<'_>,
 ) -> Result<Told, StoreError> {
     let Section { database, store, payload } = *section;
-    let type_name = match section_type(payload) {
-        Ok(name) => name,
-        Err(void) => return Ok(Told::Void(void.to_string())),
+    if section_type(payload) == Ok(SEALED_TYPE) {
+        locked::note(rows, database, store)?;
+    }
+    let (place, type_name, payload) = match types.shown(database, store, &entry.author(), payload) {
+        Shown::Section { place, type_name, payload } => (place, type_name, payload),
+        Shown::Locked => return Ok(Told::Locked),
+        Shown::Void(reason) => return Ok(Told::Void(reason)),
     };
+    let (type_name, payload) = (&*type_name, &*payload);
     let Some(store_type) = types.get(type_name) else {
         return Ok(Told::Unknown(format!("this build has no type '{type_name}'")));
     };
@@ -223,8 +253,7 @@ pub(crate) fn fold_section(
         return Ok(Told::Unknown(newer.to_string()));
     }
     let stamp = stamp_of(entry, true);
-    let place = StorePlace::new(database, store, store_type.name());
-    let is_indexed = beside.indexes.cover(store, type_name);
+    let is_indexed = !place.is_sealed() && beside.indexes.cover(store, type_name);
     let mut view = if beside.record || is_indexed {
         StoreViewMut::recording(rows, place)
     } else {

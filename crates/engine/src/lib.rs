@@ -37,8 +37,10 @@ mod fold;
 mod index;
 mod ingest;
 mod listing;
+mod locked;
 mod past;
 mod replica;
+mod secrets;
 mod settings;
 mod steps;
 mod unfolded;
@@ -57,9 +59,13 @@ pub use index::{
 };
 pub use ingest::Ingested;
 pub use listing::{StoreName, stores, unfolded_stores};
+pub use locked::{has_locked, is_sealed, rest_key, sealed_prefix, sealed_rows, sealed_stores};
 pub use past::past;
+pub use secrets::{Opened, Secrets};
 pub use settings::load_authority;
 pub use steps::{RowStep, StoreStep, row_steps, store_steps};
 pub use unfolded::has_unfolded;
 pub use verify::{Findings, PROBLEMS_LISTED_MAX, verify};
-pub use view::{StorePlace, StoreView, StoreViewMut, space_of, type_in_use};
+pub use view::{
+    StorePlace, StoreView, StoreViewMut, is_of_sealed, sealed_name, space_of, type_in_use,
+};

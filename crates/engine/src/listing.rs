@@ -9,7 +9,7 @@ use weald_crdt::{Area, section_type};
 use weald_dag::{Graph, KeyRange, Order, Snapshot, StoreError};
 
 use crate::unfolded;
-use crate::view::{StorePlace, space_of};
+use crate::view::{StorePlace, is_of_sealed, space_of};
 
 /// A store by its name and the name of its type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub struct StoreName {
     pub type_name: String,
 }
 
-/// Lists the stores that have rows, by length of name, then name.
+/// Lists the stores that have rows in the clear, by length of name, then name.
 ///
 /// # Errors
 /// Any [`StoreError`].
@@ -35,20 +35,36 @@ pub fn stores(rows: &dyn Snapshot, database: u32) -> Result<Vec<StoreName>, Stor
         })?;
         let Some(name) = first else { return Ok(found) };
         let damaged = || StoreError::Corrupt { what: "the key of a row of state".into() };
-        let name = name.ok_or_else(damaged)?;
-        let place = StorePlace::new(database, &name.store, &name.type_name);
-        found.push(name);
-        range = match KeyRange::prefix(&place.key(&[])).to {
+        let prefix = match name.ok_or_else(damaged)? {
+            Listed::Sealed(prefix) => prefix,
+            Listed::Clear(name) => {
+                let place = StorePlace::new(database, &name.store, &name.type_name);
+                found.push(name);
+                place.key(&[])
+            }
+        };
+        range = match KeyRange::prefix(&prefix).to {
             Bound::Excluded(after) => KeyRange::from(&after),
             Bound::Included(_) | Bound::Unbounded => return Ok(found),
         };
     }
 }
 
-fn named(key: &[u8]) -> Option<StoreName> {
+enum Listed {
+    Clear(StoreName),
+    /// A sealed store, by what the keys of its rows begin with: staged rows have such.
+    Sealed(Vec<u8>),
+}
+
+fn named(key: &[u8]) -> Option<Listed> {
     let mut rest = key;
-    let (store, type_name) = (part(&mut rest)?, part(&mut rest)?);
-    Some(StoreName { store, type_name })
+    let store = part(&mut rest)?;
+    if is_of_sealed(key) {
+        let prefix = key.get(..key.len() - rest.len() + 1)?;
+        return Some(Listed::Sealed(prefix.to_vec()));
+    }
+    let type_name = part(&mut rest)?;
+    Some(Listed::Clear(StoreName { store, type_name }))
 }
 
 fn part(rest: &mut &[u8]) -> Option<String> {

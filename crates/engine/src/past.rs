@@ -8,13 +8,14 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
-use weald_crdt::{Applied, Area, StoreType, Touched, View, ViewError, ViewMut, section_type};
+use weald_crdt::{Applied, Area, StoreType, Touched, View, ViewError, ViewMut};
 use weald_dag::{
     Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, Standing, StoreError, Stored, Visit,
 };
 
 use crate::fold::{StoreTypes, store_error};
 use crate::index;
+use crate::secrets::Shown;
 use crate::view::{StorePlace, StoreViewMut, space_of, stamp_of};
 
 const AREAS: [Area; 5] = [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
@@ -67,9 +68,8 @@ fn anew(
     let among = Among::Only(&only);
     for number in ancestors {
         let stored = Graph::new(&rows, database).stored(number)?;
-        each_section(&stored, types, &mut |store, store_type, payload| {
-            let place = StorePlace::new(database, store, store_type.name());
-            apply(&mut rows, place, store_type, &stored, payload, among)
+        each_section(&stored, database, types, &mut |section| {
+            apply(&mut rows, section, &stored, among)
         })?;
     }
     index::suspend(&mut rows, database)?;
@@ -81,19 +81,21 @@ struct LeftOut<'a> {
     database: u32,
     types: &'a StoreTypes,
     ids: Ids,
-    touched: BTreeMap<(String, String), Touched>,
+    touched: BTreeMap<StorePlace, (&'static str, Touched)>,
 }
 
 impl LeftOut<'_> {
     fn note(&mut self, stored: &Stored) -> Result<(), StoreError> {
         self.ids.insert(*stored.parcel.entry.id().as_bytes());
         let touched = &mut self.touched;
-        each_section(stored, self.types, &mut |store, store_type, payload| {
+        each_section(stored, self.database, self.types, &mut |section| {
             let stamp = stamp_of(&stored.parcel.entry, is_visible(stored));
             // A void section has touched nothing.
-            let Ok(more) = store_type.touched(payload, &stamp) else { return Ok(()) };
-            let all = touched.entry((store.to_owned(), store_type.name().to_owned()));
-            let all = all.or_insert_with(|| Touched::Rows(BTreeSet::new()));
+            let store_type = section.store_type;
+            let Ok(more) = store_type.touched(section.payload, &stamp) else { return Ok(()) };
+            let all = touched.entry(section.place.clone());
+            let nothing = || (store_type.name(), Touched::Rows(BTreeSet::new()));
+            let (_, all) = all.or_insert_with(nothing);
             match (all, more) {
                 (Touched::Rows(rows), Touched::Rows(more)) => rows.extend(more),
                 (all, Touched::Store) => *all = Touched::Store,
@@ -105,16 +107,15 @@ impl LeftOut<'_> {
 
     fn take_back(self, rows: &mut Overlay) -> Result<(), StoreError> {
         let mut whole = BTreeSet::new();
-        for ((store, type_name), touched) in &self.touched {
+        for (place, (type_name, touched)) in &self.touched {
             let Some(store_type) = self.types.get(type_name) else { continue };
-            let place = StorePlace::new(self.database, store, type_name);
             match touched {
                 Touched::Store => {
-                    clear(rows, self.database, &place)?;
-                    whole.insert((store.as_str(), type_name.as_str()));
+                    clear(rows, self.database, place)?;
+                    whole.insert(place);
                 }
                 Touched::Rows(keys) => {
-                    let view = StoreViewMut::new(rows, place);
+                    let view = StoreViewMut::new(rows, place.clone());
                     let mut view = PastView { view, among: Among::Without(&self.ids) };
                     let refolded =
                         store_type.refold(keys, &BTreeSet::new(), &mut view, &mut Vec::new());
@@ -129,7 +130,7 @@ impl LeftOut<'_> {
     fn fold_whole(
         &self,
         rows: &mut Overlay,
-        whole: &BTreeSet<(&str, &str)>,
+        whole: &BTreeSet<&StorePlace>,
     ) -> Result<(), StoreError> {
         let newest = Graph::new(rows, self.database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
         for number in (0..newest).map(Number) {
@@ -137,12 +138,11 @@ impl LeftOut<'_> {
             if self.ids.contains(stored.parcel.entry.id().as_bytes()) {
                 continue;
             }
-            each_section(&stored, self.types, &mut |store, store_type, payload| {
-                if !whole.contains(&(store, store_type.name())) {
+            each_section(&stored, self.database, self.types, &mut |section| {
+                if !whole.contains(section.place) {
                     return Ok(());
                 }
-                let place = StorePlace::new(self.database, store, store_type.name());
-                apply(rows, place, store_type, &stored, payload, Among::Without(&self.ids))
+                apply(rows, section, &stored, Among::Without(&self.ids))
             })?;
         }
         Ok(())
@@ -153,13 +153,20 @@ fn is_visible(stored: &Stored) -> bool {
     stored.local.standing == Standing::Visible
 }
 
-/// What takes store, type and payload of a section.
-pub(crate) type TakeSection<'a> =
-    dyn FnMut(&str, &dyn StoreType, &[u8]) -> Result<(), StoreError> + 'a;
+/// A section as its type sees it: opened, if it was sealed.
+pub(crate) struct Readable<'a> {
+    pub(crate) place: &'a StorePlace,
+    pub(crate) store_type: &'a dyn StoreType,
+    pub(crate) payload: &'a [u8],
+}
 
-/// Calls `take` with store, type and payload of each section that this build can fold.
+/// What takes a section.
+pub(crate) type TakeSection<'a> = dyn FnMut(&Readable<'_>) -> Result<(), StoreError> + 'a;
+
+/// Calls `take` with each section that this build can fold, and has the key of.
 pub(crate) fn each_section(
     stored: &Stored,
+    database: u32,
     types: &StoreTypes,
     take: &mut TakeSection<'_>,
 ) -> Result<(), StoreError> {
@@ -171,11 +178,13 @@ pub(crate) fn each_section(
         let Some(payload) = payload.as_ref().filter(|_| section.store != SETTINGS_STORE) else {
             continue;
         };
-        let known = section_type(payload).ok().and_then(|name| types.get(name));
-        if let Some(store_type) = known
+        let shown = types.shown(database, &section.store, &parcel.entry.author(), payload);
+        let Shown::Section { place, type_name, payload } = shown else { continue };
+        if let Some(store_type) = types.get(&type_name)
             && (is_visible(stored) || store_type.folds_hidden())
         {
-            take(&section.store, &**store_type, payload)?;
+            let (place, store_type) = (&place, &**store_type);
+            take(&Readable { place, store_type, payload: &payload })?;
         }
     }
     Ok(())
@@ -183,14 +192,13 @@ pub(crate) fn each_section(
 
 fn apply(
     rows: &mut Overlay,
-    place: StorePlace,
-    store_type: &dyn StoreType,
+    section: &Readable<'_>,
     stored: &Stored,
-    payload: &[u8],
     among: Among<'_>,
 ) -> Result<(), StoreError> {
+    let Readable { place, store_type, payload } = *section;
     let stamp = stamp_of(&stored.parcel.entry, is_visible(stored));
-    let mut view = PastView { view: StoreViewMut::new(rows, place), among };
+    let mut view = PastView { view: StoreViewMut::new(rows, place.clone()), among };
     match store_type.apply(payload, &stamp, &mut view, &mut Vec::new()) {
         Ok(()) | Err(weald_crdt::ApplyError::Void(_)) => Ok(()),
         Err(weald_crdt::ApplyError::View(error)) => Err(store_error(&error)),

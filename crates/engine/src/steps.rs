@@ -82,11 +82,12 @@ fn steps<S: Snapshot>(
     row: Option<&[u8]>,
 ) -> Result<Vec<StoreStep>, StoreError> {
     let Some(store_type) = types.get(type_name) else { return Ok(Vec::new()) };
-    let view = StoreView::new(rows, StorePlace::new(database, store, type_name));
+    let place = StorePlace::of(rows, types, database, (store, type_name))?;
+    let view = StoreView::new(rows, place.clone());
     let known = store_type.entries(row, &view).map_err(|error| store_error(&error))?;
     let entries = match known {
         Some(entries) => entries,
-        None => all_of(rows, database, types, (store, type_name))?,
+        None => all_of(rows, types, &place)?,
     };
     let graph = Graph::new(rows, database);
     let mut scratch = Scratch::default();
@@ -111,18 +112,17 @@ fn steps<S: Snapshot>(
 /// Looks through all entries for those that touched a store.
 fn all_of(
     rows: &dyn Snapshot,
-    database: u32,
     types: &StoreTypes,
-    (store, type_name): (&str, &str),
+    place: &StorePlace,
 ) -> Result<BTreeSet<(u64, [u8; 32])>, StoreError> {
-    let graph = Graph::new(rows, database);
+    let graph = Graph::new(rows, place.database());
     let mut entries = BTreeSet::new();
     let newest = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
     for number in (0..newest).map(Number) {
         let stored = graph.stored(number)?;
         let entry = &stored.parcel.entry;
-        each_section(&stored, types, &mut |name, found, _| {
-            if name == store && found.name() == type_name {
+        each_section(&stored, place.database(), types, &mut |section| {
+            if section.place == place {
                 entries.insert((entry.time().raw(), *entry.id().as_bytes()));
             }
             Ok(())

@@ -6,12 +6,13 @@
 use std::ops::ControlFlow;
 
 use weald_auth::SETTINGS_STORE;
-use weald_crdt::Area;
+use weald_crdt::{Area, SEALED_TYPE, section_type};
 use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
 
 use crate::catalog;
 use crate::fold::{Beside, Section, StoreTypes, Told, fold_section};
 use crate::index::{self, Indexes};
+use crate::locked;
 use crate::view::space_of;
 
 /// Number of the entry and place of the section → nothing.
@@ -101,7 +102,10 @@ pub(crate) fn fold_waiting(
         let section_of = Section { database, store: &named.store, payload };
         match fold_section(rows, types, &section_of, &parcel.entry, beside)? {
             Told::Unknown(_) => {}
-            Told::Changes(_) | Told::Void(_) => {
+            done @ (Told::Changes(_) | Told::Void(_) | Told::Locked) => {
+                if matches!(done, Told::Locked) {
+                    locked::mark(rows, database, &named.store, number, section);
+                }
                 rows.remove(unfolded(database), key(number, section));
                 folded += 1;
             }
@@ -129,13 +133,17 @@ pub(crate) fn rebuild(
     // Nothing is in the state now, and each section is from when it is folded on.
     let newest = Graph::new(rows, database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
     for number in (0..newest).map(Number) {
-        let entry = Graph::new(rows, database).entry(number)?;
-        for (place, section) in entry.sections().iter().enumerate() {
-            if section.store != SETTINGS_STORE {
+        let parcel = Graph::new(rows, database).stored(number)?.parcel;
+        for (place, section) in parcel.entry.sections().iter().enumerate() {
+            let payload = parcel.payloads.get(place).and_then(Option::as_deref);
+            let is_sealed = payload.is_some_and(|payload| section_type(payload) == Ok(SEALED_TYPE));
+            if section.store != SETTINGS_STORE && !is_sealed {
                 mark(rows, database, number, place);
             }
         }
     }
+    // Rows of sealed stores are dropped and folded anew when those are unlocked next.
+    locked::make_all_stale(rows, database)?;
     index::clear(rows, database)?;
     fold_waiting(rows, database, types, &Indexes::load(rows, database)?)
 }

@@ -2,16 +2,21 @@
 //!
 //! Invariant: a store's rows carry its name and type in front, so no two stores share a key.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use weald_crdt::{Applied, Area, EntryStamp, View, ViewError, ViewMut, section_type};
+use weald_crdt::{Applied, Area, EntryStamp, SEALED_TYPE, View, ViewError, ViewMut, section_type};
 use weald_dag::{
     Entry, EntryId, Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, Standing,
     StoreError, Stored, Visit,
 };
 
+use crate::fold::StoreTypes;
+use crate::locked::{is_sealed, is_waiting, sealed_prefix};
+use crate::secrets::{Opened, Secrets};
 use crate::unfolded;
 
 /// The space that an area of a database's stores rests in.
@@ -29,10 +34,43 @@ pub const fn space_of(area: Area, database: u32) -> Space {
 const SHORT_KEY_BYTES: usize = 96;
 
 /// Names one store of one database.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct StorePlace {
     database: u32,
     prefix: Arc<[u8]>,
+    secrets: Option<Arc<dyn Secrets>>,
+}
+
+/// What stands where the length of a type's name stands, for a sealed store.
+const SEALED: u8 = u8::MAX;
+
+impl fmt::Debug for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorePlace")
+            .field("database", &self.database)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for StorePlace {
+    fn eq(&self, other: &Self) -> bool {
+        (self.database, &self.prefix) == (other.database, &other.prefix)
+    }
+}
+
+impl Eq for StorePlace {}
+
+impl PartialOrd for StorePlace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for StorePlace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.database, &self.prefix).cmp(&(other.database, &other.prefix))
+    }
 }
 
 impl StorePlace {
@@ -44,7 +82,45 @@ impl StorePlace {
             prefix.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
             prefix.extend_from_slice(part.as_bytes());
         }
-        Self { database, prefix: prefix.into() }
+        Self { database, prefix: prefix.into(), secrets: None }
+    }
+
+    /// Names the sealed store `name` of the type `type_name`. Its rows are apart from those of a
+    /// store in the clear, and no range over more than one store shows them.
+    pub fn sealed(database: u32, name: &str, type_name: &str, secrets: &Arc<dyn Secrets>) -> Self {
+        let clear = Self::new(database, name, type_name);
+        let type_at = (name.len() + 1).min(clear.prefix.len());
+        let (name, type_name) = clear.prefix.split_at(type_at);
+        let prefix = [name, &[SEALED], type_name].concat();
+        Self { database, prefix: prefix.into(), secrets: Some(Arc::clone(secrets)) }
+    }
+
+    /// Names a store as its sections on this replica do: sealed, if it is.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn of(
+        rows: &dyn Snapshot,
+        types: &StoreTypes,
+        database: u32,
+        (name, type_name): (&str, &str),
+    ) -> Result<Self, StoreError> {
+        match types.secrets() {
+            Some(secrets) if is_sealed(rows, database, name)? => {
+                Ok(Self::sealed(database, name, type_name, secrets))
+            }
+            _ => Ok(Self::new(database, name, type_name)),
+        }
+    }
+
+    /// Returns whether the store is sealed.
+    pub const fn is_sealed(&self) -> bool {
+        self.secrets.is_some()
+    }
+
+    /// Returns the local number of the database.
+    pub(crate) const fn database(&self) -> u32 {
+        self.database
     }
 
     /// Returns the key that a row of the store has among the rows of the database.
@@ -66,6 +142,11 @@ impl StorePlace {
         run(short.get(..length).unwrap_or_default())
     }
 
+    /// Returns whether it is a store of this name.
+    fn is_of(&self, name: &str) -> bool {
+        self.prefix.strip_prefix(sealed_prefix(name).as_slice()).is_some()
+    }
+
     /// Returns the key that a row among the rows of the database has in the store.
     pub(crate) fn relative<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
         key.strip_prefix(&*self.prefix)
@@ -81,6 +162,19 @@ impl StorePlace {
         };
         KeyRange { from: place(from, whole.from), to: place(to, whole.to) }
     }
+}
+
+/// Returns whether the key of a row, among the rows of a database, is of a sealed store.
+pub fn is_of_sealed(key: &[u8]) -> bool {
+    let mark = key.first().and_then(|length| key.get(1 + usize::from(*length)));
+    mark == Some(&SEALED)
+}
+
+/// Returns the name of the sealed store that the key of a row is of.
+pub fn sealed_name(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+    if rest.first() == Some(&SEALED) { std::str::from_utf8(name).ok() } else { None }
 }
 
 /// Returns the name of the type of a store with this name that has rows; of several, made apart, the
@@ -99,6 +193,9 @@ pub fn type_in_use(
     let space = space_of(Area::State, database);
     rows.range(space, KeyRange::prefix(&prefix), Order::Ascending, &mut |key, _| {
         let named = key.get(start..).and_then(<[u8]>::split_first);
+        if named.is_some_and(|(mark, _)| *mark == SEALED) {
+            return ControlFlow::Continue(());
+        }
         let type_name = named.and_then(|(length, rest)| rest.get(..usize::from(*length)));
         found = type_name.and_then(|name| String::from_utf8(name.to_vec()).ok());
         ControlFlow::Break(())
@@ -172,6 +269,11 @@ fn applied(
         return Ok(None);
     }
     let Parcel { entry, mut payloads, .. } = parcel;
+    let stamp = stamp_of(&entry, local.standing == Standing::Visible);
+    if place.is_sealed() {
+        let payload = applied_sealed(rows, place, &entry, &payloads, number)?;
+        return Ok(payload.map(|payload| Applied { stamp, payload }));
+    }
     let mut held = entry.sections().iter().zip(&payloads);
     let here = held.position(|(section, payload)| {
         let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
@@ -182,9 +284,35 @@ fn applied(
     if unfolded::is_waiting(rows, place.database, number, section).map_err(failed)? {
         return Ok(None);
     }
-    let stamp = stamp_of(&entry, local.standing == Standing::Visible);
     let payload = payloads.get_mut(section).and_then(Option::take);
     Ok(payload.map(|payload| Applied { stamp, payload }))
+}
+
+/// Returns the section of an entry on a sealed store, opened, if it does not wait.
+fn applied_sealed(
+    rows: &dyn Snapshot,
+    place: &StorePlace,
+    entry: &Entry,
+    payloads: &[Option<Vec<u8>>],
+    number: Number,
+) -> Result<Option<Vec<u8>>, ViewError> {
+    let (Some(secrets), database) = (&place.secrets, place.database) else { return Ok(None) };
+    for (at, (section, payload)) in entry.sections().iter().zip(payloads).enumerate() {
+        let store = &section.store;
+        let sealed = payload.as_deref().filter(|payload| section_type(payload) == Ok(SEALED_TYPE));
+        let Some(sealed) = sealed.filter(|_| place.is_of(store)) else { continue };
+        // A store has one section in an entry.
+        let opened = match secrets.open(database, store, &entry.author(), sealed) {
+            Opened::Section(opened) => opened,
+            Opened::Locked | Opened::Void(_) => return Ok(None),
+        };
+        let type_name = section_type(&opened).unwrap_or_default();
+        let is_here = StorePlace::sealed(database, store, type_name, secrets) == *place;
+        let waits = unfolded::is_waiting(rows, database, number, at).map_err(failed)?
+            || is_waiting(rows, database, store, number, at).map_err(failed)?;
+        return Ok((is_here && !waits).then_some(opened));
+    }
+    Ok(None)
 }
 
 /// Returns an entry as the merging types know it.

@@ -5,5 +5,6 @@ mod checking;
 mod later;
 mod merging;
 mod past;
+mod sealed;
 mod site;
 mod verdicts;

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use weald_crdt::{MAX_TYPE_NAME_BYTES, StoreType};
+use weald_crdt::{MAX_TYPE_NAME_BYTES, SEALED_TYPE, StoreType};
 
 use crate::open::OpenError;
 
 /// Names that are, or may be, those of types that come with Weald, in any build.
-const RESERVED: [&str; 6] = ["counter", "doc", "log", "set", "table", "text"];
+const RESERVED: [&str; 7] = ["counter", "doc", "log", SEALED_TYPE, "set", "table", "text"];
 
 /// Returns whether a type comes with Weald and has an API of its own.
 pub(crate) fn is_built_in(type_name: &str) -> bool {
