@@ -10,7 +10,7 @@ use crate::id::EntryId;
 use crate::ingest::Known;
 use crate::overlay::Overlay;
 use crate::parcel::Parcel;
-use crate::row::{self, Front, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot};
+use crate::row::{self, Front, Head, INLINE_PAYLOAD_MAX, Local, Number, Row, Slot, Standing};
 use crate::seam::{Snapshot, StoreError};
 use crate::space::{KeyRange, Order};
 
@@ -66,9 +66,27 @@ impl<'a> Graph<'a> {
         Ok(self.front(number)?.local)
     }
 
+    /// Returns whether an entry is visible, needed or neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such entry.
+    pub fn standing(&self, number: Number) -> Result<Standing, StoreError> {
+        let mut flags = None;
+        let (space, key) = (row::entries(self.database), number.key());
+        self.rows.read(space, &key, &mut |row| flags = row.first().copied())?;
+        let missing = || self.damaged(format!("entry number {} is missing", number.0));
+        flags.map(Standing::from_flags).ok_or_else(missing)
+    }
+
     fn front(&self, number: Number) -> Result<Front, StoreError> {
-        let bytes = self.bytes(number)?;
-        Front::decode(number, &mut bytes.as_slice())
+        let mut front = None;
+        let (space, key) = (row::entries(self.database), number.key());
+        self.rows.read(space, &key, &mut |mut row| {
+            front = Some(Front::decode(number, &mut row));
+        })?;
+        let missing = || self.damaged(format!("entry number {} is missing", number.0));
+        front
+            .ok_or_else(missing)?
             .map_err(|error| self.damaged(format!("entry number {}: {error}", number.0)))
     }
 
@@ -80,9 +98,17 @@ impl<'a> Graph<'a> {
         let Some(number) = self.number(id)? else {
             return Ok(None);
         };
+        let (local, entry) = self.placed(number)?;
+        Ok(Some(Known::of(number, &local, &entry)))
+    }
+
+    /// Returns an entry without its payloads, and what is known locally of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such entry or its row is damaged.
+    pub fn placed(&self, number: Number) -> Result<(Local, Entry), StoreError> {
         let Row { local, entry, .. } = self.row(number, &self.bytes(number)?)?;
-        let Local { standing, generation, epoch, .. } = local;
-        Ok(Some(Known { number, generation, epoch, standing, time: entry.time() }))
+        Ok((local, entry))
     }
 
     /// Returns an entry, its signature and its payloads.
@@ -99,7 +125,7 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] when there is no such entry or its row is damaged.
     pub fn entry(&self, number: Number) -> Result<Entry, StoreError> {
-        Ok(self.row(number, &self.bytes(number)?)?.entry)
+        Ok(self.placed(number)?.1)
     }
 
     /// Returns the ids of entries, in the order of `numbers`.
@@ -218,4 +244,26 @@ pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, 
         rows.put(row::tips(database), row::TIPS_KEY, head.encode_tips(number));
     }
     rows.put(row::entries(database), number.key(), row::encode(number, local, parcel));
+}
+
+/// Stages that a stored entry stands otherwise now; all else in its row stays, its head too.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when there is no such entry.
+pub fn restand(
+    rows: &mut Overlay,
+    database: u32,
+    number: Number,
+    standing: Standing,
+) -> Result<(), StoreError> {
+    let row = rows.get(row::entries(database), &number.key())?;
+    let row = row.and_then(|mut row| {
+        let flags = row.first_mut()?;
+        *flags = standing.instead_of(*flags);
+        Some(row)
+    });
+    let what = || format!("database number {database}: entry number {} is missing", number.0);
+    let row = row.ok_or_else(|| StoreError::Corrupt { what: what() })?;
+    rows.put(row::entries(database), number.key(), row);
+    Ok(())
 }

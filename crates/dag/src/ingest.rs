@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::entry::Entry;
 use crate::id::{DatabaseId, EntryId};
 use crate::limits::CLOCK_AHEAD_MAX_MS;
-use crate::row::{Number, Standing};
+use crate::row::{Local, Number, Standing};
 use crate::seam::StoreError;
 use crate::time::Time;
 
@@ -59,6 +59,14 @@ pub struct Known {
     pub standing: Standing,
     /// When it was made.
     pub time: Time,
+}
+
+impl Known {
+    /// Says it of an entry that is stored.
+    pub fn of(number: Number, local: &Local, entry: &Entry) -> Self {
+        let Local { standing, generation, epoch, .. } = *local;
+        Self { number, generation, epoch, standing, time: entry.time() }
+    }
 }
 
 /// Where an entry goes in the graph.

@@ -28,6 +28,7 @@
 //! ```
 
 mod batch;
+mod beside;
 mod cbor;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -52,9 +53,10 @@ mod verdict;
 mod walk;
 
 pub use batch::Batch;
+pub use beside::{ReachedBy, WALKED_AT_ONCE};
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
-pub use graph::{Graph, Stored, append, index};
+pub use graph::{Graph, Stored, append, index, restand};
 pub use id::{DatabaseId, EntryId};
 pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{

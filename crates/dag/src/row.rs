@@ -92,7 +92,12 @@ impl Standing {
         }
     }
 
-    const fn from_flags(flags: u8) -> Self {
+    /// Returns the flags of a row with this standing in place of its own.
+    pub(crate) const fn instead_of(self, flags: u8) -> u8 {
+        flags & !(VISIBLE | NEEDED) | self.flags()
+    }
+
+    pub(crate) const fn from_flags(flags: u8) -> Self {
         match (flags & VISIBLE != 0, flags & NEEDED != 0) {
             (true, _) => Self::Visible,
             (false, true) => Self::HiddenNeeded,

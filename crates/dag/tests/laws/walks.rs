@@ -72,6 +72,45 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
 
     #[test]
+    fn what_is_beside_several_is_what_some_of_them_do_not_reach(
+        parents in parents(),
+        of in picks(),
+    ) {
+        let rows = stored(&parents);
+        let graph = Graph::new(&rows, DATABASE);
+        let all: Vec<Number> = (0..parents.len() as u64).map(Number).collect();
+        let ends = graph.maximal(&all).unwrap();
+        let of = numbers(&of, &parents);
+        let pasts: Vec<_> = of.iter().map(|number| reached(&parents, &[*number])).collect();
+        let beside = graph.beside(&ends, &of).unwrap();
+        for number in &all {
+            let expected = pasts.iter().any(|past| !past.contains(number));
+            prop_assert_eq!(beside.contains_key(number), expected);
+            let Some(by) = beside.get(number) else { continue };
+            for (place, past) in pasts.iter().enumerate() {
+                prop_assert_eq!(by.has(place), past.contains(number));
+            }
+        }
+    }
+
+    #[test]
+    fn who_reaches_targets_is_told_of_each(
+        parents in parents(),
+        from in picks(),
+        targets in picks(),
+    ) {
+        let rows = stored(&parents);
+        let (from, targets) = (numbers(&from, &parents), numbers(&targets, &parents));
+        let found = Graph::new(&rows, DATABASE).reached(&from, &targets).unwrap();
+        prop_assert!(found.keys().eq(targets.iter().collect::<BTreeSet<_>>()));
+        for (target, by) in found {
+            for (place, one) in from.iter().enumerate() {
+                prop_assert_eq!(by.has(place), reached(&parents, &[*one]).contains(&target));
+            }
+        }
+    }
+
+    #[test]
     fn walks_find_what_plain_sets_find(parents in parents(), ours in picks(), theirs in picks()) {
         let rows = stored(&parents);
         let graph = Graph::new(&rows, DATABASE);
