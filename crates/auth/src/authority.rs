@@ -194,9 +194,22 @@ impl Authority {
         claim: &Claim<'_>,
         is_before: &dyn Fn(SettingsIndex) -> bool,
     ) -> Result<Rank, AuthRefusal> {
+        self.stands_before(&epoch.into(), claim, is_before)
+    }
+
+    /// Judges an entry by its past, which need not be interned, as [`Self::stands`] does.
+    ///
+    /// # Errors
+    /// [`AuthRefusal`] with the reason why it is hidden, until other settings entries come.
+    pub fn stands_before(
+        &self,
+        before: &Before,
+        claim: &Claim<'_>,
+        is_before: &dyn Fn(SettingsIndex) -> bool,
+    ) -> Result<Rank, AuthRefusal> {
         let tables = &*self.tables;
         let need = Need::of(claim)?;
-        let knows = |index| tables.epochs.holds(epoch, index);
+        let knows = |index| tables.epochs.is_before(before, index);
         judge::judge_among(tables, &tables.everything, &need, claim, &knows, is_before)
     }
 

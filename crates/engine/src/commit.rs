@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use weald_auth::SETTINGS_STORE;
+use weald_auth::{SETTINGS_STORE, SettingsIndex};
 use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
     Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, Place, Refusal,
     SIGNATURE_LEN, SecretKey, Section, Signature, Snapshot, StoreError, Verdict,
 };
 
-use crate::door::{self, Entered};
+use crate::door::{self, Entered, Maker};
 use crate::fold::{Folded, StoreTypes};
 use crate::replica::{Placed, Replica, Tip};
 use crate::secrets::Shown;
@@ -110,7 +110,7 @@ pub(crate) struct Unsigned {
 }
 
 impl Unsigned {
-    /// Stages the row again, signed.
+    /// Stages the row again, signed; it may stand otherwise than when it was made.
     pub(crate) fn stage(
         mut self,
         replica: &mut Replica,
@@ -136,7 +136,7 @@ pub(crate) fn commit(
     }
     check_required(replica, rows, types, &commit.required)?;
     check_sections(types, replica.held.number, &commit)?;
-    let tips = choose_parents(replica);
+    let tips = choose_parents(replica, rows)?;
     let mut parents: Vec<Known> = tips.iter().map(|tip| tip.known).collect();
     parents.sort_unstable_by_key(|parent| parent.number);
     let mut ids: Vec<EntryId> = tips.iter().map(|tip| tip.id).collect();
@@ -178,9 +178,9 @@ pub(crate) fn enter(
         payloads: sections.into_iter().map(|(_, payload)| Some(payload)).collect(),
     };
     let generation = parents.iter().map(|parent| parent.generation + 1).max().unwrap_or(0);
-    let entered = door::enter(replica, rows, types, unsigned, &Place { parents, generation })?;
+    let place = Place { parents, generation };
+    let entered = door::enter(replica, rows, types, unsigned, &place, Maker::Here)?;
     let Entered { folded, placed } = entered.map_err(not_let_in)?;
-    append_unsigned(replica, rows, &placed);
     Ok(Unsigned { key, folded, placed })
 }
 
@@ -192,12 +192,6 @@ fn not_let_in(verdict: Verdict) -> CommitError {
         Verdict::NewerVersion { what } => void(what),
         other => void(format!("{other:?}")),
     }
-}
-
-/// Stages the row for those of the same group that look the entry up.
-fn append_unsigned(replica: &Replica, rows: &mut Overlay, placed: &Placed) {
-    let database = replica.held.number;
-    weald_dag::append(rows, database, placed.number, &placed.local, &placed.parcel);
 }
 
 /// Checks every section before anything is staged, so that a failing commit stages nothing.
@@ -237,12 +231,14 @@ fn check_required(
 }
 
 /// Chooses the parents of a commit: the tips, and of too many first those that are, or descend from,
-/// the newest settings, then the newest of the rest.
-fn choose_parents(replica: &Replica) -> Vec<Tip> {
+/// the newest settings that are visible, then the newest of the rest.
+fn choose_parents(replica: &Replica, rows: &Overlay) -> Result<Vec<Tip>, StoreError> {
     let mut tips: Vec<Tip> = replica.tips.values().rev().copied().collect();
     if tips.len() > PARENTS_MAX {
-        tips.sort_by_key(|tip| !replica.knows_newest_settings(&tip.known));
+        let newest = replica.newest_settings(rows)?;
+        let knows = |index: &SettingsIndex, tip: &Tip| replica.knows_settings(&tip.known, *index);
+        tips.sort_by_key(|tip| !newest.iter().any(|index| knows(index, tip)));
         tips.truncate(PARENTS_MAX);
     }
-    tips
+    Ok(tips)
 }

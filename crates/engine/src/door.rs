@@ -1,24 +1,35 @@
-//! The door itself, the same for every entry: judged by the authority of its own past, numbered,
-//! folded.
+//! The door itself, the same for every entry: judged by the authority of its own past, numbered, and
+//! folded if it is visible among everything; what else follows from it follows at once.
 //!
 //! Invariant: what is not let in leaves nothing behind, neither rows nor memory.
 
-use weald_auth::{Claim, Operation, SETTINGS_STORE};
+use weald_auth::{AuthRefusal, Claim, EpochId, Inserted, Operation, SETTINGS_STORE};
 use weald_dag::{
-    Fault, Known, Local, Overlay, Parcel, Place, Refusal, Standing, StoreError, Verdict,
+    Fault, Known, Local, Number, Overlay, Parcel, Place, Refusal, Standing, StoreError, Verdict,
+    append,
 };
 
-use crate::fold::{Beside, Folded, StoreTypes, fold};
+use crate::fold::{Beside, Folded, Outcome, StoreTypes, fold};
 use crate::replica::{Placed, Replica};
 use crate::settings::{SettingsPayload, writes_data};
+use crate::standing::{merged, need, shift};
 
-/// An entry that was let in; its row is still to be staged.
+/// An entry that was let in.
 pub(crate) struct Entered {
     pub(crate) folded: Folded,
     pub(crate) placed: Placed,
 }
 
-/// Lets an entry in whose place in the graph is known, or says why not.
+/// Who has made an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// This replica: it makes nothing that would be hidden.
+    Here,
+    /// Another one: what is hidden here may be needed by something that comes.
+    Elsewhere,
+}
+
+/// Lets an entry in whose place in the graph is known, or says why not. Its row is staged.
 ///
 /// Nothing here looks at the signature: that of an entry from elsewhere was verified before, and
 /// one of our own is made after.
@@ -28,59 +39,124 @@ pub(crate) fn enter(
     types: &StoreTypes,
     parcel: Parcel,
     place: &Place,
+    maker: Maker,
 ) -> Result<Result<Entered, Verdict>, StoreError> {
-    let entry = &parcel.entry;
     let operations = match operations_of(&parcel) {
         Ok(operations) => operations,
         Err(verdict) => return Ok(Err(verdict)),
     };
-    let before = replica.before(&place.parents);
     let claim = Claim {
-        id: entry.id(),
-        author: entry.author(),
+        id: parcel.entry.id(),
+        author: parcel.entry.author(),
         generation: place.generation,
-        time: entry.time(),
-        writes_data: writes_data(entry),
+        time: parcel.entry.time(),
+        writes_data: writes_data(&parcel.entry),
         operations: operations.as_deref(),
     };
-    if let Err(refusal) = replica.judge(&before, &claim) {
-        let reason = refusal.to_string();
-        return Ok(Err(Verdict::Refused(Refusal::Authority { reason })));
-    }
-    let known = Known {
-        number: replica.next(),
-        generation: place.generation,
-        epoch: replica.epoch(before).0,
-        standing: Standing::Visible,
-        time: entry.time(),
+    let stood = match stand(replica, &place.parents, &claim, maker) {
+        Ok(stood) => stood,
+        Err(reason) => return Ok(Err(Verdict::Refused(Refusal::Authority { reason }))),
     };
-    let beside = Beside { record: replica.record, indexes: &replica.indexes };
-    let outcome = fold(rows, replica.held.number, types, &parcel, known.number, beside)?;
-    let author = (entry.author(), entry.seq());
-    let settings = operations.is_some().then_some(&claim);
-    let author_forked = replica.place(rows, entry.id(), known, &place.parents, author, settings);
+    take_in(replica, rows, types, parcel, place, stood).map(Ok)
+}
+
+const TAKEN: &str = "what it needs was taken from its author beside it; sync, and try again";
+
+/// What authority says of an entry that is let in.
+struct Stood {
+    epoch: EpochId,
+    standing: Standing,
+    /// What its settings do.
+    inserted: Option<Inserted>,
+}
+
+/// Judges an entry by its own past, and then among everything. Authority knows it from then on, unless
+/// it is refused, for a reason in words.
+fn stand(
+    replica: &mut Replica,
+    parents: &[Known],
+    claim: &Claim<'_>,
+    maker: Maker,
+) -> Result<Stood, String> {
+    let before = replica.before(parents);
+    let told = |refusal: AuthRefusal| refusal.to_string();
+    replica.judge(&before, claim).map_err(told)?;
+    let now = replica.authority_now();
+    let is_visible = |is_visible| if is_visible { Standing::Visible } else { Standing::Hidden };
+    if claim.operations.is_none() {
+        let stands = if now.hides_nothing() {
+            Ok(())
+        } else {
+            now.stands_before(&before, claim, &|_| false).map(drop)
+        };
+        let standing = is_visible(stands.is_ok());
+        if maker == Maker::Here {
+            stands.map_err(told)?;
+        }
+        return Ok(Stood { epoch: replica.epoch(before), standing, inserted: None });
+    }
+    let of_before = (maker == Maker::Here).then(|| now.clone());
+    let epoch = replica.epoch(before);
+    let inserted = replica.insert(epoch, claim);
+    let standing = is_visible(inserted.visible);
+    if let Some(of_before) = of_before.filter(|_| !inserted.visible) {
+        let stands = replica.authority_now().stands(epoch, claim, &|_| false);
+        replica.put_back(of_before);
+        return Err(stands.err().map_or_else(|| TAKEN.to_owned(), told));
+    }
+    Ok(Stood { epoch, standing, inserted: Some(inserted) })
+}
+
+/// Gives an entry its place, folds it, and brings the others to what follows from it.
+fn take_in(
+    replica: &mut Replica,
+    rows: &mut Overlay,
+    types: &StoreTypes,
+    parcel: Parcel,
+    place: &Place,
+    stood: Stood,
+) -> Result<Entered, StoreError> {
+    let Stood { epoch, standing, inserted } = stood;
+    let (entry, database, generation) = (&parcel.entry, replica.held.number, place.generation);
+    let (number, epoch, time) = (replica.next(), epoch.0, entry.time());
+    let known = Known { number, generation, epoch, standing, time };
+    let index = inserted.as_ref().map(|inserted| inserted.index);
+    let mut outcome = Outcome::default();
+    if standing == Standing::Visible {
+        let hidden = place.parents.iter().filter(|parent| !is_visible(parent));
+        let hidden: Vec<Number> = hidden.map(|parent| parent.number).collect();
+        let by_parents = need(replica, rows, types, &hidden)?;
+        let beside = Beside { record: replica.record, indexes: &replica.indexes };
+        outcome = fold(rows, database, types, &parcel, number, beside)?;
+        outcome.changes = merged(by_parents, outcome.changes);
+    }
+    let author_forked = replica.place(rows, entry, known, &place.parents, index);
+    let parents = place.parents.iter().map(|parent| parent.number).collect();
+    let local = Local { standing, generation, epoch, parents, head: None };
+    append(rows, database, number, &local, &parcel);
+    let shift = match inserted {
+        Some(Inserted { moved, .. }) if !moved.is_empty() => shift(replica, rows, types, &moved)?,
+        _ => None,
+    };
     let folded = Folded {
         database: replica.held.id,
         id: entry.id(),
-        number: known.number,
+        number,
         author: entry.author(),
-        time: entry.time(),
+        time,
         changes: outcome.changes,
         voids: outcome.voids,
         unknown: outcome.unknown,
-        standing: known.standing,
-        shift: None,
-        settings: operations.is_some(),
+        standing,
+        shift,
+        settings: index.is_some(),
         author_forked,
     };
-    let local = Local {
-        standing: known.standing,
-        generation: known.generation,
-        epoch: known.epoch,
-        parents: place.parents.iter().map(|parent| parent.number).collect(),
-        head: None,
-    };
-    Ok(Ok(Entered { folded, placed: Placed { number: known.number, local, parcel } }))
+    Ok(Entered { folded, placed: Placed { number, local, parcel } })
+}
+
+fn is_visible(entry: &Known) -> bool {
+    entry.standing == Standing::Visible
 }
 
 /// Returns the operations of an entry's settings section, or what they keep the entry from.

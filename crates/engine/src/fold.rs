@@ -3,6 +3,7 @@
 //! Invariant: folding costs the entry's own operations; a section that breaks a rule of its type
 //! adds nothing and is reported, the same on every replica; one that this build cannot read waits.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::index::{self, Indexes};
 use crate::locked;
 use crate::secrets::{Secrets, Shown};
 use crate::unfolded;
-use crate::view::{StoreViewMut, stamp_of};
+use crate::view::{StorePlace, StoreViewMut, stamp_of};
 
 /// The types of stores that an instance can fold, and what opens the sealed ones.
 #[derive(Clone)]
@@ -184,7 +185,7 @@ pub(crate) fn fold(
             continue;
         };
         let store = &section.store;
-        let section = Section { database, store, payload };
+        let section = Section { database, store, payload, is_visible: true };
         match fold_section(rows, types, &section, entry, beside)? {
             Told::Changes(changed) => outcome.changes.extend(changed),
             Told::Void(reason) => outcome.voids.push(VoidSection { store: store.clone(), reason }),
@@ -203,6 +204,8 @@ pub(crate) struct Section<'a> {
     pub(crate) database: u32,
     pub(crate) store: &'a str,
     pub(crate) payload: &'a [u8],
+    /// Whether its entry is visible; otherwise that is hidden but needed.
+    pub(crate) is_visible: bool,
 }
 
 /// What is done beside folding.
@@ -234,26 +237,23 @@ pub(crate) fn fold_section(
     entry: &Entry,
     beside: Beside<'_>,
 ) -> Result<Told, StoreError> {
-    let Section { database, store, payload } = *section;
+    let Section { database, store, payload, is_visible } = *section;
     if section_type(payload) == Ok(SEALED_TYPE) {
         locked::note(rows, database, store)?;
     }
-    let (place, type_name, payload) = match types.shown(database, store, &entry.author(), payload) {
-        Shown::Section { place, type_name, payload } => (place, type_name, payload),
-        Shown::Locked => return Ok(Told::Locked),
-        Shown::Void(reason) => return Ok(Told::Void(reason)),
-    };
-    let (type_name, payload) = (&*type_name, &*payload);
-    let Some(store_type) = types.get(type_name) else {
-        return Ok(Told::Unknown(format!("this build has no type '{type_name}'")));
-    };
-    if !is_first_version(payload, type_name)
-        && let Err(newer @ Void::UnknownVersion { .. }) = store_type.check(payload)
-    {
-        return Ok(Told::Unknown(newer.to_string()));
+    let (place, store_type, payload) =
+        match foldable(types, (database, store), &entry.author(), payload) {
+            Foldable::By { place, store_type, payload } => (place, store_type, payload),
+            Foldable::Void(reason) => return Ok(Told::Void(reason)),
+            Foldable::Unknown { reason, .. } => return Ok(Told::Unknown(reason)),
+            Foldable::Locked => return Ok(Told::Locked),
+        };
+    if !is_visible && !store_type.folds_hidden() {
+        return Ok(Told::Changes(Vec::new()));
     }
-    let stamp = stamp_of(entry, true);
-    let is_indexed = !place.is_sealed() && beside.indexes.cover(store, type_name);
+    let payload = &*payload;
+    let stamp = stamp_of(entry, is_visible);
+    let is_indexed = !place.is_sealed() && beside.indexes.cover(store, store_type.name());
     let mut view = if beside.record || is_indexed {
         StoreViewMut::recording(rows, place)
     } else {
@@ -265,19 +265,60 @@ pub(crate) fn fold_section(
         Err(ApplyError::Void(void)) => return Ok(Told::Void(void.to_string())),
         Err(ApplyError::View(error)) => return Err(store_error(&error)),
     }
-    let told = changes.into_iter().map(|change| {
-        let values = values_of(&mut view, &change)?;
-        Ok(RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change, values })
-    });
-    let told = told.collect::<Result<Vec<_>, ViewError>>();
-    let mut told = told.map_err(|error| store_error(&error))?;
+    let mut told = tell(&mut view, store, store_type.name(), changes)?;
     if is_indexed {
-        index::update(rows, database, types, beside.indexes, &told)?;
-        if !beside.record {
-            told.iter_mut().for_each(|change| change.values = None);
-        }
+        index::follow(rows, database, types, beside, &mut told)?;
     }
     Ok(Told::Changes(told))
+}
+
+/// Says who can fold a section.
+pub(crate) enum Foldable<'t, 'a> {
+    /// This type, which sees the payload so.
+    By { place: StorePlace, store_type: &'t dyn StoreType, payload: Cow<'a, [u8]> },
+    /// Nobody, on any replica.
+    Void(String),
+    /// A build that knows this type, and the version of it.
+    Unknown { place: StorePlace, type_name: Cow<'a, str>, reason: String },
+    /// Who has the key of its store.
+    Locked,
+}
+
+pub(crate) fn foldable<'t, 'a>(
+    types: &'t StoreTypes,
+    (database, store): (u32, &str),
+    author: &PublicKey,
+    payload: &'a [u8],
+) -> Foldable<'t, 'a> {
+    let (place, type_name, payload) = match types.shown(database, store, author, payload) {
+        Shown::Section { place, type_name, payload } => (place, type_name, payload),
+        Shown::Locked => return Foldable::Locked,
+        Shown::Void(reason) => return Foldable::Void(reason),
+    };
+    let Some(store_type) = types.get(&type_name) else {
+        let reason = format!("this build has no type '{type_name}'");
+        return Foldable::Unknown { place, type_name, reason };
+    };
+    if !is_first_version(&payload, &type_name)
+        && let Err(newer @ Void::UnknownVersion { .. }) = store_type.check(&payload)
+    {
+        return Foldable::Unknown { place, type_name, reason: newer.to_string() };
+    }
+    Foldable::By { place, store_type: &**store_type, payload }
+}
+
+/// Says of changed rows in which store they are, and what they held if that was remembered.
+pub(crate) fn tell(
+    view: &mut StoreViewMut<'_>,
+    store: &str,
+    type_name: &str,
+    changes: Vec<Change>,
+) -> Result<Vec<RowChange>, StoreError> {
+    let told = changes.into_iter().map(|change| {
+        let values = values_of(view, &change)?;
+        Ok(RowChange { store: store.to_owned(), type_name: type_name.to_owned(), change, values })
+    });
+    told.collect::<Result<_, ViewError>>().map_err(|error| store_error(&error))
 }
 
 fn values_of(view: &mut StoreViewMut<'_>, change: &Change) -> Result<Option<RowValues>, ViewError> {

@@ -10,7 +10,7 @@ use weald_dag::{
     admit,
 };
 
-use crate::door::{Entered, enter};
+use crate::door::{Entered, Maker, enter};
 use crate::fold::{Folded, StoreTypes};
 use crate::replica::Replica;
 
@@ -39,15 +39,17 @@ pub(crate) fn ingest(
         let id = parcel.entry.id();
         let verdict = match judge(replica, rows, &refused, &parcel, wall_millis)? {
             Judged::Other(verdict) => verdict,
-            Judged::Place(place) => match enter(replica, rows, types, parcel, &place)? {
-                Ok(Entered { folded, placed }) => {
-                    replica.stage(rows, placed);
-                    let verdict = Verdict::Stored(folded.number);
-                    ingested.folded.push(folded);
-                    verdict
+            Judged::Place(place) => {
+                match enter(replica, rows, types, parcel, &place, Maker::Elsewhere)? {
+                    Ok(Entered { folded, placed }) => {
+                        replica.settle(placed);
+                        let verdict = Verdict::Stored(folded.number);
+                        ingested.folded.push(folded);
+                        verdict
+                    }
+                    Err(verdict) => verdict,
                 }
-                Err(verdict) => verdict,
-            },
+            }
         };
         if let Verdict::Refused(refusal) = &verdict {
             replica.refuse(id, refusal);

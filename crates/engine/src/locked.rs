@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 
 use weald_crdt::{SEALED_TYPE, section_type};
-use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
+use weald_dag::{
+    Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, Standing, StoreError, Stored,
+};
 
 use crate::fold::{Beside, RowChange, Section, StoreTypes, Told, fold_section};
 use crate::index::Indexes;
@@ -143,6 +145,17 @@ pub(crate) fn mark(rows: &mut Overlay, database: u32, store: &str, number: Numbe
     rows.put(locked(database), waiting_key(store, number, section), []);
 }
 
+/// Stages that a section does not wait any more: it is folded, or its entry is not needed.
+pub(crate) fn unmark(
+    rows: &mut Overlay,
+    database: u32,
+    store: &str,
+    number: Number,
+    section: usize,
+) {
+    rows.remove(locked(database), waiting_key(store, number, section));
+}
+
 /// Returns whether a section of a stored entry waits for a key.
 pub(crate) fn is_waiting(
     rows: &dyn Snapshot,
@@ -200,7 +213,10 @@ pub(crate) fn prepare(
 fn mark_all(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
     let newest = Graph::new(rows, database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
     for number in (0..newest).map(Number) {
-        let parcel = Graph::new(rows, database).stored(number)?.parcel;
+        let Stored { local, parcel, .. } = Graph::new(rows, database).stored(number)?;
+        if !local.standing.is_needed() {
+            continue;
+        }
         let sections = parcel.entry.sections().iter().zip(&parcel.payloads).enumerate();
         for (place, (section, payload)) in sections {
             let payload = payload.as_deref().filter(|_| section.store == store);
@@ -224,16 +240,17 @@ pub(crate) fn fold_waiting(
     let beside = Beside { record: false, indexes };
     let mut changes = Vec::new();
     for (number, place) in waiting(rows, database, store)? {
-        let parcel = Graph::new(rows, database).stored(number)?.parcel;
+        let Stored { local, parcel, .. } = Graph::new(rows, database).stored(number)?;
         let payload = parcel.payloads.get(place).and_then(Option::as_deref);
         let payload = payload.ok_or_else(|| damaged(database))?;
-        let section = Section { database, store, payload };
+        let is_visible = local.standing == Standing::Visible;
+        let section = Section { database, store, payload, is_visible };
         match fold_section(rows, types, &section, &parcel.entry, beside)? {
             Told::Unknown(_) | Told::Locked => continue,
             Told::Changes(more) => changes.extend(more),
             Told::Void(_) => {}
         }
-        rows.remove(locked(database), waiting_key(store, number, place));
+        unmark(rows, database, store, number, place);
     }
     Ok(changes)
 }

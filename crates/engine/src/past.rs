@@ -4,7 +4,7 @@
 //! and nothing of it is written anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use weald_auth::SETTINGS_STORE;
@@ -16,9 +16,12 @@ use weald_dag::{
 use crate::fold::{StoreTypes, store_error};
 use crate::index;
 use crate::secrets::Shown;
+use crate::stale::clear;
 use crate::view::{StorePlace, StoreViewMut, space_of, stamp_of};
 
-const AREAS: [Area; 5] = [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
+/// The areas of a store.
+pub(crate) const AREAS: [Area; 5] =
+    [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
 
 type Ids = BTreeSet<[u8; 32]>;
 
@@ -111,7 +114,7 @@ impl LeftOut<'_> {
             let Some(store_type) = self.types.get(type_name) else { continue };
             match touched {
                 Touched::Store => {
-                    clear(rows, self.database, place)?;
+                    clear(rows, place)?;
                     whole.insert(place);
                 }
                 Touched::Rows(keys) => {
@@ -156,6 +159,8 @@ fn is_visible(stored: &Stored) -> bool {
 /// A section as its type sees it: opened, if it was sealed.
 pub(crate) struct Readable<'a> {
     pub(crate) place: &'a StorePlace,
+    /// Its place among the sections of its entry.
+    pub(crate) at: usize,
     pub(crate) store_type: &'a dyn StoreType,
     pub(crate) payload: &'a [u8],
 }
@@ -174,7 +179,8 @@ pub(crate) fn each_section(
         return Ok(());
     }
     let parcel = &stored.parcel;
-    for (section, payload) in parcel.entry.sections().iter().zip(&parcel.payloads) {
+    for (at, (section, payload)) in parcel.entry.sections().iter().zip(&parcel.payloads).enumerate()
+    {
         let Some(payload) = payload.as_ref().filter(|_| section.store != SETTINGS_STORE) else {
             continue;
         };
@@ -184,7 +190,7 @@ pub(crate) fn each_section(
             && (is_visible(stored) || store_type.folds_hidden())
         {
             let (place, store_type) = (&place, &**store_type);
-            take(&Readable { place, store_type, payload: &payload })?;
+            take(&Readable { place, at, store_type, payload: &payload })?;
         }
     }
     Ok(())
@@ -196,27 +202,32 @@ fn apply(
     stored: &Stored,
     among: Among<'_>,
 ) -> Result<(), StoreError> {
-    let Readable { place, store_type, payload } = *section;
+    let mut view = PastView { view: StoreViewMut::new(rows, section.place.clone()), among };
+    give(&mut view, section.store_type, stored, section.payload)
+}
+
+/// Gives a section of a stored entry to the type of its store, by how the entry stands now.
+pub(crate) fn apply_stored(
+    rows: &mut Overlay,
+    place: StorePlace,
+    store_type: &dyn StoreType,
+    stored: &Stored,
+    payload: &[u8],
+) -> Result<(), StoreError> {
+    give(&mut StoreViewMut::new(rows, place), store_type, stored, payload)
+}
+
+fn give(
+    view: &mut dyn ViewMut,
+    store_type: &dyn StoreType,
+    stored: &Stored,
+    payload: &[u8],
+) -> Result<(), StoreError> {
     let stamp = stamp_of(&stored.parcel.entry, is_visible(stored));
-    let mut view = PastView { view: StoreViewMut::new(rows, place.clone()), among };
-    match store_type.apply(payload, &stamp, &mut view, &mut Vec::new()) {
+    match store_type.apply(payload, &stamp, view, &mut Vec::new()) {
         Ok(()) | Err(weald_crdt::ApplyError::Void(_)) => Ok(()),
         Err(weald_crdt::ApplyError::View(error)) => Err(store_error(&error)),
     }
-}
-
-/// Stages the removal of all rows of a store.
-fn clear(rows: &mut Overlay, database: u32, place: &StorePlace) -> Result<(), StoreError> {
-    for area in AREAS {
-        let mut keys = Vec::new();
-        let range = KeyRange::prefix(&place.key(&[]));
-        rows.range(space_of(area, database), range, Order::Ascending, &mut |key, _| {
-            keys.push(key.to_vec());
-            ControlFlow::Continue(())
-        })?;
-        keys.into_iter().for_each(|key| rows.remove(space_of(area, database), key));
-    }
-    Ok(())
 }
 
 /// Which entries a view of the past is of.

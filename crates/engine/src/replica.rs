@@ -3,20 +3,22 @@
 //! Invariant: it says what the rows say plus what is staged, and nothing that could not be read
 //! back from them; so it may be dropped at any time between two groups.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Origin};
+use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Inserted, Origin, SettingsIndex};
 use weald_dag::{
-    EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal, Snapshot,
-    StoreError, Time, append, index,
+    Entry, EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, Refusal, Snapshot,
+    Standing, StoreError, Time, append, index, restand,
 };
 
 use crate::authors::Authors;
 use crate::catalog::Held;
 use crate::fold::StoreTypes;
+use crate::hidden::{self, Unneeded};
 use crate::index::Indexes;
 use crate::settings::{self, Settings};
+use crate::standing::{Candidates, Turned};
 use crate::unfolded::fold_waiting;
 
 /// How many recent entries are kept in memory, to find parents without reading rows.
@@ -54,6 +56,10 @@ pub(crate) struct Replica {
     next: Number,
     clock: Time,
     needed: u64,
+    /// What is kept that nobody needs.
+    unneeded: Unneeded,
+    /// The entries whose standing was written again in this group.
+    restood: BTreeMap<Number, Standing>,
     /// Whether what waits for types was looked at.
     caught_up: bool,
     /// The newest entry of the group: its row gets the head when the group is finished.
@@ -69,11 +75,7 @@ impl Replica {
         };
         let mut tips = BTreeMap::new();
         for number in head.tips {
-            let id = graph.entry(number)?.id();
-            let known = graph.known(&id)?.ok_or_else(|| StoreError::Corrupt {
-                what: format!("the id of tip number {} of database {}", number.0, held.number),
-            })?;
-            tips.insert(number, Tip { id, known });
+            tips.insert(number, tip(&graph, number)?);
         }
         Ok(Self {
             held,
@@ -89,6 +91,8 @@ impl Replica {
             next,
             clock: head.clock,
             needed: head.needed,
+            unneeded: Unneeded::load(rows, held.number)?,
+            restood: BTreeMap::new(),
             caught_up: false,
             newest: None,
         })
@@ -146,12 +150,58 @@ impl Replica {
         self.settings.authority.intern(before)
     }
 
-    /// Returns whether an entry is, or descends from, one of the newest settings entries.
-    pub(crate) fn knows_newest_settings(&self, entry: &Known) -> bool {
+    /// Returns whether an entry is, or descends from, a settings entry.
+    pub(crate) fn knows_settings(&self, entry: &Known, index: SettingsIndex) -> bool {
         let Settings { authority, index_of, .. } = &self.settings;
         let settings = index_of.get(&entry.number).copied();
-        let origin = Origin { epoch: EpochId(entry.epoch), settings };
-        authority.settings_tips().iter().any(|tip| authority.knows(origin, *tip))
+        authority.knows(Origin { epoch: EpochId(entry.epoch), settings }, index)
+    }
+
+    /// Returns the visible settings entries that no other one descends from.
+    pub(crate) fn newest_settings(
+        &self,
+        rows: &dyn Snapshot,
+    ) -> Result<Vec<SettingsIndex>, StoreError> {
+        let Settings { authority, numbers, .. } = &self.settings;
+        let tips = authority.settings_tips();
+        if tips.iter().all(|tip| authority.is_visible(*tip)) {
+            return Ok(tips.to_vec());
+        }
+        let graph = Graph::new(rows, self.held.number);
+        let (mut newest, mut origins): (Vec<_>, Vec<Origin>) = (Vec::new(), Vec::new());
+        let mut all: Vec<_> = (0..).map(SettingsIndex).zip(numbers).collect();
+        while let Some((index, number)) = all.pop() {
+            let is_known = origins.iter().any(|origin| authority.knows(*origin, index));
+            if authority.is_visible(index) && !is_known {
+                let epoch = EpochId(graph.local(*number)?.epoch);
+                origins.push(Origin { epoch, settings: Some(index) });
+                newest.push(index);
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Returns the authority over all entries.
+    pub(crate) const fn authority_now(&self) -> &Authority {
+        &self.settings.authority
+    }
+
+    /// Puts back an authority of before.
+    pub(crate) fn put_back(&mut self, authority: Authority) {
+        self.settings.authority = authority;
+    }
+
+    /// Adds a settings entry to the authority.
+    pub(crate) fn insert(&mut self, epoch: EpochId, claim: &Claim<'_>) -> Inserted {
+        self.settings.authority.insert(epoch, claim)
+    }
+
+    pub(crate) fn settings_number(&self, index: SettingsIndex) -> Option<Number> {
+        self.settings.numbers.get(usize::try_from(index.0).ok()?).copied()
+    }
+
+    pub(crate) fn settings_index(&self, number: Number) -> Option<SettingsIndex> {
+        self.settings.index_of.get(&number).copied()
     }
 
     /// Judges what an entry does by the authority of its past.
@@ -159,44 +209,123 @@ impl Replica {
         self.settings.authority.judge_before(before, claim).map(drop)
     }
 
-    /// Gives a judged entry its place: number, tips, time, authority. Returns whether its author
-    /// has used its sequence number before.
+    /// Gives a judged entry its place: number, tips, time. Returns whether its author has used its
+    /// sequence number before.
     pub(crate) fn place(
         &mut self,
         rows: &mut Overlay,
-        id: EntryId,
+        entry: &Entry,
         known: Known,
         parents: &[Known],
-        author: (PublicKey, u64),
-        settings: Option<&Claim<'_>>,
+        settings: Option<SettingsIndex>,
     ) -> bool {
-        let number = known.number;
+        let (number, id, database) = (known.number, entry.id(), self.held.number);
         self.next = Number(number.0 + 1);
         self.clock = self.clock.max(known.time);
-        self.needed += 1;
-        for parent in parents {
-            self.tips.remove(&parent.number);
+        for parent in parents.iter().filter(|parent| parent.standing != Standing::Visible) {
+            hidden::add_child(rows, database, parent.number, number);
         }
-        self.tips.insert(number, Tip { id, known });
+        if known.standing == Standing::Visible {
+            self.needed += 1;
+            for parent in parents {
+                self.tips.remove(&parent.number);
+            }
+            self.tips.insert(number, Tip { id, known });
+        } else {
+            let bytes = hidden::bytes_of(entry);
+            hidden::hide(rows, database, number, bytes, &[]);
+            self.unneeded.add(bytes);
+        }
         self.recent.insert(id, known);
-        index(rows, self.held.number, &id, number);
-        if let Some(claim) = settings {
-            let inserted = self.settings.authority.insert(EpochId(known.epoch), claim);
-            self.settings.save_entry(rows, self.held.number, inserted.index, number);
+        index(rows, database, &id, number);
+        if let Some(index) = settings {
+            self.settings.save_entry(rows, database, index, number);
             self.published = None;
         }
-        self.authors.note(author.0, author.1)
+        self.authors.note(entry.author(), entry.seq())
     }
 
     /// Stages the row of a placed entry. That of the newest is staged again with the head.
-    pub(crate) fn stage(&mut self, rows: &mut Overlay, placed: Placed) {
+    pub(crate) fn stage(&mut self, rows: &mut Overlay, mut placed: Placed) {
+        self.stands_now(&mut placed);
         append(rows, self.held.number, placed.number, &placed.local, &placed.parcel);
         self.newest = Some(placed);
+    }
+
+    /// Takes note of an entry whose row is staged.
+    pub(crate) fn settle(&mut self, placed: Placed) {
+        self.newest = Some(placed);
+    }
+
+    fn stands_now(&self, placed: &mut Placed) {
+        if let Some(standing) = self.restood.get(&placed.number) {
+            placed.local.standing = *standing;
+        }
+    }
+
+    /// Stages that entries stand otherwise. Of those that become hidden the candidates must tell the
+    /// children.
+    pub(crate) fn turn(
+        &mut self,
+        rows: &mut Overlay,
+        turned: &Turned,
+        candidates: &Candidates,
+    ) -> Result<(), StoreError> {
+        let database = self.held.number;
+        for (number, (from, to)) in turned {
+            restand(rows, database, *number, *to)?;
+            self.restood.insert(*number, *to);
+            let bytes = match candidates.bytes_of(*number) {
+                Some(bytes) => bytes,
+                None => hidden::bytes(rows, database, *number)?,
+            };
+            match (from, to) {
+                (Standing::Visible, Standing::Visible) => {}
+                (Standing::Visible, _) => {
+                    hidden::hide(rows, database, *number, bytes, candidates.children_of(*number));
+                }
+                (_, Standing::Visible) => hidden::show(rows, database, *number)?,
+                _ => {}
+            }
+            match (from.is_needed(), to.is_needed()) {
+                (true, false) => {
+                    self.needed -= 1;
+                    self.unneeded.add(bytes);
+                }
+                (false, true) => {
+                    self.needed += 1;
+                    self.unneeded.take(bytes);
+                }
+                _ => {}
+            }
+        }
+        // What is known of them in memory is not true any more.
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// Takes up other tips.
+    pub(crate) fn set_tips(
+        &mut self,
+        rows: &dyn Snapshot,
+        numbers: &BTreeSet<Number>,
+    ) -> Result<(), StoreError> {
+        self.tips.retain(|number, _| numbers.contains(number));
+        let graph = Graph::new(rows, self.held.number);
+        for number in numbers {
+            if !self.tips.contains_key(number) {
+                self.tips.insert(*number, tip(&graph, *number)?);
+            }
+        }
+        Ok(())
     }
 
     /// Stages what a group leaves for its end: the newest row with the head, epochs, authors.
     pub(crate) fn finish(&mut self, rows: &mut Overlay) {
         let Some(mut newest) = self.newest.take() else { return };
+        self.stands_now(&mut newest);
+        self.restood.clear();
+        self.unneeded.save(rows, self.held.number);
         let tips = self.tips.keys().copied().collect();
         newest.local.head = Some(Head { tips, clock: self.clock, needed: self.needed });
         append(rows, self.held.number, newest.number, &newest.local, &newest.parcel);
@@ -232,4 +361,9 @@ impl Replica {
         self.refused.insert(id, refusal.clone());
         self.refused_in_order.push_back(id);
     }
+}
+
+fn tip(graph: &Graph<'_>, number: Number) -> Result<Tip, StoreError> {
+    let (local, entry) = graph.placed(number)?;
+    Ok(Tip { id: entry.id(), known: Known::of(number, &local, &entry) })
 }

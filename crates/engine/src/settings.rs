@@ -67,10 +67,24 @@ pub fn load_authority(rows: &dyn Snapshot, database: u32) -> Result<Authority, S
     Ok(load(rows, database)?.authority)
 }
 
+/// Returns the number of a settings entry.
+pub(crate) fn number_of(
+    rows: &dyn Snapshot,
+    database: u32,
+    index: SettingsIndex,
+) -> Result<Number, StoreError> {
+    let row = rows.get(settings(database), &index.0.to_be_bytes())?;
+    let number = row.and_then(|row| row.as_slice().try_into().ok()).map(u64::from_be_bytes);
+    let what = || format!("settings entry {} of database {database}", index.0);
+    number.map(Number).ok_or_else(|| StoreError::Corrupt { what: what() })
+}
+
 /// Authority with what is needed to extend it.
 pub(crate) struct Settings {
     pub(crate) authority: Authority,
     pub(crate) index_of: BTreeMap<Number, SettingsIndex>,
+    /// The numbers of settings entries, by index.
+    pub(crate) numbers: Vec<Number>,
     saved_epochs: u64,
 }
 
@@ -112,7 +126,7 @@ pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Settings, Store
     let authority = Authority::restore(restored, tips)
         .map_err(|error| StoreError::Corrupt { what: error.to_string() })?;
     let saved_epochs = authority.epoch_count();
-    Ok(Settings { authority, index_of, saved_epochs })
+    Ok(Settings { authority, index_of, numbers, saved_epochs })
 }
 
 /// Reads rows whose keys count up from `first`; one that is gone is damage, not the end.
@@ -153,5 +167,6 @@ impl Settings {
     ) {
         rows.put(settings(database), index.0.to_be_bytes(), number.key());
         self.index_of.insert(number, index);
+        self.numbers.push(number);
     }
 }

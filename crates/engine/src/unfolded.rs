@@ -7,12 +7,15 @@ use std::ops::ControlFlow;
 
 use weald_auth::SETTINGS_STORE;
 use weald_crdt::{Area, SEALED_TYPE, section_type};
-use weald_dag::{Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
+use weald_dag::{
+    Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, Standing, StoreError, Stored,
+};
 
 use crate::catalog;
 use crate::fold::{Beside, Section, StoreTypes, Told, fold_section};
 use crate::index::{self, Indexes};
 use crate::locked;
+use crate::stale::{fold_stale, stale};
 use crate::view::space_of;
 
 /// Number of the entry and place of the section → nothing.
@@ -35,6 +38,11 @@ fn of_key(key: &[u8]) -> Option<(Number, usize)> {
 /// Stages that a section waits for a build that knows its type.
 pub(crate) fn mark(rows: &mut Overlay, database: u32, number: Number, section: usize) {
     rows.put(unfolded(database), key(number, section), []);
+}
+
+/// Stages that a section does not wait any more: it is folded, or its entry is not needed.
+pub(crate) fn unmark(rows: &mut Overlay, database: u32, number: Number, section: usize) {
+    rows.remove(unfolded(database), key(number, section));
 }
 
 /// Returns whether a section of a stored entry is not in the state yet.
@@ -84,7 +92,8 @@ fn damaged(database: u32) -> StoreError {
     StoreError::Corrupt { what }
 }
 
-/// Folds the sections that wait and whose types are known now; returns how many there were.
+/// Folds the stores that are stale and the sections that wait, if their types are known now; returns
+/// how many there were.
 pub(crate) fn fold_waiting(
     rows: &mut Overlay,
     database: u32,
@@ -93,20 +102,21 @@ pub(crate) fn fold_waiting(
 ) -> Result<u64, StoreError> {
     let beside = Beside { record: false, indexes };
     let damaged = || damaged(database);
-    let mut folded = 0;
+    let mut folded = fold_stale(rows, database, types, beside)?;
     for (number, section) in waiting(rows, database)? {
-        let parcel = Graph::new(rows, database).stored(number)?.parcel;
+        let Stored { local, parcel, .. } = Graph::new(rows, database).stored(number)?;
         let named = parcel.entry.sections().get(section).ok_or_else(damaged)?;
         let payload = parcel.payloads.get(section).ok_or_else(damaged)?;
         let payload = payload.as_deref().ok_or_else(damaged)?;
-        let section_of = Section { database, store: &named.store, payload };
+        let is_visible = local.standing == Standing::Visible;
+        let section_of = Section { database, store: &named.store, payload, is_visible };
         match fold_section(rows, types, &section_of, &parcel.entry, beside)? {
             Told::Unknown(_) => {}
             done @ (Told::Changes(_) | Told::Void(_) | Told::Locked) => {
                 if matches!(done, Told::Locked) {
                     locked::mark(rows, database, &named.store, number, section);
                 }
-                rows.remove(unfolded(database), key(number, section));
+                unmark(rows, database, number, section);
                 folded += 1;
             }
         }
@@ -122,7 +132,7 @@ pub(crate) fn rebuild(
 ) -> Result<u64, StoreError> {
     let areas = [Area::State, Area::Buried, Area::Dangling, Area::History, Area::Local];
     let areas = areas.map(|area| space_of(area, database));
-    for space in areas.into_iter().chain([unfolded(database)]) {
+    for space in areas.into_iter().chain([unfolded(database), stale(database)]) {
         let mut keys = Vec::new();
         rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, _| {
             keys.push(key.to_vec());
@@ -131,19 +141,30 @@ pub(crate) fn rebuild(
         keys.into_iter().for_each(|key| rows.remove(space, key));
     }
     // Nothing is in the state now, and each section is from when it is folded on.
-    let newest = Graph::new(rows, database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
-    for number in (0..newest).map(Number) {
-        let parcel = Graph::new(rows, database).stored(number)?.parcel;
-        for (place, section) in parcel.entry.sections().iter().enumerate() {
-            let payload = parcel.payloads.get(place).and_then(Option::as_deref);
-            let is_sealed = payload.is_some_and(|payload| section_type(payload) == Ok(SEALED_TYPE));
-            if section.store != SETTINGS_STORE && !is_sealed {
-                mark(rows, database, number, place);
-            }
-        }
+    for (number, place) in sections(rows, database)? {
+        mark(rows, database, number, place);
     }
     // Rows of sealed stores are dropped and folded anew when those are unlocked next.
     locked::make_all_stale(rows, database)?;
     index::clear(rows, database)?;
     fold_waiting(rows, database, types, &Indexes::load(rows, database)?)
+}
+
+/// Returns the data sections of all entries that are needed, by number of entry and place, but for
+/// those that are sealed.
+fn sections(rows: &Overlay, database: u32) -> Result<Vec<(Number, usize)>, StoreError> {
+    let mut found = Vec::new();
+    Graph::new(rows, database).each_from(Number(0), &mut |stored| {
+        let parcel = &stored.parcel;
+        let all = parcel.entry.sections().iter().zip(&parcel.payloads).enumerate();
+        let data = all.filter(|(_, (section, payload))| {
+            let is_sealed = payload.as_deref().map(section_type) == Some(Ok(SEALED_TYPE));
+            section.store != SETTINGS_STORE && !is_sealed
+        });
+        if stored.local.standing.is_needed() {
+            found.extend(data.map(|(place, _)| (stored.number, place)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }

@@ -22,4 +22,4 @@ pub use definition::{
 pub use number::INDEX_EXPONENT_MAX;
 pub use range::IndexRange;
 pub use scan::{IndexScan, Indexed};
-pub(crate) use upkeep::update;
+pub(crate) use upkeep::follow;

@@ -8,7 +8,7 @@ use weald_dag::{Overlay, StoreError};
 
 use super::coding::{self, Width};
 use super::definition::{IndexDefinition, Indexes, field, indexes};
-use crate::fold::{RowChange, StoreTypes};
+use crate::fold::{Beside, RowChange, StoreTypes};
 
 /// The part of an index that tells of rows by their values.
 const ORDERED: u8 = 0;
@@ -76,9 +76,24 @@ pub(super) fn decode(value: &[u8]) -> Option<(usize, bool)> {
     Some((usize::from(u16::from_be_bytes([a, b])), cut == WAS_CUT))
 }
 
-/// Brings the indexes of a database to what changed rows hold now. The changes must tell what rows
-/// held before and after, at least those of stores that have indexes.
-pub(crate) fn update(
+/// Brings the indexes of a database to what changed rows of a store hold now. The changes must tell
+/// what rows held before and after, if the store has indexes; they do not any more if nobody has
+/// asked for it.
+pub(crate) fn follow(
+    rows: &mut Overlay,
+    database: u32,
+    types: &StoreTypes,
+    beside: Beside<'_>,
+    changes: &mut [RowChange],
+) -> Result<(), StoreError> {
+    update(rows, database, types, beside.indexes, changes)?;
+    if !beside.record {
+        changes.iter_mut().for_each(|change| change.values = None);
+    }
+    Ok(())
+}
+
+fn update(
     rows: &mut Overlay,
     database: u32,
     types: &StoreTypes,

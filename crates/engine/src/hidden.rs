@@ -1,0 +1,149 @@
+//! The rows of hidden entries: how large each is, its children, and which of them have none.
+//!
+//! Invariant: there are rows for hidden entries and for no others, so what nobody hides costs
+//! nothing; every stored child of a hidden entry has a row under it.
+
+use std::ops::ControlFlow;
+
+use weald_dag::{Entry, KeyRange, Number, Order, Overlay, Snapshot, Space, StoreError};
+
+/// Kind, number and more → what is told of it.
+pub(crate) const fn hidden(database: u32) -> Space {
+    Space::new("hidden", database)
+}
+
+/// Number → how many bytes the entry has.
+const SIZE: u8 = 0;
+/// Number and that of a child → nothing.
+const CHILD: u8 = 1;
+/// Number of an entry without children → nothing.
+const END: u8 = 2;
+/// Nothing → how many of the hidden entries nobody needs, and their bytes.
+const UNNEEDED: u8 = 3;
+
+fn key(kind: u8, number: Number) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&number.key());
+    key
+}
+
+fn child_key(parent: Number, child: Number) -> Vec<u8> {
+    let mut key = key(CHILD, parent);
+    key.extend_from_slice(&child.key());
+    key
+}
+
+fn number_at_end(key: &[u8]) -> Option<Number> {
+    key.split_last_chunk().map(|(_, number)| Number(u64::from_be_bytes(*number)))
+}
+
+fn damaged(database: u32) -> StoreError {
+    let what = format!("a row of space 'hidden' of database number {database}");
+    StoreError::Corrupt { what }
+}
+
+/// Returns how many bytes an entry has with its payloads, as its body tells.
+pub(crate) fn bytes_of(entry: &Entry) -> u64 {
+    let payloads = entry.sections().iter().map(|section| section.length);
+    payloads.fold(entry.body().len() as u64, u64::saturating_add)
+}
+
+/// Stages the rows of an entry that is hidden from now on.
+pub(crate) fn hide(
+    rows: &mut Overlay,
+    database: u32,
+    number: Number,
+    bytes: u64,
+    children: &[Number],
+) {
+    rows.put(hidden(database), key(SIZE, number), bytes.to_be_bytes());
+    for child in children {
+        rows.put(hidden(database), child_key(number, *child), []);
+    }
+    if children.is_empty() {
+        rows.put(hidden(database), key(END, number), []);
+    }
+}
+
+/// Stages that an entry has no rows here any more; it is shown, or dropped.
+pub(crate) fn show(rows: &mut Overlay, database: u32, number: Number) -> Result<(), StoreError> {
+    for child in children(rows, database, number)? {
+        rows.remove(hidden(database), child_key(number, child));
+    }
+    rows.remove(hidden(database), key(SIZE, number));
+    rows.remove(hidden(database), key(END, number));
+    Ok(())
+}
+
+/// Stages a child of a hidden entry.
+pub(crate) fn add_child(rows: &mut Overlay, database: u32, parent: Number, child: Number) {
+    rows.remove(hidden(database), key(END, parent));
+    rows.put(hidden(database), child_key(parent, child), []);
+}
+
+/// Returns how many bytes a hidden entry has.
+pub(crate) fn bytes(rows: &dyn Snapshot, database: u32, number: Number) -> Result<u64, StoreError> {
+    let row = rows.get(hidden(database), &key(SIZE, number))?;
+    let bytes = row.and_then(|row| row.as_slice().try_into().ok()).map(u64::from_be_bytes);
+    bytes.ok_or_else(|| damaged(database))
+}
+
+/// Returns the children of a hidden entry, ascending.
+pub(crate) fn children(
+    rows: &dyn Snapshot,
+    database: u32,
+    number: Number,
+) -> Result<Vec<Number>, StoreError> {
+    listed(rows, database, &key(CHILD, number))
+}
+
+/// Returns the hidden entries without children, ascending.
+pub(crate) fn ends(rows: &dyn Snapshot, database: u32) -> Result<Vec<Number>, StoreError> {
+    listed(rows, database, &[END])
+}
+
+fn listed(rows: &dyn Snapshot, database: u32, prefix: &[u8]) -> Result<Vec<Number>, StoreError> {
+    let mut found = Vec::new();
+    let range = KeyRange::prefix(prefix);
+    rows.range(hidden(database), range, Order::Ascending, &mut |key, _| {
+        found.push(number_at_end(key));
+        ControlFlow::Continue(())
+    })?;
+    found.into_iter().collect::<Option<_>>().ok_or_else(|| damaged(database))
+}
+
+/// How much is kept that nobody needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unneeded {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Unneeded {
+    pub(crate) fn load(rows: &dyn Snapshot, database: u32) -> Result<Self, StoreError> {
+        let Some(row) = rows.get(hidden(database), &[UNNEEDED])? else {
+            return Ok(Self::default());
+        };
+        let (entries, bytes) = row.split_first_chunk().ok_or_else(|| damaged(database))?;
+        let bytes = bytes.try_into().map_err(|_| damaged(database))?;
+        Ok(Self { entries: u64::from_be_bytes(*entries), bytes: u64::from_be_bytes(bytes) })
+    }
+
+    pub(crate) fn save(self, rows: &mut Overlay, database: u32) {
+        if self == Self::default() {
+            return rows.remove(hidden(database), [UNNEEDED]);
+        }
+        let row = [self.entries.to_be_bytes(), self.bytes.to_be_bytes()].concat();
+        rows.put(hidden(database), [UNNEEDED], row);
+    }
+
+    pub(crate) const fn add(&mut self, bytes: u64) {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    pub(crate) const fn take(&mut self, bytes: u64) {
+        self.entries = self.entries.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
