@@ -5,70 +5,18 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
-use weald_dag::{EntryId, PublicKey, Time};
+use weald_dag::PublicKey;
 
 use crate::current::Current;
 use crate::epoch::{Before, EpochId, Known, Origin};
-use crate::judge::{self, AuthRefusal};
+use crate::extend::Extended;
+use crate::judge::{self, Judgement};
 use crate::need::{Claim, Need};
-use crate::operation::{Operation, Subject};
+use crate::operation::Subject;
 use crate::rank::Rank;
-use crate::resolve;
+use crate::refusal::AuthRefusal;
 use crate::settings_index::SettingsIndex;
 use crate::tables::Tables;
-
-/// An accepted settings entry as it was kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoredEntry {
-    /// Its id.
-    pub id: EntryId,
-    /// Who signed it.
-    pub author: PublicKey,
-    /// Its generation.
-    pub generation: u64,
-    /// The time that it names.
-    pub time: Time,
-    /// Whether it has a section beside `_settings`.
-    pub writes_data: bool,
-    /// What its `_settings` section says.
-    pub operations: Vec<Operation>,
-}
-
-impl RestoredEntry {
-    fn claim(&self) -> Claim<'_> {
-        Claim {
-            id: self.id,
-            author: self.author,
-            generation: self.generation,
-            time: self.time,
-            writes_data: self.writes_data,
-            operations: Some(&self.operations),
-        }
-    }
-}
-
-/// Why kept rows are not an authority.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RestoreError {
-    /// The first epoch is not the empty one.
-    #[error("the first authority epoch is not empty; rebuild the epochs from the entries")]
-    FirstEpoch,
-    /// An epoch names a settings entry that did not come before it, or is there twice.
-    #[error("authority epoch {0} cannot stand at its place; rebuild the epochs from the entries")]
-    Epoch(u64),
-    /// A settings entry names an epoch that did not come before it.
-    #[error(
-        "settings entry {index} names authority epoch {epoch}, which is not there before it; \
-         rebuild the epochs from the entries"
-    )]
-    Entry {
-        /// The entry's index.
-        index: u64,
-        /// The epoch it names.
-        epoch: u64,
-    },
-}
 
 /// Who may do what in one database, at any point of its graph.
 ///
@@ -76,7 +24,7 @@ pub enum RestoreError {
 /// no `&mut`: it is one look-up of the author and a bit for each of its few holdings.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    tables: Arc<Tables>,
+    pub(crate) tables: Arc<Tables>,
 }
 
 impl Default for Authority {
@@ -91,34 +39,6 @@ impl Authority {
         Self { tables: Arc::new(Tables::new()) }
     }
 
-    /// Takes up what was kept: accepted settings entries by index, each with the epoch of its own
-    /// past, and the tips of every epoch by id. Which of them count is worked out once, at the end.
-    ///
-    /// # Errors
-    /// [`RestoreError`] when an epoch or an entry names something that did not come before it.
-    pub fn restore(
-        entries: impl IntoIterator<Item = (EpochId, RestoredEntry)>,
-        epochs: Vec<Vec<SettingsIndex>>,
-    ) -> Result<Self, RestoreError> {
-        let mut epochs = epochs.into_iter();
-        if epochs.next().is_some_and(|tips| !tips.is_empty()) {
-            return Err(RestoreError::FirstEpoch);
-        }
-        let mut tables = Tables::new();
-        for (epoch, entry) in entries {
-            // An epoch is interned before the entries that name it and after those that it names.
-            while tables.epochs.epoch_count() <= epoch.0 {
-                let index = tables.epochs.settings_count();
-                let missing = RestoreError::Entry { index, epoch: epoch.0 };
-                restore_epoch(&mut tables, epochs.next().ok_or(missing)?)?;
-            }
-            tables.keep(epoch, &entry.claim());
-        }
-        epochs.try_for_each(|tips| restore_epoch(&mut tables, tips))?;
-        resolve_all(&mut tables);
-        Ok(Self { tables: Arc::new(tables) })
-    }
-
     /// Returns the epoch of an entry with these parents. When it is new, [`Self::epoch_count`] grows
     /// and its tips are to be kept.
     pub fn epoch_of(&mut self, parents: &[Origin]) -> EpochId {
@@ -128,7 +48,7 @@ impl Authority {
 
     /// Returns the past of an entry with these parents, to judge it by. Nothing is kept.
     pub fn before(&self, parents: &[Origin]) -> Before {
-        self.tables.epochs.before(parents)
+        self.tables.entries.epochs.before(parents)
     }
 
     /// Returns the epoch of the past of an entry that is accepted. When it is new,
@@ -136,33 +56,33 @@ impl Authority {
     pub fn intern(&mut self, before: Before) -> EpochId {
         match before.0 {
             Known::Epoch(epoch) => epoch,
-            Known::Not { tips, .. } => Arc::make_mut(&mut self.tables).epochs.intern(tips),
+            Known::Not { tips, .. } => Arc::make_mut(&mut self.tables).entries.epochs.intern(tips),
         }
     }
 
     /// Returns how many epochs there are, the empty one included.
     pub fn epoch_count(&self) -> u64 {
-        self.tables.epochs.epoch_count()
+        self.tables.entries.epochs.epoch_count()
     }
 
     /// Returns how many settings entries were inserted.
     pub fn settings_count(&self) -> u64 {
-        self.tables.epochs.settings_count()
+        self.tables.entries.epochs.settings_count()
     }
 
     /// Returns the settings tips that an epoch stands for, ascending; none for an unknown epoch.
     pub fn epoch_tips(&self, epoch: EpochId) -> &[SettingsIndex] {
-        self.tables.epochs.tips(epoch)
+        self.tables.entries.epochs.tips(epoch)
     }
 
     /// Returns the settings entries that no other settings entry descends from, ascending.
     pub fn settings_tips(&self) -> &[SettingsIndex] {
-        self.tables.epochs.newest()
+        self.tables.entries.epochs.newest()
     }
 
     /// Returns whether an entry is this settings entry or descends from it.
     pub fn knows(&self, entry: Origin, settings: SettingsIndex) -> bool {
-        entry.settings == Some(settings) || self.tables.epochs.holds(entry.epoch, settings)
+        entry.settings == Some(settings) || self.tables.entries.epochs.holds(entry.epoch, settings)
     }
 
     /// Judges an entry whose past has this epoch, and returns the strongest rank under which it
@@ -207,31 +127,37 @@ impl Authority {
         claim: &Claim<'_>,
         is_before: &dyn Fn(SettingsIndex) -> bool,
     ) -> Result<Rank, AuthRefusal> {
-        let tables = &*self.tables;
         let need = Need::of(claim)?;
-        let knows = |index| tables.epochs.is_before(before, index);
-        judge::judge_among(tables, &tables.everything, &need, claim, &knows, is_before)
+        let (tables, resolved) = (&*self.tables, &self.tables.everything);
+        let knows = |index| tables.entries.epochs.is_before(before, index);
+        let judgement = Judgement { tables, resolved, need: &need, claim };
+        judgement.rank(&knows, &|_| true, is_before)
+    }
+
+    /// Returns why a settings entry is hidden among everything; `None` if it is visible or unknown.
+    pub fn why_hidden(&self, index: SettingsIndex) -> Option<AuthRefusal> {
+        judge::why_hidden(&self.tables, index)
     }
 
     /// Returns whether a settings entry is visible among everything.
     pub fn is_visible(&self, index: SettingsIndex) -> bool {
-        self.tables.everything.ranks.contains_key(&index)
+        self.tables.everything.counts(index)
     }
 
     /// Returns whether everything that was let in so far is visible, and nothing limits anybody.
     pub fn hides_nothing(&self) -> bool {
         let everything = &self.tables.everything;
-        everything.limits.is_empty() && everything.ranks.len() == self.tables.entries.len()
+        everything.shares.limits_nobody() && everything.counting() == self.tables.entries.count()
     }
 
     /// Returns the settings entries whose limits may act on entries of this author and are not in the
     /// past that this epoch stands for: [`Self::stands`] asks about no others.
     pub fn limits_beside(&self, epoch: EpochId, author: &PublicKey) -> Vec<SettingsIndex> {
-        let Tables { epochs, everything, .. } = &*self.tables;
-        let on = [Subject::Key(*author), Subject::Anyone];
-        let limits = on.into_iter().flat_map(|subject| everything.limits.on(subject));
-        let beside = limits.map(|limit| limit.entry).filter(|entry| !epochs.holds(epoch, *entry));
-        let mut beside: Vec<_> = beside.collect();
+        let Tables { entries, everything, .. } = &*self.tables;
+        let shares = everything.shares.usable_by(Subject::Key(*author)).into_iter();
+        let limits = shares.flat_map(|share| &share.limits).map(|limit| limit.entry);
+        let mut beside: Vec<_> =
+            limits.filter(|entry| !entries.epochs.holds(epoch, *entry)).collect();
         beside.sort_unstable();
         beside.dedup();
         beside
@@ -240,25 +166,14 @@ impl Authority {
     /// Adds a settings entry that [`Self::judge`] accepted, with the epoch of its past.
     pub fn insert(&mut self, epoch: EpochId, claim: &Claim<'_>) -> Inserted {
         let tables = Arc::make_mut(&mut self.tables);
-        let knows_all = {
-            let before = Before::from(epoch);
-            let count = tables.epochs.settings_count();
-            tables.epochs.past(&before).is_some_and(|past| past.covers(count))
+        let (index, extended) = tables.add(epoch, claim);
+        let mut moved = match extended {
+            Extended::Hidden | Extended::Counts => Vec::new(),
+            Extended::Moves => tables.resolve(),
         };
-        let index = tables.keep(epoch, claim);
-        let mut moved = Vec::new();
-        if knows_all {
-            let mut everything = std::mem::take(&mut tables.everything);
-            if resolve::extend(tables, &mut everything, index) {
-                tables.set_by(index);
-            }
-            tables.everything = everything;
-        } else {
-            moved = resolve_all(tables);
-            moved.retain(|moved| *moved != index);
-        }
-        let visible = tables.everything.ranks.contains_key(&index);
-        if visible && tables.kept(index).is_some_and(|kept| kept.limits().next().is_some()) {
+        let visible = tables.everything.counts(index);
+        moved.retain(|moved| *moved != index);
+        if visible && tables.entries.get(index).is_some_and(|kept| kept.limits().next().is_some()) {
             moved.push(index);
         }
         Inserted { index, visible, moved }
@@ -281,28 +196,4 @@ pub struct Inserted {
     /// somebody, and those that count now, do not count any more, or count under another rank. Only
     /// these and entries that are not in the past of all of these can stand otherwise than before.
     pub moved: Vec<SettingsIndex>,
-}
-
-fn restore_epoch(tables: &mut Tables, tips: Vec<SettingsIndex>) -> Result<(), RestoreError> {
-    let place = tables.epochs.epoch_count();
-    let settings = tables.epochs.settings_count();
-    let ascending = tips.is_sorted_by(|a, b| a < b);
-    if !ascending || tips.iter().any(|tip| tip.0 >= settings) {
-        return Err(RestoreError::Epoch(place));
-    }
-    let interned = tables.epochs.intern(tips);
-    if interned.0 == place { Ok(()) } else { Err(RestoreError::Epoch(place)) }
-}
-
-/// Resolves everything anew; returns the entries that count otherwise than before, ascending.
-fn resolve_all(tables: &mut Tables) -> Vec<SettingsIndex> {
-    let after = resolve::resolve(tables, None);
-    let before = std::mem::replace(&mut tables.everything, after);
-    let after = &tables.everything.ranks;
-    let all = (0..tables.epochs.settings_count()).map(SettingsIndex);
-    let moved = all.filter(|index| before.ranks.get(index) != after.get(index)).collect();
-    tables.settings.clear();
-    let visible: Vec<_> = tables.everything.ranks.keys().copied().collect();
-    visible.into_iter().for_each(|index| tables.set_by(index));
-    moved
 }

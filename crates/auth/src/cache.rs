@@ -1,35 +1,58 @@
-//! The resolutions of recent authority epochs.
+//! The resolutions of pasts that entries were judged by lately.
 //!
-//! Invariant: what is resolved for an epoch holds for good, so clones may share a cache.
+//! Invariant: a past resolves for good, and a clone has a cache of its own, so tips name the same
+//! past for as long as a cache lives.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::epoch::EpochId;
+use crate::past::Past;
 use crate::resolved::Resolved;
+use crate::settings_index::SettingsIndex;
 
-/// How many epochs are kept.
-const EPOCHS_MAX: usize = 32;
+/// How many pasts are remembered.
+const PASTS_MAX: usize = 32;
 
-type Recent = VecDeque<(EpochId, Arc<Resolved>)>;
+/// A past with what counts in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) tips: Arc<[SettingsIndex]>,
+    pub(crate) past: Past,
+    pub(crate) resolved: Arc<Resolved>,
+}
 
-/// The latest used resolutions, shared by clones of one authority.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cache(Arc<Mutex<Recent>>);
+/// The latest used resolutions.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(Mutex<VecDeque<Known>>);
+
+impl Clone for Cache {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.recent().clone()))
+    }
+}
 
 impl Cache {
-    pub(crate) fn get(&self, epoch: EpochId) -> Option<Arc<Resolved>> {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = recent.iter().position(|(known, _)| *known == epoch)?;
-        let found = recent.remove(place)?;
-        let resolved = Arc::clone(&found.1);
-        recent.push_front(found);
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, tips: &[SettingsIndex]) -> Option<Arc<Resolved>> {
+        let mut recent = self.recent();
+        let place = recent.iter().position(|known| *known.tips == *tips)?;
+        let known = recent.remove(place)?;
+        let resolved = Arc::clone(&known.resolved);
+        recent.push_front(known);
         Some(resolved)
     }
 
-    pub(crate) fn put(&self, epoch: EpochId, resolved: &Arc<Resolved>) {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.truncate(EPOCHS_MAX - 1);
-        recent.push_front((epoch, Arc::clone(resolved)));
+    /// Returns what a past can be resolved from: those that it includes.
+    pub(crate) fn within(&self, past: &Past) -> Vec<Known> {
+        self.recent().iter().filter(|known| past.includes(&known.past)).cloned().collect()
+    }
+
+    pub(crate) fn put(&self, known: Known) {
+        let mut recent = self.recent();
+        recent.truncate(PASTS_MAX - 1);
+        recent.push_front(known);
     }
 }

@@ -9,8 +9,8 @@ use crate::holding::{Holding, Strength};
 use crate::level::{Action, Level};
 use crate::operation::Subject;
 use crate::rank::Rank;
-use crate::resolved::User;
 use crate::tables::Tables;
+use crate::uses::User;
 
 /// A subject with the strongest of what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,9 @@ impl Invite {
     }
 }
 
+/// The place of an entry that comes after all others.
+const LAST: (u64, EntryId) = (u64::MAX, EntryId::from_bytes([u8::MAX; 32]));
+
 /// The authority of a database as far as this replica knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Current<'a> {
@@ -99,7 +102,7 @@ impl<'a> Current<'a> {
 
     /// Returns the level that everybody has.
     pub fn anyone_level(&self) -> Option<Level> {
-        let own = self.tables.everything.holdings.of(Subject::Anyone).iter();
+        let own = self.tables.everything.shares.of(Subject::Anyone).holdings.iter();
         own.filter_map(|held| Some(self.left(held, Subject::Anyone)?.0))
             .min_by_key(|level| level.strength())
     }
@@ -118,8 +121,9 @@ impl<'a> Current<'a> {
     /// Returns everyone who holds something, strongest first.
     pub fn members(&self) -> Vec<Member> {
         let mut members: Vec<Member> = Vec::new();
-        for (subject, holdings) in self.tables.everything.holdings.subjects() {
-            let lasting: Vec<_> = holdings
+        for (subject, share) in self.tables.everything.shares.all() {
+            let lasting: Vec<_> = share
+                .holdings
                 .iter()
                 .filter_map(|held| {
                     let (level, rank) = self.left(held, subject)?;
@@ -135,7 +139,7 @@ impl<'a> Current<'a> {
                 subject,
                 level: *level,
                 rank: *rank,
-                name: named.and_then(|(held, ..)| held.name.clone()),
+                name: named.and_then(|(held, ..)| held.name.as_deref().map(str::to_owned)),
                 granted_by: held.granted_by,
                 since: held.since,
                 expires: held.expires,
@@ -148,17 +152,16 @@ impl<'a> Current<'a> {
     /// Returns every invite that was not taken back, strongest first; those that are used up or have
     /// ended among them.
     pub fn invites(&self) -> Vec<Invite> {
-        let subjects = self.tables.everything.holdings.subjects();
-        let mut invites: Vec<_> =
-            subjects.flat_map(|(_, held)| held).filter_map(|held| self.invite_of(held)).collect();
+        let holdings = self.tables.everything.shares.all().flat_map(|(_, share)| &share.holdings);
+        let mut invites: Vec<_> = holdings.filter_map(|held| self.invite_of(held)).collect();
         invites.sort_by_key(|invite| invite.rank);
         invites
     }
 
     /// Returns the strongest invite that is this key, if it was not taken back.
     pub fn invite(&self, key: &PublicKey) -> Option<Invite> {
-        let held = self.tables.everything.holdings.of(Subject::Key(*key));
-        let invites = || held.iter().filter_map(|held| self.invite_of(held));
+        let share = self.tables.everything.shares.of(Subject::Key(*key));
+        let invites = || share.holdings.iter().filter_map(|held| self.invite_of(held));
         invites().find(Invite::is_open).or_else(|| invites().next())
     }
 
@@ -168,7 +171,8 @@ impl<'a> Current<'a> {
             return None;
         };
         self.left_of(held, Subject::Key(key))?;
-        let used = self.tables.everything.used.get(&held.rank).copied().unwrap_or_default();
+        let used = self.tables.everything.uses_of(held).count();
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
         let (granted_by, since, expires) = (held.granted_by, held.since, held.expires);
         let has_ended = expires.is_some_and(|end| end <= self.now_millis);
         let rank = held.rank;
@@ -178,13 +182,15 @@ impl<'a> Current<'a> {
     /// Returns the entries that limit a key, with what they leave, strongest first: of one that holds
     /// nothing, why.
     pub fn limits_on(&self, key: &PublicKey) -> Vec<(EntryId, Option<Level>)> {
-        let limits = self.tables.everything.limits.on(Subject::Key(*key)).iter();
-        limits.filter_map(|limit| Some((self.tables.kept(limit.entry)?.id, limit.to))).collect()
+        let limits = self.tables.everything.shares.of(Subject::Key(*key)).limits.iter();
+        limits
+            .filter_map(|limit| Some((self.tables.entries.get(limit.entry)?.id, limit.to)))
+            .collect()
     }
 
     /// Returns whether a key held something at some time, whatever was taken since.
     pub fn ever_held(&self, key: &PublicKey) -> bool {
-        !self.tables.everything.holdings.of(Subject::Key(*key)).is_empty()
+        !self.tables.everything.shares.of(Subject::Key(*key)).holdings.is_empty()
     }
 
     /// Returns a setting: of all that were written, the one with the greatest time.
@@ -202,9 +208,10 @@ impl<'a> Current<'a> {
         &self,
         key: PublicKey,
     ) -> impl Iterator<Item = (&'a Arc<Holding>, Level, Rank)> {
-        let tables: &'a Tables = self.tables;
         let current = *self;
-        tables.everything.holdings.usable_by(Subject::Key(key)).filter_map(move |held| {
+        let tables: &'a Tables = self.tables;
+        let shares = tables.everything.shares.usable_by(Subject::Key(key)).into_iter();
+        shares.flat_map(|share| &share.holdings).filter_map(move |held| {
             let (level, rank) = current.left(held, Subject::Key(key))?;
             Some((held, level, rank))
         })
@@ -225,10 +232,13 @@ impl<'a> Current<'a> {
         let user = User {
             author: user,
             millis: self.now_millis,
-            knows: &|_| true,
-            is_before: &|_| false,
+            place: LAST,
             limits_itself: false,
+            knows: &|_| true,
+            sees: &|_| true,
+            is_before: &|_| false,
+            precedes: &|a, b| self.tables.entries.precedes(a, b),
         };
-        self.tables.everything.left(held, user, &|a, b| self.tables.epochs.precedes(a, b))
+        self.tables.everything.left(held, user)
     }
 }

@@ -127,10 +127,7 @@ impl Epochs {
 
     /// Returns whether a settings entry is in a past.
     pub(crate) fn is_before(&self, before: &Before, index: SettingsIndex) -> bool {
-        match &before.0 {
-            Known::Epoch(epoch) => self.holds(*epoch, index),
-            Known::Not { past, .. } => past.contains(index),
-        }
+        self.past(before).is_some_and(|past| past.contains(index))
     }
 
     /// Returns the settings entries in a past.
@@ -139,6 +136,19 @@ impl Epochs {
             Known::Epoch(epoch) => self.get(*epoch).map(|epoch| &epoch.past),
             Known::Not { past, .. } => Some(past),
         }
+    }
+
+    /// Returns the settings tips of a past.
+    pub(crate) fn tips_before<'a>(&'a self, before: &'a Before) -> &'a [SettingsIndex] {
+        match &before.0 {
+            Known::Epoch(epoch) => self.tips(*epoch),
+            Known::Not { tips, .. } => tips,
+        }
+    }
+
+    /// Returns the settings entries in the past of one of them.
+    pub(crate) fn past_of_entry(&self, index: SettingsIndex) -> Option<&Past> {
+        Some(&self.get(self.origin(index)?)?.past)
     }
 
     /// Returns whether a settings entry is in the past of another one.

@@ -1,11 +1,9 @@
-//! What subjects hold: one holding for each grant and invite that counts.
+//! What a subject holds: one holding for each grant and invite that counts.
 //!
-//! Invariant: the holdings of a subject are sorted by rank, strongest first.
+//! Invariant: a holding follows from the entry that gives it and from the rank under which that
+//! entry counts.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use weald_dag::{PublicKey, Time};
+use weald_dag::{EntryId, PublicKey, Time};
 
 use crate::level::Level;
 use crate::operation::Subject;
@@ -30,6 +28,18 @@ impl Strength {
             (Self::Invite { .. }, _) => None,
         }
     }
+
+    /// Returns the level, if it is one.
+    pub(crate) const fn level(self) -> Option<Level> {
+        match self {
+            Self::Level(level) => Some(level),
+            Self::Invite { .. } => None,
+        }
+    }
+
+    pub(crate) const fn is_invite(self) -> bool {
+        matches!(self, Self::Invite { .. })
+    }
 }
 
 /// A grant or an invite that counts.
@@ -38,15 +48,15 @@ pub(crate) struct Holding {
     pub(crate) strength: Strength,
     pub(crate) subject: Subject,
     pub(crate) rank: Rank,
-    pub(crate) name: Option<String>,
     /// When it ends, in milliseconds since 1970.
     pub(crate) expires: Option<u64>,
-    pub(crate) granted_by: PublicKey,
-    pub(crate) since: Time,
     /// The settings entry that grants it.
     pub(crate) grant: SettingsIndex,
     /// The rank under which that entry counts.
     pub(crate) granted_under: Rank,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) granted_by: PublicKey,
+    pub(crate) since: Time,
 }
 
 impl Holding {
@@ -54,33 +64,9 @@ impl Holding {
     pub(crate) fn lasts_at(&self, millis: u64) -> bool {
         self.expires.is_none_or(|end| millis < end)
     }
-}
 
-/// The holdings of one database, by subject.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Holdings {
-    of: BTreeMap<Subject, Vec<Arc<Holding>>>,
-}
-
-impl Holdings {
-    pub(crate) fn add(&mut self, holding: Arc<Holding>) {
-        let of = self.of.entry(holding.subject).or_default();
-        let place = of.partition_point(|other| other.rank < holding.rank);
-        of.insert(place, holding);
-    }
-
-    /// Returns what a subject itself holds, strongest rank first.
-    pub(crate) fn of(&self, subject: Subject) -> &[Arc<Holding>] {
-        self.of.get(&subject).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns what `user` may use: what it holds itself, and what anyone holds.
-    pub(crate) fn usable_by(&self, user: Subject) -> impl Iterator<Item = &Arc<Holding>> {
-        let own = if user == Subject::Anyone { &[] } else { self.of(user) };
-        own.iter().chain(self.of(Subject::Anyone))
-    }
-
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = (Subject, &[Arc<Holding>])> {
-        self.of.iter().map(|(subject, holdings)| (*subject, holdings.as_slice()))
+    /// Returns what names it, whatever limits make of its rank.
+    pub(crate) const fn place(&self) -> (EntryId, u32) {
+        (self.rank.entry, self.rank.index)
     }
 }

@@ -3,122 +3,18 @@
 //! Invariant: the verdict of the door is a function of the entry and of the settings entries in its
 //! past.
 
-use thiserror::Error;
-use weald_dag::{EntryId, PublicKey, Time};
-
 use crate::epoch::Before;
+use crate::extend::of_past;
 use crate::holding::{Holding, Strength};
-use crate::level::{Action, Level};
 use crate::need::{Claim, Need};
 use crate::operation::Subject;
+use crate::past::Past;
 use crate::rank::Rank;
-use crate::resolve;
-use crate::resolved::{Asks, Resolved, User};
+use crate::refusal::AuthRefusal;
+use crate::resolved::Resolved;
+use crate::settings_index::SettingsIndex;
 use crate::tables::Tables;
-
-/// Why an entry does not count: what it needed and what its author holds.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum AuthRefusal {
-    /// Nothing in the entry's past grants its author anything.
-    #[error(
-        "{needed}, and nothing in the entry's past grants anything to {author}; ask an administrator"
-    )]
-    Stranger {
-        /// What was needed.
-        needed: Action,
-        /// Who signed the entry.
-        author: PublicKey,
-    },
-    /// The author holds too little.
-    #[error("{needed}, and {author} holds {held}; ask an administrator")]
-    TooWeak {
-        /// What was needed.
-        needed: Action,
-        /// Who signed the entry.
-        author: PublicKey,
-        /// The strongest level that the author holds.
-        held: Level,
-    },
-    /// What the author held had ended when it made the entry.
-    #[error(
-        "{needed}, and the {held} of {author} ended at {expired} ms, before the entry's time {time}; \
-         ask an administrator for a new grant"
-    )]
-    Expired {
-        /// What was needed.
-        needed: Action,
-        /// Who signed the entry.
-        author: PublicKey,
-        /// The level that ended.
-        held: Level,
-        /// When it ended, in milliseconds since 1970.
-        expired: u64,
-        /// The time that the entry names.
-        time: Time,
-    },
-    /// A grant at a priority that is stronger than its giver's.
-    #[error(
-        "operation {index} grants {wanted}, and {author} holds {held}; it can grant priority {} and \
-         weaker",
-        held.priority()
-    )]
-    GrantTooStrong {
-        /// The place of the operation.
-        index: usize,
-        /// What it would give.
-        wanted: Level,
-        /// Who signed the entry.
-        author: PublicKey,
-        /// The strongest level that the author holds.
-        held: Level,
-    },
-    /// What the author held was taken from it.
-    #[error(
-        "{needed}, and what {author} held was limited by entry {}; ask an administrator at least as \
-         strong as the one who did it for a new grant",
-        by.short()
-    )]
-    Limited {
-        /// What was needed.
-        needed: Action,
-        /// Who signed the entry.
-        author: PublicKey,
-        /// The entry that limits it.
-        by: EntryId,
-    },
-    /// An invite that was used as often as it may be.
-    #[error("the invite {author} has no uses left; ask for a new one")]
-    InviteUsedUp {
-        /// The invite.
-        author: PublicKey,
-    },
-    /// An invite that was used for something else than it is for.
-    #[error("the invite {author} allows one grant of {gives} to a key, alone in its entry")]
-    InviteMisused {
-        /// The invite.
-        author: PublicKey,
-        /// What it gives.
-        gives: Level,
-    },
-    /// A limit on oneself beside something else.
-    #[error(
-        "operation {index} limits the entry's own author; such an entry holds this one operation and \
-         nothing else"
-    )]
-    NotAlone {
-        /// The place of the operation.
-        index: usize,
-    },
-    /// A grant of Admin to everybody.
-    #[error("operation {index} grants {wanted} to anyone; anyone can be given Read or Write only")]
-    AdminForAnyone {
-        /// The place of the operation.
-        index: usize,
-        /// What it would give.
-        wanted: Level,
-    },
-}
+use crate::uses::{Asks, User};
 
 /// Returns the strongest rank under which an entry with this past counts.
 pub(crate) fn judge(
@@ -130,98 +26,171 @@ pub(crate) fn judge(
     if claim.generation == 0 {
         return Ok(Rank::ROOT);
     }
-    let past = resolve::of_past(tables, before);
-    let resolved = past.as_deref().unwrap_or(&tables.everything);
-    let knows = |index| tables.epochs.is_before(before, index);
-    judge_among(tables, resolved, &need, claim, &knows, &|_| false)
-}
-
-/// Judges an entry among what is resolved.
-pub(crate) fn judge_among(
-    tables: &Tables,
-    resolved: &Resolved,
-    need: &Need,
-    claim: &Claim<'_>,
-    knows: &Asks<'_>,
-    is_before: &Asks<'_>,
-) -> Result<Rank, AuthRefusal> {
-    let (author, millis) = (Subject::Key(claim.author), claim.time.millis());
-    let user = User { author, millis, knows, is_before, limits_itself: need.is_own_limit() };
-    let precedes = |a, b| tables.epochs.precedes(a, b);
-    let rank = resolved.rank_of(need, user, &precedes);
-    rank.ok_or_else(|| refusal(tables, resolved, need, claim, user))
-}
-
-fn refusal(
-    tables: &Tables,
-    resolved: &Resolved,
-    need: &Need,
-    claim: &Claim<'_>,
-    user: User<'_>,
-) -> AuthRefusal {
-    let (needed, author) = (need.action(), claim.author);
-    let precedes = |a, b| tables.epochs.precedes(a, b);
-    let uses: Vec<_> = resolved.uses(user, &precedes).collect();
-    let level_of = |strength| match strength {
-        Strength::Level(level) => Some(level),
-        Strength::Invite { .. } => None,
+    let empty = Past::default();
+    let past = tables.entries.epochs.past(before).unwrap_or(&empty);
+    let knows = |index| past.contains(index);
+    let among = |resolved: &Resolved| {
+        let judgement = Judgement { tables, resolved, need: &need, claim };
+        judgement.rank(&knows, &knows, &|_| false)
     };
-    let lasting = uses.iter().filter(|(held, ..)| held.lasts_at(user.millis));
-    let held = lasting.clone().filter_map(|(_, strength, _)| level_of(*strength));
-    let held = held.min_by_key(|level| level.strength());
-    if let Some(held) = held.filter(|held| held.allows(needed)) {
-        return match need.grant() {
-            Some(grant) => {
-                let (index, wanted) = (grant.index, grant.level);
-                AuthRefusal::GrantTooStrong { index, wanted, author, held }
-            }
-            None => AuthRefusal::TooWeak { needed, author, held },
+    if tables.is_settled(past) {
+        return among(&tables.everything);
+    }
+    // Whom nobody ever granted anything must not make others work.
+    let subjects = [Subject::Key(claim.author), Subject::Anyone];
+    let mut giving = subjects.iter().flat_map(|subject| tables.entries.giving_to(*subject));
+    if !giving.any(|index| knows(*index)) {
+        return Err(AuthRefusal::Stranger { needed: need.action(), author: claim.author });
+    }
+    among(&of_past(&tables.entries, &tables.cache, before))
+}
+
+/// An entry that is judged among a resolved set.
+pub(crate) struct Judgement<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) resolved: &'a Resolved,
+    pub(crate) need: &'a Need,
+    pub(crate) claim: &'a Claim<'a>,
+}
+
+impl Judgement<'_> {
+    /// Returns the strongest rank under which the entry counts; of the set it knows, and is judged
+    /// by, what is asked for.
+    pub(crate) fn rank(
+        &self,
+        knows: &Asks<'_>,
+        sees: &Asks<'_>,
+        is_before: &Asks<'_>,
+    ) -> Result<Rank, AuthRefusal> {
+        let user = User {
+            author: Subject::Key(self.claim.author),
+            millis: self.claim.time.millis(),
+            place: (self.claim.generation, self.claim.id),
+            limits_itself: self.need.is_own_limit(),
+            knows,
+            sees,
+            is_before,
+            precedes: &|a, b| self.tables.entries.precedes(a, b),
         };
+        self.resolved.rank_of(self.need, user).ok_or_else(|| self.refusal(user))
     }
-    let ended = uses.iter().filter_map(|(held, strength, _)| {
-        let level = level_of(*strength).filter(|level| level.allows(needed))?;
-        Some((level, held.expires?))
-    });
-    if let Some((held, expired)) = ended.min_by_key(|(level, _)| level.strength()) {
-        return AuthRefusal::Expired { needed, author, held, expired, time: claim.time };
-    }
-    for (invite, strength, _) in &uses {
-        let Strength::Invite { gives, .. } = strength else { continue };
-        if let Some(expired) = invite.expires.filter(|_| !invite.lasts_at(user.millis)) {
-            return AuthRefusal::Expired {
-                needed,
-                author,
-                held: *gives,
-                expired,
-                time: claim.time,
+
+    fn refusal(&self, user: User<'_>) -> AuthRefusal {
+        let (needed, author) = (self.need.action(), self.claim.author);
+        let usable: Vec<_> = self.resolved.usable(user).collect();
+        let lasting = usable.iter().filter(|(held, ..)| held.lasts_at(user.millis));
+        let levels = lasting.filter_map(|(_, strength, _)| strength.level());
+        let held = levels.min_by_key(|level| level.strength());
+        if let Some(held) = held.filter(|held| held.allows(needed)) {
+            return match self.need.grant() {
+                Some(grant) => {
+                    let (index, wanted) = (grant.index, grant.level);
+                    AuthRefusal::GrantTooStrong { index, wanted, author, held }
+                }
+                None => AuthRefusal::TooWeak { needed, author, held },
             };
         }
-        if !resolved.has_uses(invite) {
-            return AuthRefusal::InviteUsedUp { author };
-        }
-        return AuthRefusal::InviteMisused { author, gives: *gives };
+        let usable = usable.iter().map(|(held, strength, _)| (held.as_ref(), *strength));
+        self.ended(usable.clone(), user.millis)
+            .or_else(|| self.misused(usable, user))
+            .or_else(|| self.limited(user))
+            .or_else(|| self.grant_hidden(user))
+            .unwrap_or(match held {
+                Some(held) => AuthRefusal::TooWeak { needed, author, held },
+                None => AuthRefusal::Stranger { needed, author },
+            })
     }
-    limited(tables, resolved, needed, author, user).unwrap_or(match held {
-        Some(held) => AuthRefusal::TooWeak { needed, author, held },
-        None => AuthRefusal::Stranger { needed, author },
-    })
+
+    /// Says that what would have sufficed had ended.
+    fn ended<'h>(
+        &self,
+        usable: impl Iterator<Item = (&'h Holding, Strength)>,
+        millis: u64,
+    ) -> Option<AuthRefusal> {
+        let needed = self.need.action();
+        let ended =
+            usable.filter(|(held, _)| !held.lasts_at(millis)).filter_map(|(held, strength)| {
+                let level = match strength {
+                    Strength::Level(level) => Some(level).filter(|level| level.allows(needed)),
+                    Strength::Invite { gives, .. } => Some(gives).filter(|_| self.is_invited()),
+                };
+                Some((level?, held.expires?))
+            });
+        let (held, expired) = ended.min_by_key(|(level, _)| level.strength())?;
+        let (author, time) = (self.claim.author, self.claim.time);
+        Some(AuthRefusal::Expired { needed, author, held, expired, time })
+    }
+
+    /// Says what is wrong with the use of an invite.
+    fn misused<'h>(
+        &self,
+        mut usable: impl Iterator<Item = (&'h Holding, Strength)>,
+        user: User<'_>,
+    ) -> Option<AuthRefusal> {
+        let author = self.claim.author;
+        let (held, gives) = usable.find_map(|(held, strength)| match strength {
+            Strength::Invite { gives, .. } if held.lasts_at(user.millis) => Some((held, gives)),
+            _ => None,
+        })?;
+        Some(if self.is_invited() && !self.resolved.has_uses(held, user) {
+            AuthRefusal::InviteUsedUp { author }
+        } else {
+            AuthRefusal::InviteMisused { author, gives }
+        })
+    }
+
+    /// Returns whether the entry is what the use of an invite looks like.
+    const fn is_invited(&self) -> bool {
+        matches!(self.need, Need::LevelOrInvite { .. })
+    }
+
+    fn suffices(&self, strength: Strength) -> bool {
+        match strength {
+            Strength::Level(level) => level.allows(self.need.action()),
+            Strength::Invite { .. } => self.is_invited() || self.need.is_own_limit(),
+        }
+    }
+
+    /// Says what took that which would have sufficed.
+    fn limited(&self, user: User<'_>) -> Option<AuthRefusal> {
+        let holdings = self.resolved.shares.usable_by(user.author).into_iter();
+        let known =
+            holdings.flat_map(|share| &share.holdings).filter(|held| (user.knows)(held.grant));
+        let mut sufficed = known.filter(|held| self.suffices(held.strength));
+        let suffices = |strength| self.suffices(strength);
+        let limit = sufficed.find_map(|held| self.resolved.limit_on(held, user, suffices))?;
+        let by = self.tables.entries.get(limit.entry)?.id;
+        Some(AuthRefusal::Limited { needed: self.need.action(), author: self.claim.author, by })
+    }
+
+    /// Says which entry granted what would have sufficed and does not count itself.
+    fn grant_hidden(&self, user: User<'_>) -> Option<AuthRefusal> {
+        let entries = &self.tables.entries;
+        let giving = [user.author, Subject::Anyone].into_iter();
+        let giving = giving.flat_map(|subject| entries.giving_to(subject).iter().copied());
+        let mut hidden =
+            giving.filter(|index| (user.knows)(*index) && !self.resolved.counts(*index));
+        let by = hidden.find_map(|index| {
+            let kept = entries.get(index)?;
+            let mut given = kept.given_to(user.author);
+            given.any(|strength| self.suffices(strength)).then_some(kept.id)
+        })?;
+        let (needed, author) = (self.need.action(), self.claim.author);
+        Some(AuthRefusal::GrantHidden { needed, author, by })
+    }
 }
 
-/// Returns the limit that takes what would have sufficed.
-fn limited(
-    tables: &Tables,
-    resolved: &Resolved,
-    needed: Action,
-    author: PublicKey,
-    user: User<'_>,
-) -> Option<AuthRefusal> {
-    let suffices = |held: &&std::sync::Arc<Holding>| match held.strength {
-        Strength::Level(level) => level.allows(needed),
-        Strength::Invite { .. } => true,
+/// Returns why a settings entry is hidden among everything.
+pub(crate) fn why_hidden(tables: &Tables, index: SettingsIndex) -> Option<AuthRefusal> {
+    let entries = &tables.entries;
+    let kept = entries.get(index).filter(|_| !tables.everything.counts(index))?;
+    let claim = kept.claim();
+    let need = match Need::of(&claim) {
+        Ok(need) => need,
+        Err(refusal) => return Some(refusal),
     };
-    let seen = resolved.holdings.usable_by(user.author).filter(|held| (user.knows)(held.grant));
-    let precedes = |a, b| tables.epochs.precedes(a, b);
-    let limit = seen.filter(suffices).find_map(|held| resolved.limit_on(held, user, &precedes))?;
-    let by = tables.kept(limit.entry)?.id;
-    Some(AuthRefusal::Limited { needed, author, by })
+    let judgement = Judgement { tables, resolved: &tables.everything, need: &need, claim: &claim };
+    let knows = |other| entries.precedes(other, index);
+    let is_before = |other| other == index || entries.precedes(index, other);
+    judgement.rank(&knows, &|_| true, &is_before).err()
 }

@@ -27,7 +27,9 @@ mod authority;
 mod cache;
 mod coding;
 mod current;
+mod entries;
 mod epoch;
+mod extend;
 mod holding;
 mod judge;
 mod level;
@@ -37,21 +39,26 @@ mod operation;
 mod past;
 mod powers;
 mod rank;
+mod refusal;
 mod resolve;
 mod resolved;
+mod restore;
 mod settings_index;
+mod shares;
 mod tables;
+mod uses;
 
-pub use authority::{Authority, Inserted, RestoreError, RestoredEntry};
+pub use authority::{Authority, Inserted};
 pub use coding::{
     GRANT_NAME_MAX, SETTING_KEY_MAX, SETTINGS_OPERATIONS_MAX, SETTINGS_VERSION, SettingsError,
     decode_operations, encode_operations,
 };
 pub use current::{Current, Invite, Member};
 pub use epoch::{Before, EpochId, Origin};
-pub use judge::AuthRefusal;
 pub use level::{Action, Level};
 pub use need::Claim;
 pub use operation::{Operation, SETTINGS_STORE, Subject};
 pub use rank::Rank;
+pub use refusal::AuthRefusal;
+pub use restore::{RestoreError, RestoredEntry};
 pub use settings_index::SettingsIndex;

@@ -4,11 +4,11 @@
 
 use weald_dag::{EntryId, PublicKey, Time};
 
-use crate::holding::{Holding, Strength};
-use crate::judge::AuthRefusal;
+use crate::holding::Strength;
 use crate::level::{Action, Level};
 use crate::operation::{Operation, Subject};
 use crate::rank::Rank;
+use crate::refusal::AuthRefusal;
 
 /// What authority needs to know of an entry to judge it.
 #[derive(Clone, Copy, Debug)]
@@ -138,37 +138,4 @@ impl Need {
             }
         }
     }
-}
-
-/// The holdings that an entry gives, once it counts under `rank`.
-pub(crate) fn given(
-    claim: &Claim<'_>,
-    grant: crate::settings_index::SettingsIndex,
-    rank: Rank,
-) -> Vec<Holding> {
-    let mut given = Vec::new();
-    for (index, operation) in claim.operations.unwrap_or_default().iter().enumerate() {
-        let (subject, level, strength, name, expires) = match operation {
-            Operation::Grant { subject, level, name, expires } => {
-                (*subject, *level, Strength::Level(*level), name.clone(), *expires)
-            }
-            Operation::Invite { key, gives, uses, expires } => {
-                let strength = Strength::Invite { gives: *gives, uses: *uses };
-                (Subject::Key(*key), *gives, strength, None, *expires)
-            }
-            Operation::Limit { .. } | Operation::Set { .. } => continue,
-        };
-        given.push(Holding {
-            strength,
-            subject,
-            rank: claim.rank_of(index, level),
-            name,
-            expires,
-            granted_by: claim.author,
-            since: claim.time,
-            grant,
-            granted_under: rank,
-        });
-    }
-    given
 }

@@ -15,7 +15,7 @@ use crate::rank::Rank;
 impl Current<'_> {
     /// Returns the keys that hold Admin by themselves, strongest first.
     pub fn admins(&self) -> Vec<PublicKey> {
-        let keys = self.tables.everything.holdings.subjects().filter_map(|(subject, _)| {
+        let keys = self.tables.everything.shares.all().filter_map(|(subject, _)| {
             let Subject::Key(key) = subject else { return None };
             Some((self.admin_rank(&key)?, key))
         });
@@ -46,24 +46,25 @@ impl Current<'_> {
     /// those that go back to them through others; `key` itself is not among them, nor is what the
     /// root entry grants. In the order of subjects.
     pub fn granted_by_branch(&self, key: &PublicKey) -> Vec<Subject> {
-        let holdings = &self.tables.everything.holdings;
-        let mut oldest_first: Vec<_> = holdings.subjects().flat_map(|(_, held)| held).collect();
+        let shares = &self.tables.everything.shares;
+        let mut oldest_first: Vec<_> =
+            shares.all().flat_map(|(_, share)| &share.holdings).collect();
         oldest_first.sort_unstable_by_key(|held| held.grant);
         let mut branch = BTreeSet::new();
         for held in oldest_first {
             let is_theirs = held.granted_by == *key && held.granted_under != Rank::ROOT;
-            if is_theirs || branch.contains(&place_of(held.granted_under)) {
-                branch.insert(place_of(held.rank));
+            if is_theirs || branch.contains(&(held.granted_under.entry, held.granted_under.index)) {
+                branch.insert(held.place());
             }
         }
-        let subjects = holdings.subjects().map(|(subject, _)| subject);
+        let subjects = shares.all().map(|(subject, _)| subject);
         let others = subjects.filter(|subject| *subject != Subject::Key(*key));
         others
             .filter(|subject| {
                 let own = self.has(*subject).into_iter().filter(|has| has.0.subject == *subject);
                 let (inside, outside): (Vec<_>, Vec<_>) =
-                    own.partition(|(held, ..)| branch.contains(&place_of(held.rank)));
-                inside.iter().any(|(_, strength, _)| matches!(strength, Strength::Invite { .. }))
+                    own.partition(|(held, ..)| branch.contains(&held.place()));
+                inside.iter().any(|(_, strength, _)| strength.is_invite())
                     || best(&inside)
                         .is_some_and(|inside| best(&outside).is_none_or(|outside| inside < outside))
             })
@@ -74,18 +75,17 @@ impl Current<'_> {
     /// up or have ended, and on what has ended of grants, each with the level that is to remain. What
     /// has not ended is never touched by them; once they are made, they are not due any more.
     pub fn due_limits(&self, now_millis: u64) -> Vec<(Subject, Option<Level>)> {
-        let subjects = self.tables.everything.holdings.subjects().map(|(subject, _)| subject);
+        let subjects = self.tables.everything.shares.all().map(|(subject, _)| subject);
         let due = subjects.filter_map(|subject| {
             let own = self.has(subject).into_iter().filter(|has| has.0.subject == subject);
-            let (open, ended): (Vec<_>, Vec<_>) = own.partition(|(held, ..)| {
-                held.lasts_at(now_millis) && self.tables.everything.has_uses(held)
-            });
-            if open.iter().any(|(_, strength, _)| matches!(strength, Strength::Invite { .. })) {
+            let (open, ended): (Vec<_>, Vec<_>) =
+                own.partition(|(held, ..)| held.lasts_at(now_millis) && self.has_uses(held));
+            if open.iter().any(|(_, strength, _)| strength.is_invite()) {
                 return None;
             }
-            let remains = open.iter().filter_map(|(_, strength, _)| level(*strength));
+            let remains = open.iter().filter_map(|(_, strength, _)| strength.level());
             let to = remains.reduce(Level::joined);
-            let is_due = ended.iter().any(|(_, strength, _)| match level(*strength) {
+            let is_due = ended.iter().any(|(_, strength, _)| match strength.level() {
                 None => true,
                 Some(ended) => to.is_none_or(|to| !to.covers(ended)),
             });
@@ -94,14 +94,18 @@ impl Current<'_> {
         due.collect()
     }
 
+    fn has_uses(&self, held: &Holding) -> bool {
+        let used = self.tables.everything.uses_of(held).count();
+        match held.strength {
+            Strength::Level(_) => true,
+            Strength::Invite { uses, .. } => u32::try_from(used).is_ok_and(|used| used < uses),
+        }
+    }
+
     /// Returns what limits leave of all that a subject may use, expired or not.
     fn has(&self, subject: Subject) -> Vec<(&Holding, Strength, Rank)> {
-        let everything = &self.tables.everything;
-        let all: Vec<_> = match subject {
-            Subject::Key(_) => everything.holdings.usable_by(subject).collect(),
-            Subject::Anyone => everything.holdings.of(subject).iter().collect(),
-        };
-        let left = all.into_iter().filter_map(|held| {
+        let shares = self.tables.everything.shares.usable_by(subject).into_iter();
+        let left = shares.flat_map(|share| &share.holdings).filter_map(|held| {
             let (strength, rank) = self.left_of(held, subject)?;
             Some((held.as_ref(), strength, rank))
         });
@@ -109,21 +113,9 @@ impl Current<'_> {
     }
 }
 
-/// What names a holding whatever limits make of its rank.
-fn place_of(rank: Rank) -> (weald_dag::EntryId, u32) {
-    (rank.entry, rank.index)
-}
-
-fn level(strength: Strength) -> Option<Level> {
-    match strength {
-        Strength::Level(level) => Some(level),
-        Strength::Invite { .. } => None,
-    }
-}
-
 /// The strongest of what a subject has; among administrators seniority counts.
 fn best(has: &[(&Holding, Strength, Rank)]) -> Option<((u8, u32), Option<Rank>)> {
-    let levels = has.iter().filter_map(|(_, strength, rank)| Some((level(*strength)?, *rank)));
+    let levels = has.iter().filter_map(|(_, strength, rank)| Some((strength.level()?, *rank)));
     let worth = levels.map(|(level, rank)| {
         (level.strength(), Some(rank).filter(|_| level.allows(Action::Administer)))
     });

@@ -4,27 +4,25 @@
 //! all that could limit it is known.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use weald_dag::EntryId;
-
-use crate::epoch::{Before, Known};
-use crate::holding::{Holding, Strength};
-use crate::need::Need;
+use crate::entries::{Entries, Kept};
+use crate::holding::Holding;
 use crate::operation::Subject;
 use crate::past::Past;
 use crate::rank::Rank;
 use crate::resolved::Resolved;
 use crate::settings_index::SettingsIndex;
-use crate::tables::{Kept, Tables};
+use crate::uses::User;
 
 /// Resolves a causally closed set; `None` is all settings entries.
-pub(crate) fn resolve(tables: &Tables, set: Option<&Past>) -> Resolved {
-    let mut pass = Pass { tables, set, resolved: Resolved::default(), queue: BinaryHeap::new() };
+pub(crate) fn resolve(entries: &Entries, set: Option<&Past>) -> Resolved {
+    let (resolved, queue, open) = (Resolved::default(), BinaryHeap::new(), BTreeMap::new());
+    let mut pass = Pass { entries, set, resolved, queue, open };
     let root = SettingsIndex(0);
     if pass.contains(root)
-        && let Some(kept) = tables.kept(root)
+        && let Some(kept) = entries.get(root)
     {
         pass.count(root, kept, Rank::ROOT);
     }
@@ -32,37 +30,6 @@ pub(crate) fn resolve(tables: &Tables, set: Option<&Past>) -> Resolved {
         pass.take_up(rank, &held);
     }
     pass.resolved
-}
-
-/// Adds a settings entry that comes after all of a resolved set; it changes nothing in it. Returns
-/// whether it counts.
-pub(crate) fn extend(tables: &Tables, resolved: &mut Resolved, index: SettingsIndex) -> bool {
-    let Some(kept) = tables.kept(index) else { return false };
-    let rank = match (kept.generation, Need::of(&kept.claim())) {
-        (0, _) => Some(Rank::ROOT),
-        (_, Err(_)) => None,
-        (_, Ok(need)) => {
-            let knows = |_| true;
-            let is_before = |_| false;
-            let user = kept.user(&need, &knows, &is_before);
-            resolved.rank_of(&need, user, &|a, b| tables.epochs.precedes(a, b))
-        }
-    };
-    let Some(rank) = rank else { return false };
-    note_use(resolved, kept, rank);
-    resolved.count(&kept.effects(index, rank));
-    true
-}
-
-/// Counts the use of an invite, if an entry counts under one.
-fn note_use(resolved: &mut Resolved, kept: &Kept, rank: Rank) {
-    let held = resolved.holdings.of(Subject::Key(kept.author));
-    let is_invite = held
-        .iter()
-        .any(|held| held.rank == rank && matches!(held.strength, Strength::Invite { .. }));
-    if is_invite && !kept.is_own_limit() {
-        *resolved.used.entry(rank).or_default() += 1;
-    }
 }
 
 /// A holding at the rank at which some of its uses are to be judged.
@@ -99,14 +66,16 @@ impl Ord for Waiting {
 }
 
 struct Pass<'a> {
-    tables: &'a Tables,
+    entries: &'a Entries,
     set: Option<&'a Past>,
     resolved: Resolved,
     queue: BinaryHeap<Reverse<Waiting>>,
+    /// The entries that do not count yet, by whose holdings they could use.
+    open: BTreeMap<Subject, Vec<SettingsIndex>>,
 }
 
 /// What became of an entry under one holding at one rank.
-enum Use {
+enum Outcome {
     Counts,
     Not,
     /// It is to be judged again, at this weaker rank.
@@ -121,93 +90,80 @@ impl Pass<'_> {
     /// Judges the entries that would use a holding at a rank.
     fn take_up(&mut self, rank: Rank, held: &Arc<Holding>) {
         let mut later = BTreeSet::new();
-        let candidates = self.candidates(held);
+        let open = self.take_open(held.subject);
+        let candidates = candidates(self.entries, held, &open);
         for own_limits in [true, false] {
-            for (_, index) in &candidates {
-                let Some(kept) = self.tables.kept(*index) else { continue };
-                if kept.is_own_limit() != own_limits || self.resolved.ranks.contains_key(index) {
+            for (index, kept) in &candidates {
+                if kept.is_own_limit() != own_limits {
                     continue;
                 }
                 match self.judge(*index, kept, held, rank) {
-                    Use::Counts => self.count(*index, kept, rank),
-                    Use::Not => {}
-                    Use::Later(rank) => drop(later.insert(rank)),
+                    Outcome::Counts => self.count(*index, kept, rank),
+                    Outcome::Not => {}
+                    Outcome::Later(rank) => drop(later.insert(rank)),
                 }
             }
         }
+        self.open.insert(held.subject, open);
         let waiting = later.into_iter().map(|rank| Waiting { rank, held: Arc::clone(held) });
         self.queue.extend(waiting.map(Reverse));
     }
 
-    /// Returns the entries of the holding's subject that descend from its grant, by generation and id.
-    fn candidates(&self, held: &Holding) -> Vec<((u64, EntryId), SettingsIndex)> {
-        let by = match held.subject {
-            Subject::Key(key) => self.tables.by_author.get(&key).map_or(&[][..], Vec::as_slice),
-            // Read and Write allow nothing in the settings but to limit oneself.
-            Subject::Anyone => &self.tables.own_limits,
-        };
-        let epochs = &self.tables.epochs;
-        let open = by.iter().copied().filter(|index| {
-            self.contains(*index)
-                && !self.resolved.ranks.contains_key(index)
-                && epochs.precedes(held.grant, *index)
+    /// Takes the entries out that could use what a subject holds and do not count yet.
+    fn take_open(&mut self, subject: Subject) -> Vec<SettingsIndex> {
+        let mut open = self.open.remove(&subject).unwrap_or_else(|| {
+            let all = self.entries.users_of(subject).iter().copied();
+            all.filter(|index| self.contains(*index)).collect()
         });
-        let mut found: Vec<_> = open
-            .filter_map(|index| {
-                let kept = self.tables.kept(index)?;
-                Some(((kept.generation, kept.id), index))
-            })
-            .collect();
-        found.sort_unstable();
-        found
+        open.retain(|index| !self.resolved.counts(*index));
+        open
     }
 
-    fn judge(&self, index: SettingsIndex, kept: &Kept, held: &Holding, rank: Rank) -> Use {
-        let Ok(need) = Need::of(&kept.claim()) else { return Use::Not };
-        let epochs = &self.tables.epochs;
-        let knows = |_| true;
-        let is_before = |limit| limit == index || epochs.precedes(index, limit);
-        let user = kept.user(&need, &knows, &is_before);
-        let left = self.resolved.left(held, user, &|a, b| epochs.precedes(a, b));
-        let Some((strength, present)) = left.filter(|_| held.lasts_at(user.millis)) else {
-            return Use::Not;
+    fn judge(&self, index: SettingsIndex, kept: &Kept, held: &Holding, rank: Rank) -> Outcome {
+        let Some(need) = &kept.need else { return Outcome::Not };
+        let precedes = |a, b| self.entries.precedes(a, b);
+        let user = User {
+            author: Subject::Key(kept.author),
+            millis: kept.time.millis(),
+            place: (kept.generation, kept.id),
+            limits_itself: need.is_own_limit(),
+            knows: &|other| precedes(other, index),
+            sees: &|_| true,
+            is_before: &|limit| limit == index || precedes(index, limit),
+            precedes: &precedes,
         };
-        if present > rank {
-            return Use::Later(present);
+        let left = self.resolved.left(held, user).filter(|_| held.lasts_at(user.millis));
+        match left {
+            Some((_, present)) if present > rank => Outcome::Later(present),
+            Some((strength, present))
+                if present == rank
+                    && need.met_by(strength, present)
+                    && (need.is_own_limit() || self.resolved.has_uses(held, user)) =>
+            {
+                Outcome::Counts
+            }
+            _ => Outcome::Not,
         }
-        let counts = present == rank
-            && need.met_by(strength, present)
-            && (need.is_own_limit() || self.resolved.has_uses(held));
-        if counts { Use::Counts } else { Use::Not }
     }
 
     fn count(&mut self, index: SettingsIndex, kept: &Kept, rank: Rank) {
-        note_use(&mut self.resolved, kept, rank);
-        let effects = kept.effects(index, rank);
-        let given = effects.holdings.iter();
-        self.queue
-            .extend(given.map(|held| Reverse(Waiting { rank: held.rank, held: Arc::clone(held) })));
-        self.resolved.count(&effects);
+        let given = self.resolved.count(index, kept, rank);
+        let waiting = given.into_iter().map(|held| Waiting { rank: held.rank, held });
+        self.queue.extend(waiting.map(Reverse));
     }
 }
 
-/// Returns what counts in the past of an entry; `None` where that is everything there is.
-pub(crate) fn of_past(tables: &Tables, before: &Before) -> Option<Arc<Resolved>> {
-    let past = tables.epochs.past(before);
-    if past.is_some_and(|past| past.covers(tables.epochs.settings_count())) {
-        return None;
+/// Returns those that descend from a holding's grant; those of an invite by generation and id.
+fn candidates<'a>(
+    entries: &'a Entries,
+    held: &Holding,
+    open: &[SettingsIndex],
+) -> Vec<(SettingsIndex, &'a Kept)> {
+    let after = open.iter().filter(|index| entries.precedes(held.grant, **index));
+    let after = after.filter_map(|index| Some((*index, entries.get(*index)?)));
+    let mut candidates: Vec<_> = after.collect();
+    if held.strength.is_invite() {
+        candidates.sort_unstable_by_key(|(_, kept)| (kept.generation, kept.id));
     }
-    let epoch = match before.0 {
-        Known::Epoch(epoch) => Some(epoch),
-        Known::Not { .. } => None,
-    };
-    if let Some(known) = epoch.and_then(|epoch| tables.cache.get(epoch)) {
-        return Some(known);
-    }
-    let empty = Past::default();
-    let resolved = Arc::new(resolve(tables, Some(past.unwrap_or(&empty))));
-    if let Some(epoch) = epoch {
-        tables.cache.put(epoch, &resolved);
-    }
-    Some(resolved)
+    candidates
 }

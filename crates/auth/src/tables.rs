@@ -1,101 +1,35 @@
 //! All settings entries of a database that were let in, and what counts among them.
 //!
-//! Invariant: the tables hold the same settings entries; `everything` is what [`crate::resolve`]
-//! makes of all of them.
+//! Invariant: `everything` is what one pass makes of all entries; an entry of which none of the
+//! `unsettled` is an ancestor and which is none of them counts in every past that holds it as it
+//! counts among all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_dag::{EntryId, PublicKey, Time};
+use weald_dag::{EntryId, Time};
 
 use crate::cache::Cache;
-use crate::epoch::{EpochId, Epochs};
-use crate::need::{Claim, Need, given};
-use crate::operation::{Operation, Subject};
-use crate::rank::Rank;
-use crate::resolved::{Asks, Effects, Resolved, User};
+use crate::entries::Entries;
+use crate::epoch::EpochId;
+use crate::extend::{Extended, extend, is_unsettled};
+use crate::need::Claim;
+use crate::operation::Operation;
+use crate::past::Past;
+use crate::resolve::resolve;
+use crate::resolved::Resolved;
 use crate::settings_index::SettingsIndex;
 
 /// Decides of two writes to one setting: the greater one stands.
 pub(crate) type Stamp = (Time, EntryId, usize);
 
-/// A settings entry that was let in.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) id: EntryId,
-    pub(crate) author: PublicKey,
-    pub(crate) generation: u64,
-    pub(crate) time: Time,
-    pub(crate) writes_data: bool,
-    pub(crate) operations: Vec<Operation>,
-}
-
-impl Kept {
-    pub(crate) fn of(claim: &Claim<'_>) -> Self {
-        Self {
-            id: claim.id,
-            author: claim.author,
-            generation: claim.generation,
-            time: claim.time,
-            writes_data: claim.writes_data,
-            operations: claim.operations.unwrap_or_default().to_vec(),
-        }
-    }
-
-    pub(crate) fn claim(&self) -> Claim<'_> {
-        Claim {
-            id: self.id,
-            author: self.author,
-            generation: self.generation,
-            time: self.time,
-            writes_data: self.writes_data,
-            operations: Some(&self.operations),
-        }
-    }
-
-    pub(crate) fn is_own_limit(&self) -> bool {
-        self.limits().any(|(subject, _)| subject == Subject::Key(self.author))
-    }
-
-    pub(crate) fn limits(&self) -> impl Iterator<Item = (Subject, Option<crate::level::Level>)> {
-        self.operations.iter().filter_map(|operation| match operation {
-            Operation::Limit { subject, to } => Some((*subject, *to)),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn user<'a>(
-        &self,
-        need: &Need,
-        knows: &'a Asks<'a>,
-        is_before: &'a Asks<'a>,
-    ) -> User<'a> {
-        let limits_itself = need.is_own_limit();
-        User {
-            author: Subject::Key(self.author),
-            millis: self.time.millis(),
-            knows,
-            is_before,
-            limits_itself,
-        }
-    }
-
-    /// Returns what it does when it counts under a rank.
-    pub(crate) fn effects(&self, index: SettingsIndex, rank: Rank) -> Effects {
-        let holdings = given(&self.claim(), index, rank).into_iter().map(Arc::new).collect();
-        let limits = self.limits().collect();
-        Effects { index, author: self.author, rank, holdings, limits }
-    }
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
-    pub(crate) epochs: Epochs,
-    pub(crate) entries: Vec<Arc<Kept>>,
-    pub(crate) by_author: BTreeMap<PublicKey, Vec<SettingsIndex>>,
-    /// The entries that limit their own author.
-    pub(crate) own_limits: Vec<SettingsIndex>,
+    pub(crate) entries: Entries,
     pub(crate) everything: Resolved,
+    /// The first entries that count among all otherwise than in their own pasts; none of them is in
+    /// the past of another.
+    unsettled: Vec<SettingsIndex>,
     pub(crate) settings: BTreeMap<String, (Stamp, Arc<str>)>,
     pub(crate) cache: Cache,
 }
@@ -103,37 +37,66 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new() -> Self {
         Self {
-            epochs: Epochs::new(),
-            entries: Vec::new(),
-            by_author: BTreeMap::new(),
-            own_limits: Vec::new(),
+            entries: Entries::new(),
             everything: Resolved::default(),
+            unsettled: Vec::new(),
             settings: BTreeMap::new(),
             cache: Cache::default(),
         }
     }
 
-    pub(crate) fn kept(&self, index: SettingsIndex) -> Option<&Kept> {
-        self.entries.get(usize::try_from(index.0).ok()?).map(Arc::as_ref)
+    /// Adds a settings entry and, unless it moves others, what it gives and takes.
+    pub(crate) fn add(&mut self, epoch: EpochId, claim: &Claim<'_>) -> (SettingsIndex, Extended) {
+        let index = self.entries.add(epoch, claim);
+        let extended = extend(&self.entries, &mut self.everything, index);
+        if extended != Extended::Moves {
+            self.settle(index);
+        }
+        if extended == Extended::Counts {
+            self.set_by(index);
+        }
+        (index, extended)
     }
 
-    /// Adds a settings entry, without asking what counts now.
-    pub(crate) fn keep(&mut self, epoch: EpochId, claim: &Claim<'_>) -> SettingsIndex {
-        let index = self.epochs.add(epoch);
-        let kept = Kept::of(claim);
-        self.by_author.entry(kept.author).or_default().push(index);
-        if kept.is_own_limit() {
-            self.own_limits.push(index);
+    /// Resolves everything anew; returns the entries that count otherwise than before, ascending.
+    pub(crate) fn resolve(&mut self) -> Vec<SettingsIndex> {
+        let after = resolve(&self.entries, None);
+        let before = std::mem::replace(&mut self.everything, after);
+        self.unsettled.clear();
+        self.settings.clear();
+        let mut moved = Vec::new();
+        for index in self.entries.all() {
+            let rank = self.everything.rank(index);
+            if before.rank(index) != rank {
+                moved.push(index);
+            }
+            if rank.is_some() {
+                self.set_by(index);
+            }
+            self.settle(index);
         }
-        self.entries.push(Arc::new(kept));
-        index
+        moved
+    }
+
+    /// Returns whether what counts in a past is what counts among all and is in that past.
+    pub(crate) fn is_settled(&self, past: &Past) -> bool {
+        !self.unsettled.iter().any(|index| past.contains(*index))
+            || past.covers(self.entries.count())
+    }
+
+    /// Notes an entry that counts among all otherwise than in its own past, if it is the first.
+    fn settle(&mut self, index: SettingsIndex) {
+        let mut earlier = self.unsettled.iter();
+        if !earlier.any(|earlier| self.entries.precedes(*earlier, index))
+            && is_unsettled(&self.entries, &self.everything, index)
+        {
+            self.unsettled.push(index);
+        }
     }
 
     /// Takes up what a visible entry sets.
-    pub(crate) fn set_by(&mut self, index: SettingsIndex) {
-        let Some(kept) = self.entries.get(usize::try_from(index.0).unwrap_or(usize::MAX)) else {
-            return;
-        };
+    fn set_by(&mut self, index: SettingsIndex) {
+        let Some(kept) = self.entries.get(index) else { return };
         for (place, operation) in kept.operations.iter().enumerate() {
             let Operation::Set { key, value } = operation else { continue };
             let stamp = (kept.time, kept.id, place);

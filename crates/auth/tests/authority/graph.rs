@@ -75,16 +75,14 @@ impl Graph {
         place
     }
 
-    /// Returns what is strictly before an entry, by the plainest walk.
-    pub(crate) fn ancestors(&self, entry: usize) -> Vec<usize> {
-        let mut found = vec![false; self.entries.len()];
-        let mut open = self.entries[entry].parents.clone();
-        while let Some(next) = open.pop() {
-            if !found[next] {
-                found[next] = true;
-                open.extend(&self.entries[next].parents);
-            }
+    /// Returns for each entry what is strictly before it, as bits; of graphs of at most 64 entries.
+    pub(crate) fn pasts(&self) -> Vec<u64> {
+        assert!(self.entries.len() <= 64);
+        let mut pasts: Vec<u64> = Vec::new();
+        for entry in &self.entries {
+            let above = entry.parents.iter().map(|parent| pasts[*parent] | 1 << parent);
+            pasts.push(above.fold(0, |a, b| a | b));
         }
-        (0..found.len()).filter(|place| found[*place]).collect()
+        pasts
     }
 }

@@ -1,0 +1,128 @@
+//! Resolutions that grow by one entry, without another pass.
+//!
+//! Invariant: what [`extend`] adds leaves a resolution as one pass over the grown set makes it.
+
+use std::sync::Arc;
+
+use crate::cache::{Cache, Known};
+use crate::entries::{Entries, Kept};
+use crate::epoch::Before;
+use crate::holding::Strength;
+use crate::operation::Subject;
+use crate::past::Past;
+use crate::rank::Rank;
+use crate::resolve::resolve;
+use crate::resolved::Resolved;
+use crate::settings_index::SettingsIndex;
+use crate::uses::User;
+
+/// How many entries a known resolution is extended by at most, before another pass is cheaper.
+const EXTENDED_MAX: usize = 256;
+
+/// What came of adding an entry to a resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extended {
+    /// It is hidden, which changes nothing.
+    Hidden,
+    /// It counts, and all others as before.
+    Counts,
+    /// It counts and others may count otherwise; nothing was added, and a pass must tell.
+    Moves,
+}
+
+/// Adds a settings entry to a resolved set that holds its past and nothing that descends from it.
+pub(crate) fn extend(entries: &Entries, resolved: &mut Resolved, index: SettingsIndex) -> Extended {
+    let Some(kept) = entries.get(index) else { return Extended::Hidden };
+    let Some(rank) = rank_of(entries, resolved, index, kept, &|_| true) else {
+        return Extended::Hidden;
+    };
+    let invite = resolved.invite_at(kept, rank);
+    // If there are as many uses as count without it, it takes the place of the last one.
+    let displaces = invite.is_some_and(|held| match held.strength {
+        Strength::Invite { uses, .. } => {
+            u32::try_from(resolved.uses_of(held).count()).is_ok_and(|used| used >= uses)
+        }
+        Strength::Level(_) => false,
+    });
+    let past = entries.epochs.past_of_entry(index);
+    // A limit acts on nothing in its past, and nothing here descends from what it gives.
+    let mut limited = kept.limits().map(|(subject, _)| entries.users_of(subject));
+    if displaces || limited.any(|users| counts_beside(resolved, past, users)) {
+        return Extended::Moves;
+    }
+    resolved.count(index, kept, rank);
+    Extended::Counts
+}
+
+/// Returns whether any of these entries counts and is not in a past.
+fn counts_beside(resolved: &Resolved, past: Option<&Past>, users: &[SettingsIndex]) -> bool {
+    let front = SettingsIndex(past.map_or(0, Past::front));
+    let open = users.get(users.partition_point(|user| *user < front)..).unwrap_or_default();
+    let is_known = |user: &SettingsIndex| past.is_some_and(|past| past.contains(*user));
+    open.iter().any(|user| !is_known(user) && resolved.counts(*user))
+}
+
+/// Returns the rank under which an entry counts by those limits and uses beside it that `sees` tells
+/// of; nothing that is resolved descends from it.
+fn rank_of(
+    entries: &Entries,
+    resolved: &Resolved,
+    index: SettingsIndex,
+    kept: &Kept,
+    sees: &dyn Fn(SettingsIndex) -> bool,
+) -> Option<Rank> {
+    if kept.generation == 0 {
+        return Some(Rank::ROOT);
+    }
+    let need = kept.need.as_ref()?;
+    let user = User {
+        author: Subject::Key(kept.author),
+        millis: kept.time.millis(),
+        place: (kept.generation, kept.id),
+        limits_itself: need.is_own_limit(),
+        knows: &|other| entries.precedes(other, index),
+        sees,
+        is_before: &|_| false,
+        precedes: &|a, b| entries.precedes(a, b),
+    };
+    resolved.rank_of(need, user)
+}
+
+/// Returns whether an entry counts among all otherwise than it does in its own past, by what counts
+/// among all.
+pub(crate) fn is_unsettled(entries: &Entries, resolved: &Resolved, index: SettingsIndex) -> bool {
+    let Some(kept) = entries.get(index) else { return false };
+    let knows = |other| entries.precedes(other, index);
+    rank_of(entries, resolved, index, kept, &knows) != resolved.rank(index)
+}
+
+/// Returns what counts in the past of an entry: from the cache, or by the shortest way to it.
+pub(crate) fn of_past(entries: &Entries, cache: &Cache, before: &Before) -> Arc<Resolved> {
+    let tips = entries.epochs.tips_before(before);
+    if let Some(known) = cache.get(tips) {
+        return known;
+    }
+    let empty = Past::default();
+    let past = entries.epochs.past(before).unwrap_or(&empty);
+    let missing = |known: &Known| past.without(&known.past, entries.count());
+    let bases = cache.within(past).into_iter().map(|known| (missing(&known), known));
+    let base = bases.min_by_key(|(missing, _)| missing.len());
+    let extended = base.and_then(|(missing, known)| extended(entries, known.resolved, &missing));
+    let resolved = extended.unwrap_or_else(|| Arc::new(resolve(entries, Some(past))));
+    let (tips, past) = (tips.into(), past.clone());
+    cache.put(Known { tips, past, resolved: Arc::clone(&resolved) });
+    resolved
+}
+
+fn extended(
+    entries: &Entries,
+    base: Arc<Resolved>,
+    missing: &[SettingsIndex],
+) -> Option<Arc<Resolved>> {
+    if missing.len() > EXTENDED_MAX {
+        return None;
+    }
+    let mut resolved = Arc::unwrap_or_clone(base);
+    let grows = |index| extend(entries, &mut resolved, index) != Extended::Moves;
+    missing.iter().copied().all(grows).then(|| Arc::new(resolved))
+}
