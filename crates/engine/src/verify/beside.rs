@@ -87,7 +87,7 @@ impl Beside {
 }
 
 /// Returns how many rows a space has, and a hash over them.
-fn digest(rows: &dyn Snapshot, space: Space) -> Result<(u64, [u8; 32]), StoreError> {
+pub(super) fn digest(rows: &dyn Snapshot, space: Space) -> Result<(u64, [u8; 32]), StoreError> {
     let mut hasher = blake3::Hasher::new();
     let mut count = 0;
     rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, value| {

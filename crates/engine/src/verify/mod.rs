@@ -3,6 +3,7 @@
 //! Invariant: it changes nothing of what it checks; what it builds goes to a scratch store.
 
 mod beside;
+mod standing;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::engine::Engine;
 use crate::fold::StoreTypes;
 use crate::settings::{self, Settings};
 use beside::Beside;
+use standing::Standings;
 
 /// How many entries are checked and built again at a time, at most.
 const CHUNK: usize = 4_096;
@@ -208,7 +210,8 @@ impl Check<'_> {
         again: &Local,
         built: u32,
     ) -> Result<(), StoreError> {
-        let front = |local: &Local| (local.standing, local.generation, local.parents.clone());
+        // How it stands follows from everything, and is compared at the end.
+        let front = |local: &Local| (local.generation, local.parents.clone());
         if front(local) != front(again) {
             self.findings.add(format!("entry {id:?} has another place than its ancestors give it"));
         }
@@ -224,8 +227,31 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Makes the state that was built again once more, by how the entries stand in the end.
+    fn fold_again(&mut self) -> Result<(), StoreError> {
+        let mut overlay = Overlay::new(self.scratch.snapshot()?);
+        if let Some(built) = catalog::held(&overlay, &self.held.id)? {
+            self.engine.rebuild(&mut overlay, built.number)?;
+        }
+        self.scratch.apply(overlay.into_batch(), Durability::Eventual)
+    }
+
     /// Compares what rests beside the entries, and the state, with what was built again.
     fn ends(&mut self, rows: &dyn Snapshot) -> Result<(), StoreError> {
+        let mut hides_any = false;
+        if let Some(settings) = &self.settings {
+            let standings = Standings::of(rows, self.held.number, settings);
+            let compared = standings.and_then(|standings| {
+                hides_any = standings.hides_any();
+                standings.compare(rows, self.held.number)
+            });
+            for problem in self.findings.note(compared)?.unwrap_or_default() {
+                self.findings.add(problem);
+            }
+        }
+        if hides_any {
+            self.fold_again()?;
+        }
         let scratch = self.scratch.snapshot()?;
         let Some(built) = catalog::held(&*scratch, &self.held.id)? else {
             self.findings.add("the root entry is missing".into());

@@ -1,0 +1,195 @@
+//! Which entries are visible and which are needed, worked out anew by plain reachability, and what
+//! rests on that: the tips, how many are needed, the rows of hidden entries.
+//!
+//! Invariant: nothing of it comes from the standings in the rows, which are what is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use weald_auth::{Claim, EpochId, SettingsIndex};
+use weald_dag::{
+    EntryId, Graph, MemoryStore, Number, Overlay, Snapshot, Standing, Store, StoreError, Stored,
+};
+
+use super::beside::digest;
+use crate::hidden::{self, Unneeded};
+use crate::settings::{Settings, writes_data};
+
+/// What is kept of an entry meanwhile.
+struct Seen {
+    id: EntryId,
+    parents: Box<[Number]>,
+    bytes: u64,
+    found: Standing,
+    is_visible: bool,
+}
+
+/// How all entries stand.
+pub(super) struct Standings<'a> {
+    settings: &'a Settings,
+    entries: BTreeMap<Number, Seen>,
+    /// The settings entries that were asked about, with what is before them.
+    pasts: BTreeMap<SettingsIndex, BTreeSet<Number>>,
+    children: BTreeMap<Number, Vec<Number>>,
+    needed: BTreeSet<Number>,
+}
+
+impl<'a> Standings<'a> {
+    /// Judges every entry by the authority of everything.
+    pub(super) fn of(
+        rows: &dyn Snapshot,
+        database: u32,
+        settings: &'a Settings,
+    ) -> Result<Self, StoreError> {
+        let mut all = Self {
+            settings,
+            entries: BTreeMap::new(),
+            pasts: BTreeMap::new(),
+            children: BTreeMap::new(),
+            needed: BTreeSet::new(),
+        };
+        let graph = Graph::new(rows, database);
+        graph.each_from(Number(0), &mut |stored| {
+            all.see(stored);
+            ControlFlow::Continue(())
+        })?;
+        if !settings.authority.hides_nothing() {
+            graph.each_from(Number(0), &mut |stored| {
+                let is_visible = all.stands(&stored);
+                if let Some(seen) = all.entries.get_mut(&stored.number) {
+                    seen.is_visible = is_visible;
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        for (number, seen) in all.entries.iter().rev() {
+            if seen.is_visible || all.needed.contains(number) {
+                all.needed.insert(*number);
+                all.needed.extend(&*seen.parents);
+            }
+        }
+        Ok(all)
+    }
+
+    fn see(&mut self, stored: Stored) {
+        let (number, entry) = (stored.number, &stored.parcel.entry);
+        for parent in &stored.local.parents {
+            self.children.entry(*parent).or_default().push(number);
+        }
+        let seen = Seen {
+            id: entry.id(),
+            bytes: hidden::bytes_of(entry),
+            found: stored.local.standing,
+            is_visible: true,
+            parents: stored.local.parents.into(),
+        };
+        self.entries.insert(number, seen);
+    }
+
+    fn stands(&mut self, stored: &Stored) -> bool {
+        let Settings { authority, index_of, numbers, .. } = self.settings;
+        if let Some(index) = index_of.get(&stored.number) {
+            return authority.is_visible(*index);
+        }
+        let (entry, epoch) = (&stored.parcel.entry, EpochId(stored.local.epoch));
+        for limit in authority.limits_beside(epoch, &entry.author()) {
+            let place = usize::try_from(limit.0).unwrap_or(usize::MAX);
+            let known = self.pasts.contains_key(&limit);
+            if let Some(number) = numbers.get(place).filter(|_| !known) {
+                self.pasts.insert(limit, self.past(*number));
+            }
+        }
+        let is_before = |limit: SettingsIndex| {
+            self.pasts.get(&limit).is_some_and(|past| past.contains(&stored.number))
+        };
+        let claim = Claim {
+            id: entry.id(),
+            author: entry.author(),
+            generation: stored.local.generation,
+            time: entry.time(),
+            writes_data: writes_data(entry),
+            operations: None,
+        };
+        authority.stands(epoch, &claim, &is_before).is_ok()
+    }
+
+    /// Returns an entry and everything before it.
+    fn past(&self, number: Number) -> BTreeSet<Number> {
+        let (mut past, mut open) = (BTreeSet::new(), vec![number]);
+        while let Some(next) = open.pop() {
+            if past.insert(next)
+                && let Some(seen) = self.entries.get(&next)
+            {
+                open.extend(&*seen.parents);
+            }
+        }
+        past
+    }
+
+    fn standing(&self, number: Number, seen: &Seen) -> Standing {
+        match (seen.is_visible, self.needed.contains(&number)) {
+            (true, _) => Standing::Visible,
+            (false, true) => Standing::HiddenNeeded,
+            (false, false) => Standing::Hidden,
+        }
+    }
+
+    /// Returns whether any entry is hidden.
+    pub(super) fn hides_any(&self) -> bool {
+        self.entries.values().any(|seen| !seen.is_visible)
+    }
+
+    /// Returns what is wrong with the rows of a database.
+    pub(super) fn compare(
+        &self,
+        rows: &dyn Snapshot,
+        database: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut problems = Vec::new();
+        for (number, seen) in &self.entries {
+            let (found, expected) = (seen.found, self.standing(*number, seen));
+            if found != expected {
+                let id = seen.id;
+                problems.push(format!("entry {id:?} is {found:?} in its row, not {expected:?}"));
+            }
+        }
+        let has_needed_child = |number: &Number| {
+            let children = self.children.get(number).map_or(&[][..], Vec::as_slice);
+            children.iter().any(|child| self.needed.contains(child))
+        };
+        let visible = self.entries.iter().filter(|(_, seen)| seen.is_visible);
+        let tips: Vec<Number> =
+            visible.map(|(number, _)| *number).filter(|tip| !has_needed_child(tip)).collect();
+        if let Some((_, head)) = Graph::new(rows, database).head()? {
+            if head.tips != tips {
+                problems
+                    .push("the tips are not the visible entries without needed children".into());
+            }
+            let needed = self.needed.len() as u64;
+            if head.needed != needed {
+                problems
+                    .push(format!("the head counts {} needed entries, not {needed}", head.needed));
+            }
+        }
+        let expected = self.hidden_rows(database)?;
+        let space = hidden::hidden(database);
+        if digest(rows, space)? != digest(&expected, space)? {
+            problems.push("the rows of hidden entries are not those that the entries give".into());
+        }
+        Ok(problems)
+    }
+
+    fn hidden_rows(&self, database: u32) -> Result<Overlay, StoreError> {
+        let (mut rows, mut unneeded) =
+            (Overlay::new(MemoryStore::new().snapshot()?), Unneeded::default());
+        for (number, seen) in self.entries.iter().filter(|(_, seen)| !seen.is_visible) {
+            let children = self.children.get(number).map_or(&[][..], Vec::as_slice);
+            hidden::hide(&mut rows, database, *number, seen.bytes, children);
+            if !self.needed.contains(number) {
+                unneeded.add(seen.bytes);
+            }
+        }
+        unneeded.save(&mut rows, database);
+        Ok(rows)
+    }
+}

@@ -1,0 +1,189 @@
+//! A replica on a store in memory, with an index and a store of an own type.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use weald_auth::Operation;
+use weald_crdt::{
+    ApplyError, Area, Change, ChangeKind, EntryStamp, StoreType, ViewMut, Void, operations,
+};
+use weald_dag::{
+    DatabaseId, Domain, Durability, EntryId, Graph, Head, KeyRange, MemoryStore, Number, Order,
+    Overlay, SecretKey, Signature, Snapshot, Space, Standing, Store, Verified,
+};
+use weald_engine::{
+    Commit, CommitError, Engine, Folded, Founding, IndexDeclaration, IndexShape, Ingested,
+    StoreTypes, held, state_digest, verify,
+};
+
+pub(crate) const NOW: u64 = 1_800_000_000_000;
+
+pub(crate) fn sign(ids: &[(Arc<SecretKey>, EntryId)]) -> Vec<Signature> {
+    ids.iter().map(|(key, id)| key.sign(Domain::Entry, id.as_bytes())).collect()
+}
+
+pub(crate) fn key(seed: u8) -> Arc<SecretKey> {
+    Arc::new(SecretKey::from_seed(&[seed; 32]))
+}
+
+/// Counts the sections given to it; it cannot fold a part again.
+struct Tally;
+
+impl StoreType for Tally {
+    fn name(&self) -> &'static str {
+        "tally"
+    }
+
+    fn check(&self, payload: &[u8]) -> Result<(), Void> {
+        operations(payload, "tally", 1).map(drop)
+    }
+
+    fn apply(
+        &self,
+        payload: &[u8],
+        _entry: &EntryStamp,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ApplyError> {
+        self.check(payload)?;
+        let before = view.get(Area::State, b"n")?.map_or(0, |row| row[0]);
+        let kind = if before == 0 { ChangeKind::Created } else { ChangeKind::Updated };
+        view.put(Area::State, b"n", vec![before + 1]);
+        changes.push(Change { key: b"n".to_vec(), kind, conflict: None });
+        Ok(())
+    }
+}
+
+pub(crate) fn types() -> StoreTypes {
+    StoreTypes::built_in().with(Arc::new(Tally))
+}
+
+pub(crate) struct Site {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) engine: Engine,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        Self { store: Arc::new(MemoryStore::new()), engine: Engine::new(types()) }
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.engine = Engine::new(types());
+    }
+
+    pub(crate) fn rows(&self) -> Overlay {
+        Overlay::new(self.store.snapshot().unwrap())
+    }
+
+    pub(crate) fn apply(&mut self, mut rows: Overlay) {
+        self.engine.finish(&mut rows);
+        self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
+    }
+
+    pub(crate) fn found(&mut self, operations: Vec<Operation>) -> DatabaseId {
+        let mut rows = self.rows();
+        let founding = Founding { key: key(1), nonce: [3; 16], operations, system: false };
+        let (held, _) = self.engine.found(&mut rows, founding, NOW, &sign).unwrap();
+        self.apply(rows);
+        held.id
+    }
+
+    pub(crate) fn number(&self, id: DatabaseId) -> u32 {
+        held(&*self.store.snapshot().unwrap(), &id).unwrap().unwrap().number
+    }
+
+    pub(crate) fn ingest(&mut self, id: DatabaseId, parcels: Vec<Verified>) -> Ingested {
+        let mut rows = self.rows();
+        let ingested = self.engine.ingest(&mut rows, id, parcels, NOW).unwrap();
+        self.engine.complete(&mut rows, id).unwrap();
+        self.apply(rows);
+        ingested
+    }
+
+    pub(crate) fn commit(&mut self, commits: Vec<Commit>) -> Vec<Result<Folded, CommitError>> {
+        let mut rows = self.rows();
+        let done = self.engine.commit(&mut rows, commits, NOW, &sign).unwrap();
+        self.apply(rows);
+        done
+    }
+
+    /// Keeps an index of the table.
+    pub(crate) fn declare_index(&mut self, id: DatabaseId) {
+        let (number, mut rows) = (self.number(id), self.rows());
+        let fields = vec![["text"].into()];
+        let declaration = IndexDeclaration {
+            store: "table".into(),
+            type_name: "table".into(),
+            name: "by text".into(),
+            shape: IndexShape { fields, is_unique: false, includes_missing: true },
+        };
+        self.engine.declare_index(&mut rows, number, declaration).unwrap();
+        while self.engine.index_step(&mut rows, number).unwrap().more {}
+        self.apply(rows);
+    }
+
+    pub(crate) fn head(&self, id: DatabaseId) -> Head {
+        let snapshot = self.store.snapshot().unwrap();
+        Graph::new(&*snapshot, self.number(id)).head().unwrap().unwrap().1
+    }
+
+    pub(crate) fn tips(&self, id: DatabaseId) -> BTreeSet<EntryId> {
+        let snapshot = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*snapshot, self.number(id));
+        graph.ids(&self.head(id).tips).unwrap().into_iter().collect()
+    }
+
+    pub(crate) fn standings(&self, id: DatabaseId) -> BTreeMap<EntryId, Standing> {
+        let snapshot = self.store.snapshot().unwrap();
+        let mut found = BTreeMap::new();
+        let graph = Graph::new(&*snapshot, self.number(id));
+        graph
+            .each_from(Number(0), &mut |stored| {
+                found.insert(stored.parcel.entry.id(), stored.local.standing);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        found
+    }
+
+    /// Returns the needed entries and whether each is visible.
+    pub(crate) fn needed(&self, id: DatabaseId) -> BTreeMap<EntryId, bool> {
+        let standings = self.standings(id).into_iter();
+        let needed = standings.filter(|(_, standing)| standing.is_needed());
+        needed.map(|(id, standing)| (id, standing == Standing::Visible)).collect()
+    }
+
+    pub(crate) fn digest(&self, id: DatabaseId) -> [u8; 32] {
+        state_digest(&*self.store.snapshot().unwrap(), self.number(id)).unwrap()
+    }
+
+    pub(crate) fn listed(&self, name: &'static str, id: DatabaseId) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (mut rows, snapshot) = (Vec::new(), self.store.snapshot().unwrap());
+        let space = Space::new(name, self.number(id));
+        snapshot
+            .range(space, KeyRange::all(), Order::Ascending, &mut |key, value| {
+                rows.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        rows
+    }
+
+    /// Returns the rows of the index.
+    pub(crate) fn index(&self, id: DatabaseId) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.listed("indexes", id)
+    }
+
+    pub(crate) fn findings(&self, id: DatabaseId) -> Vec<String> {
+        let snapshot: Arc<dyn Snapshot> = self.store.snapshot().unwrap();
+        let held = held(&*snapshot, &id).unwrap().unwrap();
+        let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        verify(&*snapshot, held, &types(), &scratch, [1; 32]).unwrap().listed
+    }
+
+    pub(crate) fn assert_sound(&self, id: DatabaseId) {
+        assert_eq!(self.findings(id), Vec::<String>::new());
+    }
+}
