@@ -46,6 +46,7 @@ mod settings;
 mod stale;
 mod standing;
 mod steps;
+mod taken;
 mod unfolded;
 mod verify;
 mod view;
@@ -68,6 +69,7 @@ pub use secrets::{Opened, Secrets};
 pub use settings::load_authority;
 pub use standing::why_hidden;
 pub use steps::{RowStep, StoreStep, row_steps, store_steps};
+pub use taken::{SHOWN_MAX, taken_from};
 pub use unfolded::has_unfolded;
 pub use verify::{Findings, PROBLEMS_LISTED_MAX, verify};
 pub use view::{

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use weald_dag::{DatabaseId, PublicKey, Snapshot, Store, StoreError};
-use weald_engine::{all_held, held, load_authority};
+use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, Store, StoreError};
+use weald_engine::{all_held, held, load_authority, taken_from};
 use weald_sync::{LocalDatabase, Reads};
 
 use crate::disk::Disk;
@@ -31,13 +31,30 @@ impl Reads for DiskReads {
         Ok(load_authority(&*snapshot, held.number)?.current().may_read(keys))
     }
 
-    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
-        let mut readable = Vec::new();
-        for held in all_held(&*self.0.snapshot()?)? {
-            if held.complete && self.may_read(&held.id, keys)? {
-                readable.push(held.id);
+    fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
+        let mut known = Vec::new();
+        for held in all_held(&*self.0.snapshot()?)?.into_iter().filter(|held| held.complete) {
+            if self.may_read(&held.id, keys)? || self.taken_from(&held.id, keys)?.is_some() {
+                known.push(held.id);
             }
         }
-        Ok(readable)
+        Ok(known)
+    }
+
+    fn taken_from(
+        &self,
+        id: &DatabaseId,
+        keys: &[PublicKey],
+    ) -> Result<Option<Vec<EntryId>>, StoreError> {
+        let snapshot = self.0.snapshot()?;
+        let Some(held) = held(&*snapshot, id)?.filter(|held| !held.system) else {
+            return Ok(None);
+        };
+        let authority = load_authority(&*snapshot, held.number)?;
+        taken_from(&*snapshot, held.number, &authority, keys)
+    }
+
+    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+        Ok(Vec::new())
     }
 }

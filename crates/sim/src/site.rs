@@ -138,7 +138,6 @@ impl Site {
                 .filter(|_| outside.chance.percent(50))
                 .copied(),
             channel_binding: None,
-            keys: Vec::new(),
             seed: outside.chance.bytes(),
             plain: false,
         };

@@ -67,6 +67,16 @@ impl RawParcels {
         Self { bytes, from: 0 }
     }
 
+    /// Takes the bytes of packed parcels.
+    pub(crate) const fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, from: 0 }
+    }
+
+    /// Gives away the bytes of parcels that were packed here.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Returns how many bytes they take.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()

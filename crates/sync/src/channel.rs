@@ -1,12 +1,13 @@
 //! One database in one session: rounds one at a time, and live entries between them.
 //!
 //! Invariant: what the peer is known to hold is known for certain, sent, or declined by it; after a
-//! round, whatever else becomes a tip here is sent without being asked for.
+//! round, whatever else becomes a tip here is sent without being asked for. To a peer that may not
+//! read, nothing is said but which of its own entries are held here.
 
 use weald_dag::{DatabaseId, EntryId, Number, Verdict};
 
 use crate::batch::{EntryBatch, RawParcels};
-use crate::class::{Classes, Tally};
+use crate::class::{Class, Classes, Tally};
 use crate::close::{CloseReason, PeerFault};
 use crate::context::{Context, View};
 use crate::flow::Flow;
@@ -41,10 +42,27 @@ pub(crate) struct Channel {
     allowed: bool,
     /// Whether the last announcement said that the database is complete here.
     offered: bool,
-    revoked: bool,
+    /// Whether the last announcement said nothing of what is held here.
+    silent: bool,
+    /// Whether the peer could read when it was last looked at.
+    readable: bool,
+    /// Whether the peer, told that it may not read, is heard out in this round all the same.
+    heard_out: bool,
+    /// Whether the next announcement is to be heard by a peer that has said that we may not read.
+    objects: bool,
+    ending: Option<Ending>,
     tally: Tally,
     progress: Progress,
     status: DatabaseStatus,
+}
+
+/// Why a database must be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// A key of the peer once held something and may not read any more.
+    Revoked,
+    /// The peer could read as anyone can, and anyone cannot any more.
+    Closed,
 }
 
 #[derive(Default)]
@@ -68,7 +86,11 @@ impl Channel {
             dirty: false,
             allowed: false,
             offered: false,
-            revoked: false,
+            silent: false,
+            readable: false,
+            heard_out: false,
+            objects: false,
+            ending: None,
             tally: Tally::default(),
             progress: Progress::default(),
             status: DatabaseStatus::new(DatabaseState::Asked),
@@ -79,9 +101,44 @@ impl Channel {
         self.database
     }
 
-    /// Returns whether the peer may no longer read, so that the database must be left.
-    pub(crate) const fn is_revoked(&self) -> bool {
-        self.revoked
+    /// Returns why the database must be left, if it must.
+    pub(crate) const fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Looks whether the peer may read by the authority as it is now; returns whether to go on with
+    /// it. Before all of the database is here, what is known of its authority ends nothing.
+    pub(crate) fn check(&mut self, ctx: &Context<'_>) -> Result<bool, CloseReason> {
+        let could = std::mem::replace(&mut self.readable, ctx.may_read(&self.database)?);
+        if self.readable || self.ending.is_some() {
+            return Ok(self.ending.is_none());
+        }
+        if !ctx.reads.database(&self.database)?.is_some_and(|local| local.complete) {
+            return Ok(true);
+        }
+        self.ending = match ctx.reads.taken_from(&self.database, ctx.keys)? {
+            Some(_) if self.heard_out => None,
+            Some(_) => Some(Ending::Revoked),
+            None if could => Some(Ending::Closed),
+            None => None,
+        };
+        Ok(self.ending.is_none())
+    }
+
+    /// Returns whether the peer could read when it was last looked at.
+    pub(crate) const fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Hears the peer out in the round that comes, though it may not read by what is known here.
+    pub(crate) const fn hear_out(&mut self) {
+        self.heard_out = true;
+    }
+
+    /// Starts a round against the peer's word that this side may not read.
+    pub(crate) fn object(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.objects = true;
+        self.start(false, ctx)
     }
 
     /// Starts a round, unless one is running.
@@ -97,9 +154,10 @@ impl Channel {
     /// Returns whether the peer must forget what it has sent, because not all of it stayed.
     fn begin(&mut self, view: &View, ctx: &Context<'_>) -> Result<bool, CloseReason> {
         let held = Held::read(view.graph().as_ref())?;
-        self.allowed = ctx.may_send(&self.database, view)?;
+        let may_read = ctx.may_read(&self.database)?;
+        self.allowed = view.is_complete() && may_read;
         self.last_round += 1;
-        self.round = Some(Round::new(self.last_round, held, self.allowed));
+        self.round = Some(Round::new(self.last_round, held, self.allowed, may_read));
         self.outgoing.drop_live();
         self.dirty = false;
         self.progress = Progress {
@@ -118,8 +176,11 @@ impl Channel {
     ) -> Result<(), CloseReason> {
         if let Some(round) = &mut self.round {
             let graph = view.graph();
-            let announce = round.announce(self.name, view.is_complete(), forget, graph.as_ref())?;
+            let mut announce =
+                round.announce(self.name, view.is_complete(), forget, graph.as_ref())?;
+            announce.objects = std::mem::take(&mut self.objects);
             self.offered = announce.complete;
+            self.silent = announce.silent;
             ctx.out.control(Control::Announce(announce));
         }
         Ok(())
@@ -132,26 +193,34 @@ impl Channel {
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let view = ctx.view(&self.database)?;
-        let joins = match &self.round {
-            Some(round) => round.number == announce.round && round.theirs.is_none(),
-            None => false,
-        };
+        let joins = self.round.as_ref().is_some_and(|round| round.awaits(&announce));
         let starts = self.round.is_none() && announce.round == self.last_round + 1;
         let again = starts && self.begin(&view, ctx)?;
         let Some(round) = self.round.as_mut().filter(|_| joins || starts) else {
             return Err(PeerFault::Unexpected { what: "an announcement" }.into());
         };
+        if announce.round == 1 && round.theirs.is_none() {
+            ctx.out.event(Event::Opened { database: self.database });
+        }
         if announce.forget {
             self.known.forget();
         }
+        let silent = announce.silent;
         let theirs = Theirs::read(announce, view.graph().as_ref())?;
         let (name, number) = (self.name, round.number);
         let (tips, probe) = theirs.answers();
         round.theirs = Some(theirs);
         if starts {
             self.announce(again, &view, ctx)?;
+        } else if round.silent && ctx.may_read(&self.database)? {
+            // The peer has proven meanwhile that it may read.
+            round.silent = false;
+            round.may_send = view.is_complete();
+            self.announce(false, &view, ctx)?;
         }
-        ctx.out.control(Control::Compared { name, round: number, tips, probe });
+        if !silent {
+            ctx.out.control(Control::Compared { name, round: number, tips, probe });
+        }
         self.decide(ctx)
     }
 
@@ -209,8 +278,9 @@ impl Channel {
         let Some(round) = &mut self.round else {
             return Ok(());
         };
-        // The keys that allow it may have been proven after the round was begun.
-        self.allowed = ctx.may_send(&self.database, &view)?;
+        // The keys that allow it may have been proven after the round was begun. Where nothing was said
+        // of our tips, the round after this one sends them.
+        self.allowed = ctx.may_send(&self.database, &view)? && !round.silent;
         round.may_send = self.allowed;
         let (name, number) = (self.name, round.number);
         let decision = round.decide(view.graph().as_ref(), &mut self.known.iter())?;
@@ -348,7 +418,7 @@ impl Channel {
             return Ok(());
         };
         let view = ctx.view(&self.database)?;
-        let ours = self.known.learn(&round.ours, &unheld)?;
+        let ours = self.learn(&round.ours, &unheld)?;
         if let Some(graph) = view.graph() {
             self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
         }
@@ -371,8 +441,14 @@ impl Channel {
             theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
         let (database, round_trips) = (self.database, round.round_trips);
         ctx.out.event(Event::Settled { database, classes, complete, round_trips });
+        if std::mem::take(&mut self.heard_out) && !self.check(ctx)? {
+            return Ok(());
+        }
+        if self.silent && !ctx.may_read(&self.database)? {
+            return Ok(());
+        }
         // Finished while the round ran: the peer must hear of it, also to finish its own.
-        if view.is_complete() && !self.offered {
+        if self.silent || (view.is_complete() && !self.offered) {
             return self.start(false, ctx);
         }
         if self.dirty || ctx.may_send(&self.database, &view)? != self.allowed {
@@ -381,11 +457,28 @@ impl Channel {
         Ok(())
     }
 
+    /// Learns from the peer's classes of our tips; of what was not announced there are none.
+    fn learn(&mut self, ours: &Held, unheld: &[Unheld]) -> Result<Tally, PeerFault> {
+        if !self.silent {
+            return self.known.learn(ours, unheld);
+        }
+        if !unheld.is_empty() {
+            return Err(PeerFault::Garbled { what: "classes of our tips" });
+        }
+        let mut tally = Tally::default();
+        tally.add(Class::Withheld);
+        Ok(tally)
+    }
+
     /// Starts a round where the peer's new keys let it have what was withheld; the round that may be
     /// running looks at the keys by itself.
     pub(crate) fn keys_came(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
         let view = ctx.view(&self.database)?;
-        if self.round.is_none() && !self.allowed && ctx.may_send(&self.database, &view)? {
+        if self.round.is_some() {
+            return Ok(());
+        }
+        let speaks = self.silent && ctx.may_read(&self.database)?;
+        if speaks || (!self.allowed && ctx.may_send(&self.database, &view)?) {
             return self.start(false, ctx);
         }
         Ok(())
@@ -403,11 +496,10 @@ impl Channel {
         if !may_send {
             // What comes while the database is fetched goes on once all of it is here.
             self.dirty = !view.is_complete();
-            self.revoked = self.allowed;
             return Ok(());
         }
         self.allowed = true;
-        if self.known.len() > FRONTIER_MAX {
+        if self.silent || self.known.len() > FRONTIER_MAX {
             return self.start(false, ctx);
         }
         let Some(graph) = view.graph() else {
@@ -444,7 +536,7 @@ impl Channel {
         let covered: Vec<Number> = tips.flatten().copied().collect();
         let view = ctx.view(&self.database)?;
         let mut numbers = Vec::new();
-        if !self.allowed {
+        if !ctx.may_send(&self.database, &view)? {
             ctx.out.control(Control::Wanted(self.name));
             return Ok(());
         }
@@ -482,7 +574,6 @@ impl Channel {
         }
         let view = ctx.view(&self.database)?;
         if !ctx.may_send(&self.database, &view)? {
-            self.revoked = true;
             return Ok(false);
         }
         let Some(graph) = view.graph() else {
@@ -512,7 +603,7 @@ impl Channel {
 
     /// Returns whether there is anything to send.
     pub(crate) const fn has_work(&self) -> bool {
-        self.outgoing.has_work() && !self.revoked
+        self.outgoing.has_work() && self.ending.is_none()
     }
 
     /// Returns whether the peer owes an answer.

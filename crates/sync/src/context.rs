@@ -15,7 +15,7 @@ pub(crate) struct Context<'a> {
     pub(crate) reads: &'a dyn Reads,
     pub(crate) out: &'a mut Outbox,
     pub(crate) flow: &'a mut Flow,
-    /// The keys that the peer has proven.
+    /// The keys that the peer has proven for the database, its device key among them.
     pub(crate) keys: &'a [PublicKey],
 }
 
@@ -30,9 +30,14 @@ impl Context<'_> {
         Ok(View { local: self.reads.database(database)?, rows: self.reads.snapshot()? })
     }
 
+    /// Returns whether the peer may read a database now.
+    pub(crate) fn may_read(&self, database: &DatabaseId) -> Result<bool, StoreError> {
+        self.reads.may_read(database, self.keys)
+    }
+
     /// Returns whether entries of a database may be sent to the peer now.
     pub(crate) fn may_send(&self, database: &DatabaseId, view: &View) -> Result<bool, StoreError> {
-        Ok(view.is_complete() && self.reads.may_read(database, self.keys)?)
+        Ok(view.is_complete() && self.may_read(database)?)
     }
 }
 

@@ -1,23 +1,26 @@
 //! The databases of one session whose peer is known: which there are, and who is told what.
 //!
-//! Invariant: a database is answered for only when the peer's keys may read it or it was related
-//! here; anything else is the same `Unknown`.
+//! Invariant: a database is answered for only when the peer's keys may read it, one of them once
+//! could, or it was related here; anything else is the same `Unknown`. Whether the peer may read is
+//! looked at again before each thing that is done with a channel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, Verdict};
+use weald_dag::{DatabaseId, EntryId, PublicKey, Verdict};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Ending};
 use crate::close::{CloseReason, Farewell, PeerFault};
 use crate::context::Context;
 use crate::flow::Flow;
-use crate::limits::{DATABASES_MAX, KEYS_MAX, UNKNOWN_NAMES_MAX};
+use crate::keys::{OwnKeys, PeerKeys};
+use crate::limits::{DATABASES_MAX, UNKNOWN_NAMES_MAX};
 use crate::message::{Announce, Control, Message};
 use crate::naming::{Name, Naming};
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event};
 use crate::possession;
 use crate::reads::Reads;
+use crate::shown;
 use crate::status::{DatabaseState, DatabaseStatus};
 
 /// What was related here and what became of it.
@@ -30,24 +33,41 @@ struct Relation {
     complete: bool,
 }
 
+/// A database that was left here and whose messages of before may still be on their way.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    database: DatabaseId,
+    /// Whether to open it again once the peer has confirmed.
+    reopen: bool,
+}
+
+/// The databases that some keys know of, by name.
+struct Known {
+    keys: Vec<PublicKey>,
+    databases: BTreeMap<Name, DatabaseId>,
+}
+
 /// The databases of one session.
 pub(crate) struct Exchange {
     transcript: [u8; 32],
-    device: PublicKey,
     peer: PublicKey,
     naming: Naming,
-    /// The keys that the peer has proven, its device key first.
-    keys: Vec<PublicKey>,
+    own_keys: OwnKeys,
+    peer_keys: PeerKeys,
     relations: BTreeMap<Name, Relation>,
     channels: BTreeMap<Name, Channel>,
     /// Dropped here: not answered for until they are related again.
     dropped: BTreeSet<Name>,
-    /// Left here, and not yet confirmed there; whether to open it again then.
-    leaving: BTreeMap<Name, bool>,
-    /// The names that were answered with `Unknown`.
-    unknown: BTreeSet<Name>,
-    /// What the peer may read, by name, as far as the message in hand has asked for it.
-    readable: Option<BTreeMap<Name, DatabaseId>>,
+    /// Left here, and not yet confirmed there.
+    leaving: BTreeMap<Name, Leaving>,
+    /// The names that the peer asked for and was refused.
+    refused: BTreeSet<Name>,
+    /// What the peer knows of, as far as the message in hand has asked for it.
+    known: Option<Known>,
+    /// Databases whose peer has said that we may not read, and was heard or contradicted.
+    contradicted: BTreeSet<Name>,
+    /// Batches of settings entries that are to show that we may not read.
+    shown: BTreeMap<BatchId, DatabaseId>,
     flow: Flow,
     /// The database whose batch went last, so that none is starved.
     served: Option<Name>,
@@ -62,30 +82,39 @@ impl Exchange {
     ) -> Self {
         Self {
             transcript,
-            device,
             peer,
             naming,
-            keys: vec![peer],
+            own_keys: OwnKeys::new(transcript, device),
+            peer_keys: PeerKeys::new(peer),
             relations: BTreeMap::new(),
             channels: BTreeMap::new(),
             dropped: BTreeSet::new(),
             leaving: BTreeMap::new(),
-            unknown: BTreeSet::new(),
-            readable: None,
+            refused: BTreeSet::new(),
+            known: None,
+            contradicted: BTreeSet::new(),
+            shown: BTreeMap::new(),
             flow: Flow::default(),
             served: None,
         }
     }
 
-    pub(crate) fn keys(&self) -> &[PublicKey] {
-        &self.keys
+    /// Returns the keys that the peer has proven for a database, its device key first.
+    pub(crate) fn keys_for(&self, database: &DatabaseId) -> &[PublicKey] {
+        self.peer_keys.of(&self.naming.name(database))
     }
 
-    pub(crate) fn prove(&self, keys: &[SecretKey], out: &mut Outbox) {
-        if !keys.is_empty() {
-            let proofs = possession::prove(&self.transcript, &self.device, keys);
-            out.control(Control::Keys(proofs));
-        }
+    /// Proves the keys of this side that are not proven yet, for every database of the session.
+    pub(crate) fn prove_all(
+        &mut self,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        let related = self.relations.iter().map(|(name, relation)| (*name, relation.database));
+        let open = self.channels.iter().map(|(name, channel)| (*name, channel.database()));
+        let all: BTreeMap<Name, DatabaseId> = related.chain(open).collect();
+        all.into_iter()
+            .try_for_each(|(name, database)| self.own_keys.prove(name, &database, reads, out))
     }
 
     /// Relates a database: opens it, or starts a round where it is open.
@@ -98,7 +127,18 @@ impl Exchange {
         let name = self.naming.name(&database);
         let complete = reads.database(&database)?.is_some_and(|local| local.complete);
         self.dropped.remove(&name);
-        self.relations.insert(name, Relation { database, ended: None, complete });
+        let mut relation = Relation { database, ended: None, complete };
+        let told = complete && self.refused.contains(&name);
+        let keys = self.peer_keys.of(&name);
+        // Whom it was taken from has been told in this session and is not told again.
+        if told && !reads.may_read(&database, keys)? && reads.taken_from(&database, keys)?.is_some()
+        {
+            relation.ended = Some(DatabaseState::Ended);
+            self.relations.insert(name, relation);
+            out.event(Event::Ended { database });
+            return Ok(());
+        }
+        self.relations.insert(name, relation);
         self.open(name, database, reads, out)
     }
 
@@ -109,10 +149,15 @@ impl Exchange {
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        if let Some(reopen) = self.leaving.get_mut(&name) {
-            *reopen = true;
+        if let Some(leaving) = self.leaving.get_mut(&name) {
+            leaving.reopen = true;
             return Ok(());
         }
+        self.refused.remove(&name);
+        if let Some(relation) = self.relations.get_mut(&name) {
+            relation.ended = None;
+        }
+        self.own_keys.prove(name, &database, reads, out)?;
         self.channels.entry(name).or_insert_with(|| Channel::new(database, name));
         self.with(name, reads, out, |channel, ctx| channel.start(false, ctx))
     }
@@ -122,15 +167,11 @@ impl Exchange {
         let name = self.naming.name(database);
         self.relations.remove(&name);
         self.dropped.insert(name);
-        self.leave(name, out);
-    }
-
-    fn leave(&mut self, name: Name, out: &mut Outbox) {
         if self.remove(name) {
-            self.leaving.insert(name, false);
+            self.leaving.insert(name, Leaving { database: *database, reopen: false });
             out.control(Control::Leave(name));
-        } else if let Some(reopen) = self.leaving.get_mut(&name) {
-            *reopen = false;
+        } else if let Some(leaving) = self.leaving.get_mut(&name) {
+            leaving.reopen = false;
         }
     }
 
@@ -143,7 +184,7 @@ impl Exchange {
         true
     }
 
-    /// Calls `what` on a channel, if there is one.
+    /// Calls `what` on a channel, if there is one and the peer may still read.
     fn with(
         &mut self,
         name: Name,
@@ -154,7 +195,9 @@ impl Exchange {
         let Some(channel) = self.channels.get_mut(&name) else {
             return Ok(());
         };
-        what(channel, &mut Context { reads, out, flow: &mut self.flow, keys: &self.keys })
+        let keys = self.peer_keys.of(&name);
+        let mut ctx = Context { reads, out, flow: &mut self.flow, keys };
+        if channel.check(&ctx)? { what(channel, &mut ctx) } else { Ok(()) }
     }
 
     /// Takes a message of the peer.
@@ -164,7 +207,7 @@ impl Exchange {
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        self.readable = None;
+        self.known = None;
         match message {
             Message::Entries(batch) => {
                 self.with(batch.name, reads, out, |channel, ctx| channel.entries(batch, ctx))
@@ -183,12 +226,13 @@ impl Exchange {
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
         match control {
-            Control::Keys(proofs) => self.keys_proven(&proofs, reads, out),
+            Control::Keys { name, proofs } => self.keys_proven(name, &proofs, reads, out),
             Control::Announce(announce) => self.announced(announce, reads, out),
             Control::Unknown(name) => {
                 self.end(name, DatabaseState::Denied, out);
                 Ok(())
             }
+            Control::Revoked { name, shown } => self.revoked(name, &shown, reads, out),
             Control::Leave(name) => {
                 out.control(Control::Left(name));
                 self.end(name, DatabaseState::Left, out);
@@ -226,24 +270,16 @@ impl Exchange {
 
     fn keys_proven(
         &mut self,
+        name: Name,
         proofs: &[possession::KeyProof],
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        self.readable = None;
-        let keys = possession::check(&self.transcript, &self.peer, proofs)?;
-        for key in &keys {
-            if !self.keys.contains(key) {
-                self.keys.push(*key);
-            }
-        }
-        let (found, limit) = (self.keys.len(), KEYS_MAX + 1);
-        if found > limit {
-            return Err(PeerFault::TooMany { what: "keys", found, limit }.into());
-        }
+        self.known = None;
+        let keys = possession::check(&self.transcript, &self.peer, name, proofs)?;
+        self.peer_keys.add(name, &keys)?;
         out.event(Event::KeysProven { keys });
-        let names: Vec<Name> = self.channels.keys().copied().collect();
-        names.into_iter().try_for_each(|name| self.with(name, reads, out, Channel::keys_came))
+        self.with(name, reads, out, Channel::keys_came)
     }
 
     fn announced(
@@ -256,61 +292,110 @@ impl Exchange {
         if self.leaving.contains_key(&name) {
             return Ok(());
         }
-        let Some(database) = self.resolve(&announce, reads)? else {
-            self.remove(name);
-            self.unknown.insert(name);
-            let (found, limit) = (self.unknown.len(), UNKNOWN_NAMES_MAX);
+        let Some(database) = self.resolve(name, reads)? else {
+            self.refused.insert(name);
+            let (found, limit) = (self.refused.len(), UNKNOWN_NAMES_MAX);
             if found > limit {
                 return Err(PeerFault::TooMany { what: "unknown names", found, limit }.into());
             }
             out.control(Control::Unknown(name));
-            if let Some(relation) = self.relations.get_mut(&name) {
-                relation.ended = Some(DatabaseState::Denied);
-                out.event(Event::Denied { database: relation.database });
-            }
             return Ok(());
         };
         if let Some(relation) = self.relations.get_mut(&name) {
             relation.ended = None;
         }
-        if announce.round == 1 {
-            out.event(Event::Opened { database });
+        let heard_out = announce.objects && self.contradicted.insert(name);
+        let channel = self.channels.entry(name).or_insert_with(|| Channel::new(database, name));
+        if heard_out {
+            channel.hear_out();
         }
-        self.channels.entry(name).or_insert_with(|| Channel::new(database, name));
-        self.with(name, reads, out, |channel, ctx| channel.announced(announce, ctx))
+        let own_keys = &mut self.own_keys;
+        let keys = self.peer_keys.of(&name);
+        let mut ctx = Context { reads, out, flow: &mut self.flow, keys };
+        if !channel.check(&ctx)? {
+            return Ok(());
+        }
+        own_keys.prove(name, &database, reads, ctx.out)?;
+        if !announce.silent && channel.is_readable() {
+            self.contradicted.remove(&name);
+        }
+        channel.announced(announce, &mut ctx)
     }
 
     /// Finds the database of a name, if it may be answered for.
     fn resolve(
         &mut self,
-        announce: &Announce,
+        name: Name,
         reads: &dyn Reads,
     ) -> Result<Option<DatabaseId>, CloseReason> {
         // Also where neither side holds all of it yet: a refusal could cross the offer of whoever is
         // first to, and end it.
-        if let Some(relation) = self.relations.get(&announce.name) {
+        if let Some(relation) = self.relations.get(&name) {
             return Ok(Some(relation.database));
         }
-        if self.dropped.contains(&announce.name) {
+        if self.dropped.contains(&name) {
             return Ok(None);
         }
-        if let Some(channel) = self.channels.get(&announce.name) {
-            let database = channel.database();
-            return Ok(reads.may_read(&database, &self.keys)?.then_some(database));
+        if let Some(channel) = self.channels.get(&name) {
+            return Ok(Some(channel.database()));
         }
         if self.channels.len() >= DATABASES_MAX {
             return Ok(None);
         }
-        if self.readable.is_none() {
-            let ids = reads.readable(&self.keys)?.into_iter();
-            self.readable = Some(ids.map(|id| (self.naming.name(&id), id)).collect());
+        // What is looked up depends on the keys and not on the name, so the time that it takes does not
+        // tell whether a database is there.
+        let keys = self.peer_keys.of(&name);
+        if self.known.as_ref().is_none_or(|known| known.keys != keys) {
+            let ids = reads.known_to(keys)?.into_iter();
+            let databases = ids.map(|id| (self.naming.name(&id), id)).collect();
+            self.known = Some(Known { keys: keys.to_vec(), databases });
         }
-        let readable = self.readable.as_ref();
-        let Some(database) = readable.and_then(|ids| ids.get(&announce.name).copied()) else {
-            return Ok(None);
+        Ok(self.known.as_ref().and_then(|known| known.databases.get(&name).copied()))
+    }
+
+    /// Takes the peer's word that a key of this side may not read any more what it once could. What is
+    /// shown goes through the door like all else; where this side may read for all that it knows
+    /// then, the peer lacks something and is told so, once.
+    fn revoked(
+        &mut self,
+        name: Name,
+        shown: &[u8],
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        out.control(Control::Left(name));
+        let related = self.relations.get(&name).map(|relation| relation.database);
+        let open = self.channels.get(&name).map(Channel::database);
+        self.end(name, DatabaseState::Revoked, out);
+        let Some(database) = related.or(open) else {
+            return Ok(());
         };
+        let parcels = shown::unpack(shown)?;
+        if parcels.is_empty() || reads.database(&database)?.is_none() {
+            return self.contradict(database, reads, out);
+        }
+        let batch = self.flow.begin(name, shown.len())?;
+        self.shown.insert(batch, database);
+        out.ingest(batch, database, parcels, false);
+        Ok(())
+    }
+
+    /// Contradicts the peer's word that this side may not read, where that is not what is known here.
+    fn contradict(
+        &mut self,
+        database: DatabaseId,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        let name = self.naming.name(&database);
         let complete = reads.database(&database)?.is_some_and(|local| local.complete);
-        Ok(complete.then_some(database))
+        let may_read = complete && reads.may_read(&database, self.own_keys.of(&name))?;
+        if !may_read || self.channels.contains_key(&name) || !self.contradicted.insert(name) {
+            return Ok(());
+        }
+        self.own_keys.prove(name, &database, reads, out)?;
+        self.channels.insert(name, Channel::new(database, name));
+        self.with(name, reads, out, Channel::object)
     }
 
     /// Ends a channel because of what the peer said.
@@ -324,16 +409,17 @@ impl Exchange {
             return;
         };
         out.event(match state {
-            DatabaseState::Denied => Event::Denied { database },
+            DatabaseState::Denied => Event::Denied { database, revoked: false },
+            DatabaseState::Revoked => Event::Denied { database, revoked: true },
             _ => Event::Left { database },
         });
     }
 
     fn left(&mut self, name: Name, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
-        match (self.leaving.remove(&name), self.relations.get(&name)) {
-            (None, _) => Err(PeerFault::Unexpected { what: "an answer to no leave" }.into()),
-            (Some(true), Some(relation)) => self.open(name, relation.database, reads, out),
-            (Some(_), _) => Ok(()),
+        match self.leaving.remove(&name) {
+            None => Err(PeerFault::Unexpected { what: "an answer to no leave" }.into()),
+            Some(left) if left.reopen => self.open(name, left.database, reads, out),
+            Some(_) => Ok(()),
         }
     }
 
@@ -344,7 +430,11 @@ impl Exchange {
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        match self.flow.end(batch) {
+        let name = self.flow.end(batch);
+        if let Some(database) = self.shown.remove(&batch) {
+            return self.contradict(database, reads, out);
+        }
+        match name {
             Some(name) => {
                 self.with(name, reads, out, |channel, ctx| channel.ingested(batch, verdicts, ctx))
             }
@@ -360,7 +450,15 @@ impl Exchange {
     ) -> Result<(), CloseReason> {
         let name = self.naming.name(database);
         if self.channels.contains_key(&name) {
-            return self.with(name, reads, out, Channel::push);
+            self.with(name, reads, out, Channel::push)?;
+            return self.own_keys.prove(name, database, reads, out);
+        }
+        // The peer was refused and may read now.
+        if self.refused.contains(&name) {
+            let complete = reads.database(database)?.is_some_and(|local| local.complete);
+            if complete && reads.may_read(database, self.peer_keys.of(&name))? {
+                return self.open(name, *database, reads, out);
+            }
         }
         // The peer was asked before there was anything to offer it: it may want it now.
         let asked_too_early = self.relations.get(&name).is_some_and(|relation| {
@@ -388,8 +486,7 @@ impl Exchange {
                 idle.insert(name);
             }
         }
-        self.leave_revoked(out);
-        Ok(())
+        self.end_all(reads, out)
     }
 
     fn next_to_serve(&self, idle: &BTreeSet<Name>) -> Option<Name> {
@@ -401,17 +498,31 @@ impl Exchange {
         next.or_else(|| self.channels.iter().find(ready)).map(|(name, _)| *name)
     }
 
-    fn leave_revoked(&mut self, out: &mut Outbox) {
-        let revoked = self.channels.iter().filter(|(_, channel)| channel.is_revoked());
-        let revoked: Vec<(Name, DatabaseId)> =
-            revoked.map(|(name, channel)| (*name, channel.database())).collect();
-        for (name, database) in revoked {
-            self.leave(name, out);
+    /// Leaves the databases that the peer may not read any more; nothing of them is sent after this.
+    fn end_all(&mut self, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
+        let ending = self
+            .channels
+            .iter()
+            .filter_map(|(name, channel)| Some((*name, channel.database(), channel.ending()?)));
+        let ending: Vec<(Name, DatabaseId, Ending)> = ending.collect();
+        for (name, database, ending) in ending {
+            self.remove(name);
+            self.refused.insert(name);
+            self.leaving.insert(name, Leaving { database, reopen: false });
             if let Some(relation) = self.relations.get_mut(&name) {
-                relation.ended = Some(DatabaseState::Left);
+                relation.ended = Some(DatabaseState::Ended);
             }
-            out.event(Event::Left { database });
+            out.event(Event::Ended { database });
+            if ending == Ending::Closed {
+                out.control(Control::Leave(name));
+                continue;
+            }
+            // Its word against ours: it must be able to tell that we may read.
+            self.own_keys.prove(name, &database, reads, out)?;
+            let shown = shown::pack(&database, self.peer_keys.of(&name), reads)?;
+            out.control(Control::Revoked { name, shown });
         }
+        Ok(())
     }
 
     /// Returns whether the peer owes an answer and this side owes none.

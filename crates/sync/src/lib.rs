@@ -18,7 +18,6 @@
 //!     name: "desk".into(),
 //!     expected_peer: None,
 //!     channel_binding: None,
-//!     keys: vec![],
 //!     seed: [2; 32],
 //!     plain: false,
 //! };
@@ -40,6 +39,7 @@ mod handshake;
 mod hello;
 mod ids;
 mod incoming;
+mod keys;
 pub mod limits;
 mod message;
 mod naming;
@@ -54,6 +54,7 @@ mod reads;
 mod round;
 mod seal;
 mod session;
+mod shown;
 mod status;
 
 pub use class::{Class, Classes, Tally};

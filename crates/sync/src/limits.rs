@@ -26,8 +26,12 @@ pub const NAME_MAX: usize = 64;
 pub const HANDSHAKE_MAX_MS: u64 = 10_000;
 /// How long a peer that owes an answer may say nothing, in milliseconds.
 pub const SILENCE_MAX_MS: u64 = 60_000;
-/// Greatest number of keys that a peer may prove in one session.
-pub const KEYS_MAX: usize = 64;
+/// Greatest number of keys that a peer may prove for one database.
+pub const KEYS_MAX: usize = 16;
+/// Greatest number of proofs of keys in one session, each for one database.
+pub const PROOFS_MAX: usize = 4 * DATABASES_MAX;
+/// Greatest length of the settings entries that show to a peer what took its access, in bytes.
+pub const SHOWN_MAX_BYTES: usize = 128 << 10;
 /// Greatest number of databases in one session.
 pub const DATABASES_MAX: usize = 1_024;
 /// Greatest number of names in one session that this side does not know or does not answer for.

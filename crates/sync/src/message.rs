@@ -1,6 +1,7 @@
 //! What is said inside a session: controls in CBOR, batches of entries in their own wire form.
 //!
-//! Invariant: a decoded message is within the limits; no entry is ever coded through CBOR values.
+//! Invariant: a decoded message is within the limits; entries keep their own wire form also where a
+//! control carries them.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use crate::class::Class;
 use crate::close::PeerFault;
 use crate::ids::{Bits, Ids};
 use crate::limits::{
-    CONTROL_MAX, CONTROLS_MAX, PROBE_MAX, REASON_MAX, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
+    CONTROL_MAX, CONTROLS_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, SHOWN_MAX_BYTES, TIPS_PAGE,
+    WANT_DEPTH_MAX, WANT_MAX,
 };
 use crate::naming::Name;
 use crate::possession::KeyProof;
@@ -28,6 +30,11 @@ pub(crate) struct Announce {
     pub(crate) complete: bool,
     /// Whether this side may not send its entries to the other.
     pub(crate) withheld: bool,
+    /// Whether this side holds entries and does not say which, as the other has proven no key that
+    /// may read them. Nothing below is said then.
+    pub(crate) silent: bool,
+    /// Whether the other side has said that this one may not read, and what is known here differs.
+    pub(crate) objects: bool,
     /// Whether what was sent before and is not among the tips' ancestors did not stay.
     pub(crate) forget: bool,
     /// How many entries are needed there.
@@ -53,15 +60,19 @@ pub(crate) struct Unheld {
 /// A message that carries no entries.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Control {
-    /// Proves keys beside the device key.
-    Keys(Vec<KeyProof>),
+    /// Proves keys beside the device key, for one database.
+    Keys { name: Name, proofs: Vec<KeyProof> },
     /// Names a database and starts a round.
     Announce(Announce),
     /// Answers a name that is not known or not allowed.
     Unknown(Name),
+    /// Says that the other side may not read any more what it once could, with the settings entries
+    /// that show it, as far as they fit; nothing about the database is sent until
+    /// [`Control::Left`] is answered.
+    Revoked { name: Name, shown: ByteBuf },
     /// Stops syncing a database; nothing about it is sent until [`Control::Left`] is answered.
     Leave(Name),
-    /// Answers [`Control::Leave`].
+    /// Answers [`Control::Leave`] and [`Control::Revoked`].
     Left(Name),
     /// Says which tips and which entries of the probe of an [`Announce`] are held.
     Compared { name: Name, round: u64, tips: Bits, probe: Bits },
@@ -146,10 +157,16 @@ impl Control {
                 let whole = announce.total == listed && announce.digest.is_none();
                 let paged = announce.total > listed && announce.digest.is_some();
                 let rooted = !announce.complete || listed > 0;
-                if (whole || paged) && rooted {
+                let hushed =
+                    !announce.silent || (listed == 0 && announce.entries == 0 && announce.withheld);
+                if (whole || paged) && rooted && hushed {
                     return Ok(());
                 }
                 Err(PeerFault::Garbled { what: "an announcement" })
+            }
+            Self::Keys { proofs, .. } => at_most("keys", proofs.len(), KEYS_MAX),
+            Self::Revoked { shown, .. } => {
+                at_most("bytes of settings", shown.len(), SHOWN_MAX_BYTES)
             }
             Self::Probe { ids, .. } => at_most("ids in a probe", ids.0.len(), PROBE_MAX),
             Self::Want { ids, depth, .. } => {

@@ -28,8 +28,6 @@ pub struct SessionOptions {
     pub expected_peer: Option<PublicKey>,
     /// What both ends of an authenticated, encrypted channel know of it; frames are then not sealed.
     pub channel_binding: Option<Vec<u8>>,
-    /// Keys that are proven to the peer beside the device key.
-    pub keys: Vec<SecretKey>,
     /// 32 random secret bytes, of this session alone.
     pub seed: [u8; 32],
     /// Whether frames go unsealed on a link without channel binding; both sides must agree.
@@ -38,14 +36,12 @@ pub struct SessionOptions {
 
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<PublicKey> = self.keys.iter().map(SecretKey::public).collect();
         f.debug_struct("SessionOptions")
             .field("role", &self.role)
             .field("device", &self.device.public())
             .field("name", &self.name)
             .field("expected_peer", &self.expected_peer)
             .field("has_channel_binding", &self.channel_binding.is_some())
-            .field("keys", &keys)
             .field("plain", &self.plain)
             .finish_non_exhaustive()
     }
@@ -63,13 +59,12 @@ mod tests {
             name: "desk".into(),
             expected_peer: None,
             channel_binding: Some(vec![172; 3]),
-            keys: vec![SecretKey::from_seed(&[173; 32])],
             seed: [174; 32],
             plain: false,
         };
         let printed = format!("{options:?}");
         assert!(printed.contains("desk"));
-        for secret in ["171, 171", "172, 172", "173, 173", "174, 174", "seed"] {
+        for secret in ["171, 171", "172, 172", "174, 174", "seed"] {
             assert!(!printed.contains(secret), "{printed}");
         }
     }

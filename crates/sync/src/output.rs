@@ -46,7 +46,7 @@ pub enum Event {
         /// Whether it was dialled without an expected key, so this key is trusted on first use.
         first_use: bool,
     },
-    /// The peer has proven these keys beside its device key.
+    /// The peer has proven these keys beside its device key, for one database.
     KeysProven {
         /// The keys.
         keys: Vec<PublicKey>,
@@ -78,8 +78,16 @@ pub enum Event {
         /// How many bytes of entries were received in this round.
         bytes: u64,
     },
-    /// The peer does not hold the database, or this side may not read it there: one answer for both.
+    /// The peer does not hold the database, or this side may not read it there: one answer for both,
+    /// but to who once could.
     Denied {
+        /// The database.
+        database: DatabaseId,
+        /// Whether the peer says that a key of this side once could read it and may not any more.
+        revoked: bool,
+    },
+    /// The peer may not read the database any more: nothing of it is sent to it from now on.
+    Ended {
         /// The database.
         database: DatabaseId,
     },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weald_dag::{DatabaseId, PublicKey, Snapshot, StoreError};
+use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, StoreError};
 
 /// A database as it is held here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,29 @@ pub trait Reads {
     /// Any [`StoreError`]; it closes the session.
     fn may_read(&self, id: &DatabaseId, keys: &[PublicKey]) -> Result<bool, StoreError>;
 
-    /// Returns the complete databases here that one of these keys may read, never an instance's own.
+    /// Returns the complete databases here that these keys know of: that one of them or anyone may
+    /// read, or in which one of them once held something. Never an instance's own.
     ///
     /// # Errors
     /// Any [`StoreError`]; it closes the session.
-    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError>;
+    fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError>;
+
+    /// Returns what took a database from keys that may not read it: the settings entries that show
+    /// it, parents first, and nothing that carries data. `None` where none of the keys ever held
+    /// anything.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn taken_from(
+        &self,
+        id: &DatabaseId,
+        keys: &[PublicKey],
+    ) -> Result<Option<Vec<EntryId>>, StoreError>;
+
+    /// Returns the keys of this side that are proven to a peer for a database beside the device key:
+    /// those that hold something in it or did once; where nothing is known, those to ask with.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError>;
 }

@@ -80,7 +80,9 @@ impl Theirs {
 
     /// Returns whether everything that the peer holds is held here.
     pub(crate) fn all_known(&self) -> bool {
-        self.announce.digest.is_none() && self.tips.iter().all(Option::is_some)
+        !self.announce.silent
+            && self.announce.digest.is_none()
+            && self.tips.iter().all(Option::is_some)
     }
 
     /// Returns which of the announced ids are held here.
@@ -97,6 +99,9 @@ impl Theirs {
     ) -> Result<(Tally, Vec<Unheld>), StoreError> {
         let mut tally = Tally::default();
         let mut unheld = Vec::new();
+        if self.announce.silent {
+            tally.add(Class::Withheld);
+        }
         for (index, id) in (0u32..).zip(&self.announce.tips.0) {
             let held = match graph {
                 Some(graph) => graph.number(id)?.is_some(),
@@ -156,6 +161,8 @@ pub(crate) struct Round {
     pub(crate) ours: Held,
     /// Whether this side may send its entries to the peer.
     pub(crate) may_send: bool,
+    /// Whether this side holds entries and does not say which.
+    pub(crate) silent: bool,
     announced: Vec<Number>,
     pub(crate) theirs: Option<Theirs>,
     compared: bool,
@@ -177,9 +184,10 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    pub(crate) fn new(number: u64, ours: Held, may_send: bool) -> Self {
+    pub(crate) fn new(number: u64, ours: Held, may_send: bool, may_read: bool) -> Self {
         Self {
             number,
+            silent: !may_read && !ours.tips.is_empty(),
             ours,
             may_send,
             announced: Vec::new(),
@@ -201,6 +209,16 @@ impl Round {
         }
     }
 
+    /// Returns whether the peer may make this announcement now: its first of the round, or the one
+    /// that tells what it did not tell in its first.
+    pub(crate) fn awaits(&self, announce: &Announce) -> bool {
+        self.number == announce.round
+            && match &self.theirs {
+                None => true,
+                Some(theirs) => theirs.announce.silent && !announce.silent && !self.peer_sent,
+            }
+    }
+
     /// Returns the announcement of this side. It carries a probe when the peer has announced tips
     /// that are not held here, so that both may have moved.
     pub(crate) fn announce(
@@ -210,6 +228,22 @@ impl Round {
         forget: bool,
         graph: Option<&Graph<'_>>,
     ) -> Result<Announce, StoreError> {
+        if self.silent {
+            return Ok(Announce {
+                name,
+                round: self.number,
+                complete: false,
+                withheld: true,
+                silent: true,
+                objects: false,
+                forget,
+                entries: 0,
+                tips: Ids::default(),
+                total: 0,
+                digest: None,
+                probe: Ids::default(),
+            });
+        }
         let both_moved = self.theirs.as_ref().is_some_and(|theirs| !theirs.all_known());
         let mut ids = Vec::new();
         if let Some(graph) = graph.filter(|_| both_moved && !self.ours.tips.is_empty()) {
@@ -221,6 +255,8 @@ impl Round {
             round: self.number,
             complete,
             withheld: !self.may_send,
+            silent: false,
+            objects: false,
             forget,
             entries: self.ours.entries,
             tips: Ids(self.ours.page.clone()),

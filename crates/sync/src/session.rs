@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, Number, PublicKey, SecretKey, Verdict};
+use weald_dag::{DatabaseId, EntryId, Number, PublicKey, Verdict};
 
 use crate::close::CloseReason;
 use crate::exchange::Exchange;
@@ -39,7 +39,6 @@ struct Open {
 pub struct Session {
     phase: Phase,
     out: Outbox,
-    keys: Vec<SecretKey>,
     device: PublicKey,
     /// What was related before the peer was known.
     related: BTreeSet<DatabaseId>,
@@ -62,7 +61,6 @@ impl Session {
             phase: Phase::Handshake(Box::new(handshake)),
             out,
             device: options.device.public(),
-            keys: options.keys,
             related: BTreeSet::new(),
             dropped: BTreeSet::new(),
             peer: None,
@@ -94,15 +92,9 @@ impl Session {
         });
     }
 
-    /// Proves more keys to the peer, such as that of a user who has just logged in.
-    pub fn prove(&mut self, now: u64, keys: Vec<SecretKey>, reads: &dyn Reads) {
-        self.run(now, reads, |open, out| {
-            open.exchange.prove(&keys, out);
-            Ok(())
-        });
-        if let Phase::Handshake(_) = self.phase {
-            self.keys.extend(keys);
-        }
+    /// Proves the keys to the peer that are there since, such as that of a user who has just logged in.
+    pub fn prove(&mut self, now: u64, reads: &dyn Reads) {
+        self.run(now, reads, |open, out| open.exchange.prove_all(reads, out));
     }
 
     /// Takes a frame from the link.
@@ -127,7 +119,6 @@ impl Session {
         self.peer = Some((peer, name.clone()));
         self.out.event(Event::Authenticated { peer, name, first_use });
         let exchange = Exchange::new(transcript, self.device, peer, naming);
-        exchange.prove(&self.keys, &mut self.out);
         let open = Open { exchange, framer: Framer::new(seal), heard: false };
         self.phase = Phase::Open(Box::new(open));
         for database in std::mem::take(&mut self.dropped) {
@@ -217,10 +208,10 @@ impl Session {
         self.peer.as_ref().map(|(_, name)| name.as_str())
     }
 
-    /// Returns the keys that the peer has proven, its device key first.
-    pub fn peer_keys(&self) -> &[PublicKey] {
+    /// Returns the keys that the peer has proven for a database, its device key first.
+    pub fn peer_keys(&self, database: &DatabaseId) -> &[PublicKey] {
         match &self.phase {
-            Phase::Open(open) => open.exchange.keys(),
+            Phase::Open(open) => open.exchange.keys_for(database),
             Phase::Handshake(_) | Phase::Closed => &[],
         }
     }

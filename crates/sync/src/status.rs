@@ -15,6 +15,10 @@ pub enum DatabaseState {
     Live,
     /// The peer does not hold it or does not let this side read it.
     Denied,
+    /// The peer says that a key of this side could read it once and may not any more.
+    Revoked,
+    /// The peer may not read it here any more.
+    Ended,
     /// One side has stopped syncing it.
     Left,
 }

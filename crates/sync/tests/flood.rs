@@ -86,11 +86,13 @@ fn a_peer_that_reads_may_ask_on() {
 fn announce(name: u16) -> Vec<u8> {
     let mut id = [0; 16];
     id[..2].copy_from_slice(&name.to_be_bytes());
-    let head = b"\xa1\x68Announce\xaa\x64name\x50".as_slice();
-    let rest: [&[u8]; 9] = [
+    let head = b"\xa1\x68Announce\xac\x64name\x50".as_slice();
+    let rest: [&[u8]; 11] = [
         b"\x65round\x01",
         b"\x68complete\xf4",
         b"\x68withheld\xf4",
+        b"\x66silent\xf4",
+        b"\x67objects\xf4",
         b"\x66forget\xf4",
         b"\x67entries\x00",
         b"\x64tips\x40",

@@ -49,19 +49,20 @@ fn a_key_that_is_proven_opens_what_it_may_read() {
     let (mut world, database) = pair(&chain(50));
     let user = SecretKey::from_seed(&[77; 32]);
     world.nodes[1].readers = Some(vec![user.public()]);
-    world.link_with(0, 1, |dialler, _| dialler.keys = vec![user.clone()]);
+    world.nodes[0].keys = vec![user.clone()];
+    world.link(0, 1);
     world.sync(0, database);
     assert_eq!(world.nodes[0].count(database), 50);
-    assert!(world.links[0][1].session.peer_keys().contains(&user.public()));
+    assert!(world.links[0][1].session.peer_keys(&database).contains(&user.public()));
 
     let (mut world, database) = pair(&chain(50));
     world.nodes[1].readers = Some(vec![user.public()]);
     world.link(0, 1);
     world.sync(0, database);
     assert_eq!(world.nodes[0].count(database), 0);
-    let (now, node) = (world.now, world.links[0][0].node);
-    let nodes = &world.nodes;
-    world.links[0][0].session.prove(now, vec![user], &nodes[node]);
+    world.nodes[0].keys = vec![user];
+    let (now, nodes) = (world.now, &world.nodes);
+    world.links[0][0].session.prove(now, &nodes[0]);
     world.sync(0, database);
     assert_eq!(world.nodes[0].count(database), 50, "a key proven later counts too");
 }
@@ -74,7 +75,8 @@ fn the_key_of_the_side_that_was_dialled_counts_in_the_first_round() {
     let mut world = World::new(vec![ahead, Node::with(2, database, &parcels[..20])]);
     let user = SecretKey::from_seed(&[77; 32]);
     world.nodes[0].readers = Some(vec![user.public()]);
-    world.link_with(0, 1, |_, responder| responder.keys = vec![user]);
+    world.nodes[1].keys = vec![user];
+    world.link(0, 1);
     world.sync(0, database);
     world.assert_equal(database);
     assert_eq!(classes(&world, 1).theirs.held, 1);
@@ -409,9 +411,10 @@ fn a_session_proves_a_bounded_number_of_keys() {
     let keys: Vec<SecretKey> = (0..=u8::try_from(KEYS_MAX).unwrap())
         .map(|n| SecretKey::from_seed(&[n + 100; 32]))
         .collect();
-    world.link_with(0, 1, |dialler, _| dialler.keys = keys);
+    world.nodes[0].keys = keys;
+    world.link(0, 1);
     world.sync(0, database);
-    assert_eq!(world.links[0][1].session.peer_keys().len(), KEYS_MAX + 1);
+    assert_eq!(world.links[0][1].session.peer_keys(&database).len(), KEYS_MAX + 1);
     assert_eq!(world.nodes[0].count(database), 5);
 }
 
@@ -470,7 +473,8 @@ fn what_was_withheld_goes_once_the_key_is_proven() {
     world.relate(0, 1, database);
     world.sync(0, database);
     assert_eq!(world.nodes[0].count(database), 0);
-    world.links[0][0].session.prove(5, vec![user], &world.nodes[0]);
+    world.nodes[0].keys = vec![user];
+    world.links[0][0].session.prove(5, &world.nodes[0]);
     world.run();
     world.assert_equal(database);
     assert_eq!(world.nodes[0].count(database), 5);

@@ -47,6 +47,10 @@ pub struct Node {
     databases: BTreeMap<DatabaseId, Held>,
     /// Who may read what is here; `None` lets anyone.
     pub readers: Option<Vec<PublicKey>>,
+    /// Who could read it once, and the entries that show that they may not any more.
+    pub revoked: BTreeMap<PublicKey, Vec<EntryId>>,
+    /// The keys that this node proves beside its device key.
+    pub keys: Vec<SecretKey>,
     /// Entries that this node refuses for good.
     pub refuses: BTreeSet<EntryId>,
     pub wall: u64,
@@ -68,9 +72,24 @@ impl Reads for Node {
         Ok(self.databases.contains_key(id) && allowed)
     }
 
-    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
-        let complete = self.databases.iter().filter(|(_, held)| held.complete);
-        Ok(complete.map(|(id, _)| *id).filter(|id| self.may_read(id, keys).unwrap()).collect())
+    fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
+        let complete = self.databases.iter().filter(|(_, held)| held.complete).map(|(id, _)| *id);
+        let known = |id: &DatabaseId| {
+            self.may_read(id, keys).unwrap() || self.taken_from(id, keys).unwrap().is_some()
+        };
+        Ok(complete.filter(known).collect())
+    }
+
+    fn taken_from(
+        &self,
+        _: &DatabaseId,
+        keys: &[PublicKey],
+    ) -> Result<Option<Vec<EntryId>>, StoreError> {
+        Ok(keys.iter().find_map(|key| self.revoked.get(key).cloned()))
+    }
+
+    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+        Ok(self.keys.clone())
     }
 }
 
@@ -81,6 +100,8 @@ impl Node {
             store: MemoryStore::new(),
             databases: BTreeMap::new(),
             readers: None,
+            revoked: BTreeMap::new(),
+            keys: Vec::new(),
             refuses: BTreeSet::new(),
             wall: WALL,
             duplicates: 0,
@@ -357,7 +378,6 @@ pub fn options(role: Role, device: &SecretKey, seed: u8) -> SessionOptions {
         name: format!("node {seed}"),
         expected_peer: None,
         channel_binding: None,
-        keys: vec![],
         seed: [seed; 32],
         plain: false,
     }

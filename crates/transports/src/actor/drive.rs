@@ -12,8 +12,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
-use weald_dag::{DatabaseId, PublicKey, SecretKey};
-use weald_sync::limits::KEYS_MAX;
+use weald_dag::{DatabaseId, PublicKey};
 use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
 
 use super::error::SyncError;
@@ -67,8 +66,6 @@ struct Drive {
     /// Whether the actor has taken the peer.
     accepted: bool,
     related: BTreeSet<DatabaseId>,
-    /// The keys of this side that were proven beside the device key.
-    proven: BTreeSet<PublicKey>,
     next_round: Instant,
     /// Bytes read since the outbox was full.
     read_ahead: usize,
@@ -114,16 +111,12 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         Ok(seed) => seed,
         Err(error) => return Err((error, waiting)),
     };
-    let mut keys = common.host.keys();
-    keys.truncate(KEYS_MAX);
-    let proven = keys.iter().map(SecretKey::public).collect();
     let options = SessionOptions {
         role,
         device: common.host.device(),
         name: common.host.name(),
         expected_peer: expected,
         channel_binding: link.channel_binding().map(<[u8]>::to_vec),
-        keys,
         seed,
         plain: false,
     };
@@ -147,7 +140,6 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         feed: Arc::default(),
         accepted: false,
         related: BTreeSet::new(),
-        proven,
         read_ahead: 0,
         status_due: None,
     })
@@ -290,17 +282,9 @@ impl Drive {
     /// Proves the keys that the host has got since; the peer may give more to them.
     fn prove(&mut self) {
         let host = Arc::clone(&self.common.host);
-        // A peer takes no more in one session.
-        let room = KEYS_MAX.saturating_sub(self.proven.len());
-        let mut keys = host.keys();
-        keys.retain(|key| !self.proven.contains(&key.public()));
-        keys.truncate(room);
-        self.proven.extend(keys.iter().map(SecretKey::public));
-        if !keys.is_empty() {
-            self.session.prove(self.now(), keys, &*host);
-            for database in self.related.clone() {
-                self.relate(database);
-            }
+        self.session.prove(self.now(), &*host);
+        for database in self.related.clone() {
+            self.relate(database);
         }
     }
 
@@ -347,7 +331,15 @@ impl Drive {
             Event::Settled { database, classes, complete, .. } => {
                 self.settled(peer, *database, *classes, *complete)?
             }
-            Event::Denied { database } | Event::Left { database } => {
+            Event::Denied { database, revoked: true } => {
+                let error = SyncError::Revoked { database: *database, peer };
+                self.database_failed(peer, *database, &error);
+            }
+            Event::Ended { database } => {
+                let error = SyncError::PeerMayNotRead { database: *database, peer };
+                self.database_failed(peer, *database, &error);
+            }
+            Event::Denied { database, .. } | Event::Left { database } => {
                 let error = SyncError::DatabaseUnknown { database: *database, peer };
                 self.database_failed(peer, *database, &error);
             }

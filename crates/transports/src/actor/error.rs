@@ -64,6 +64,26 @@ pub enum SyncError {
         /// The peer asked.
         peer: PublicKey,
     },
+    /// The peer says that a key of this instance could read the database once and may not any more.
+    #[error(
+        "your access to database {database} was taken away, says the peer: what is here stays; ask an administrator for access"
+    )]
+    Revoked {
+        /// The database.
+        database: DatabaseId,
+        /// The peer asked.
+        peer: PublicKey,
+    },
+    /// The peer may not read the database any more, so it is not synced with it.
+    #[error(
+        "peer {peer} may not read database {database} any more: it gets nothing until somebody grants it access again"
+    )]
+    PeerMayNotRead {
+        /// The database.
+        database: DatabaseId,
+        /// The peer.
+        peer: PublicKey,
+    },
     /// The peer has given all that it gives, and that is not all of the database.
     #[error(
         "peer {peer} does not give all of database {database}: try another peer, and check that the clocks are right"

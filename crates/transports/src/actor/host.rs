@@ -16,9 +16,6 @@ pub trait Host: Reads + Send + Sync + 'static {
     /// Returns the name told to peers.
     fn name(&self) -> String;
 
-    /// Returns the keys proven to peers beside the device key, to be let into databases.
-    fn keys(&self) -> Vec<SecretKey>;
-
     /// Returns the databases to sync with a peer when none is named.
     ///
     /// # Errors

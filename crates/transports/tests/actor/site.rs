@@ -12,7 +12,7 @@ use weald_dag::{
     SecretKey, Signature, Snapshot, Store, StoreError, Verdict, Verified,
 };
 use weald_engine::{
-    Commit, Engine, Founding, StoreTypes, all_held, held, load_authority, state_digest,
+    Commit, Engine, Founding, StoreTypes, all_held, held, load_authority, state_digest, taken_from,
 };
 use weald_sync::{LocalDatabase, Reads};
 use weald_transports::{
@@ -215,16 +215,31 @@ impl Reads for Site {
         Ok(load_authority(&*snapshot, held.number)?.current().at(NOW).may_read(keys))
     }
 
-    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
+    fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
         let all = all_held(&*self.store.snapshot()?)?;
         let complete = all.into_iter().filter(|held| held.complete && !held.system);
-        let mut readable = Vec::new();
+        let mut known = Vec::new();
         for held in complete {
-            if self.may_read(&held.id, keys)? {
-                readable.push(held.id);
+            if self.may_read(&held.id, keys)? || self.taken_from(&held.id, keys)?.is_some() {
+                known.push(held.id);
             }
         }
-        Ok(readable)
+        Ok(known)
+    }
+
+    fn taken_from(
+        &self,
+        id: &DatabaseId,
+        keys: &[PublicKey],
+    ) -> Result<Option<Vec<EntryId>>, StoreError> {
+        let snapshot = self.store.snapshot()?;
+        let Some(held) = held(&*snapshot, id)? else { return Ok(None) };
+        let authority = load_authority(&*snapshot, held.number)?;
+        taken_from(&*snapshot, held.number, &authority, keys)
+    }
+
+    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+        Ok(Vec::new())
     }
 }
 
@@ -235,10 +250,6 @@ impl Host for Site {
 
     fn name(&self) -> String {
         format!("site {}", self.public().short())
-    }
-
-    fn keys(&self) -> Vec<SecretKey> {
-        Vec::new()
     }
 
     fn wanted(&self) -> Result<Vec<DatabaseId>, HostError> {

@@ -10,7 +10,7 @@ use weald_auth::Authority;
 use weald_dag::{
     DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, StoreError, Verdict, Verified,
 };
-use weald_engine::{Held, all_held, held};
+use weald_engine::{Held, all_held, held, taken_from};
 use weald_store::{Settle, Writer};
 use weald_sync::limits::KEYS_MAX;
 use weald_sync::{LocalDatabase, Reads};
@@ -78,15 +78,45 @@ impl Reads for Parts {
         self.readable_by(&held, &rows, keys)
     }
 
-    fn readable(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
+    fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
         let rows = self.rows()?;
-        let mut readable = Vec::new();
+        let mut known = Vec::new();
         for held in all_held(&rows)?.into_iter().filter(|held| held.complete && !held.system) {
-            if self.readable_by(&held, &rows, keys)? {
-                readable.push(held.id);
+            let authority = self.access.of(&held, &rows)?;
+            let current = authority.current().at(wall_millis());
+            if current.may_read(keys) || keys.iter().any(|key| current.ever_held(key)) {
+                known.push(held.id);
             }
         }
-        Ok(readable)
+        Ok(known)
+    }
+
+    fn taken_from(
+        &self,
+        id: &DatabaseId,
+        keys: &[PublicKey],
+    ) -> Result<Option<Vec<EntryId>>, StoreError> {
+        let rows = self.rows()?;
+        let Some(held) = self.served(&rows, id)? else { return Ok(None) };
+        taken_from(&rows, held.number, &*self.access.of(&held, &rows)?, keys)
+    }
+
+    fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+        let rows = self.rows()?;
+        let unlocked = self.key_ring.unlocked();
+        // What is known here of who may read may be old, so that a key is asked with where none holds
+        // anything, also where anyone may read.
+        let clone = |key: &Arc<SecretKey>| SecretKey::clone(key);
+        if let Some(held) = self.served(&rows, id)? {
+            let authority = self.access.of(&held, &rows)?;
+            let current = authority.current();
+            let holders = unlocked.iter().filter(|key| current.ever_held(&key.public()));
+            let holders: Vec<_> = holders.map(clone).collect();
+            if !holders.is_empty() {
+                return Ok(holders);
+            }
+        }
+        Ok(unlocked.iter().take(KEYS_MAX).map(clone).collect())
     }
 }
 
@@ -110,11 +140,6 @@ impl Host for Parts {
     fn name(&self) -> String {
         // Users have names, devices have none yet.
         String::new()
-    }
-
-    fn keys(&self) -> Vec<SecretKey> {
-        let unlocked = self.key_ring.unlocked().into_iter().take(KEYS_MAX);
-        unlocked.map(|key| SecretKey::clone(&key)).collect()
     }
 
     fn wanted(&self) -> Result<Vec<DatabaseId>, HostError> {
