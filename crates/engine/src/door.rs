@@ -5,11 +5,12 @@
 
 use weald_auth::{AuthRefusal, Claim, EpochId, Inserted, Operation, SETTINGS_STORE};
 use weald_dag::{
-    Fault, Known, Local, Number, Overlay, Parcel, Place, Refusal, Standing, StoreError, Verdict,
-    append,
+    Entry, Fault, Known, Local, Number, Overlay, Parcel, Place, Refusal, Standing, StoreError,
+    Verdict, append,
 };
 
 use crate::fold::{Beside, Folded, Outcome, StoreTypes, fold};
+use crate::hidden;
 use crate::replica::{Placed, Replica};
 use crate::settings::{SettingsPayload, writes_data};
 use crate::standing::{merged, need, shift};
@@ -53,9 +54,9 @@ pub(crate) fn enter(
         writes_data: writes_data(&parcel.entry),
         operations: operations.as_deref(),
     };
-    let stood = match stand(replica, &place.parents, &claim, maker) {
+    let stood = match stand(replica, place, &parcel.entry, &claim, maker) {
         Ok(stood) => stood,
-        Err(reason) => return Ok(Err(Verdict::Refused(Refusal::Authority { reason }))),
+        Err(verdict) => return Ok(Err(verdict)),
     };
     take_in(replica, rows, types, parcel, place, stood).map(Ok)
 }
@@ -71,40 +72,51 @@ struct Stood {
 }
 
 /// Judges an entry by its own past, and then among everything. Authority knows it from then on, unless
-/// it is refused, for a reason in words.
+/// it is kept out: refused, or hidden where no more that is hidden is kept.
 fn stand(
     replica: &mut Replica,
-    parents: &[Known],
+    place: &Place,
+    entry: &Entry,
     claim: &Claim<'_>,
     maker: Maker,
-) -> Result<Stood, String> {
-    let before = replica.before(parents);
-    let told = |refusal: AuthRefusal| refusal.to_string();
-    replica.judge(&before, claim).map_err(told)?;
+) -> Result<Stood, Verdict> {
+    let refused = |refusal: AuthRefusal| told(refusal.to_string());
+    let before = replica.before(&place.parents);
+    replica.judge(&before, claim).map_err(refused)?;
+    let may_hide = maker == Maker::Elsewhere && replica.has_room(hidden::bytes_of(entry));
+    let kept_out = |reason: Option<AuthRefusal>| match (maker, reason) {
+        (Maker::Elsewhere, _) => Verdict::Unwanted,
+        (Maker::Here, Some(reason)) => refused(reason),
+        (Maker::Here, None) => told(TAKEN.to_owned()),
+    };
     let now = replica.authority_now();
-    let is_visible = |is_visible| if is_visible { Standing::Visible } else { Standing::Hidden };
     if claim.operations.is_none() {
-        let stands = if now.hides_nothing() {
-            Ok(())
-        } else {
-            now.stands_before(&before, claim, &|_| false).map(drop)
-        };
-        let standing = is_visible(stands.is_ok());
-        if maker == Maker::Here {
-            stands.map_err(told)?;
+        let is_sure = now.hides_nothing();
+        let stands =
+            if is_sure { Ok(()) } else { now.stands_before(&before, claim, &|_| false).map(drop) };
+        let standing = standing(stands.is_ok());
+        if let (Err(reason), false) = (stands, may_hide) {
+            return Err(kept_out(Some(reason)));
         }
         return Ok(Stood { epoch: replica.epoch(before), standing, inserted: None });
     }
-    let of_before = (maker == Maker::Here).then(|| now.clone());
+    let of_before = (!may_hide).then(|| now.clone());
     let epoch = replica.epoch(before);
     let inserted = replica.insert(epoch, claim);
-    let standing = is_visible(inserted.visible);
     if let Some(of_before) = of_before.filter(|_| !inserted.visible) {
-        let stands = replica.authority_now().stands(epoch, claim, &|_| false);
+        let reason = replica.authority_now().why_hidden(inserted.index);
         replica.put_back(of_before);
-        return Err(stands.err().map_or_else(|| TAKEN.to_owned(), told));
+        return Err(kept_out(reason));
     }
-    Ok(Stood { epoch, standing, inserted: Some(inserted) })
+    Ok(Stood { epoch, standing: standing(inserted.visible), inserted: Some(inserted) })
+}
+
+const fn standing(is_visible: bool) -> Standing {
+    if is_visible { Standing::Visible } else { Standing::Hidden }
+}
+
+fn told(reason: String) -> Verdict {
+    Verdict::Refused(Refusal::Authority { reason })
 }
 
 /// Gives an entry its place, folds it, and brings the others to what follows from it.

@@ -16,6 +16,7 @@ use weald_dag::{
 use crate::catalog::{self, Held};
 use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
 use crate::fold::{Folded, RowChange, StoreTypes};
+use crate::hidden::{HIDDEN_BYTES_MAX, HIDDEN_ENTRIES_MAX, HiddenMax};
 use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexStep, Indexes};
 use crate::ingest::{self, Ingested};
 use crate::locked;
@@ -40,12 +41,19 @@ pub struct Engine {
     types: StoreTypes,
     replicas: BTreeMap<u32, Replica>,
     recorded: BTreeSet<DatabaseId>,
+    hidden_max: HiddenMax,
 }
 
 impl Engine {
     /// Makes the door for stores of these types.
     pub const fn new(types: StoreTypes) -> Self {
-        Self { types, replicas: BTreeMap::new(), recorded: BTreeSet::new() }
+        let hidden_max = HiddenMax { entries: HIDDEN_ENTRIES_MAX, bytes: HIDDEN_BYTES_MAX };
+        Self { types, replicas: BTreeMap::new(), recorded: BTreeSet::new(), hidden_max }
+    }
+
+    /// Says how much is kept of each database that is hidden and that nobody needs, from now on.
+    pub const fn keep_hidden(&mut self, max: HiddenMax) {
+        self.hidden_max = max;
     }
 
     /// Says of which databases changes tell what rows held before and after, from now on. Of none
@@ -169,6 +177,7 @@ impl Engine {
         }
         let held = catalog::next(rows, database, false, false)?;
         let mut replica = Replica::load(rows, held)?;
+        replica.hidden_max = self.hidden_max;
         let ingested = ingest::ingest(&mut replica, rows, &self.types, parcels, wall_millis)?;
         // Nothing is stored before its root.
         if !ingested.folded.is_empty() {
@@ -353,9 +362,10 @@ impl Engine {
             };
             return self.replica_of(rows, held).map(Some);
         }
-        let recorded = &self.recorded;
+        let Self { recorded, hidden_max, .. } = self;
         Ok(self.replicas.get_mut(&number).map(|replica| {
             replica.record = recorded.contains(&replica.held.id);
+            replica.hidden_max = *hidden_max;
             (replica, &self.types)
         }))
     }
@@ -370,6 +380,7 @@ impl Engine {
             Entry::Vacant(entry) => entry.insert(Replica::load(rows, held)?),
         };
         replica.record = self.recorded.contains(&held.id);
+        replica.hidden_max = self.hidden_max;
         Ok((replica, &self.types))
     }
 }

@@ -112,6 +112,29 @@ fn listed(rows: &dyn Snapshot, database: u32, prefix: &[u8]) -> Result<Vec<Numbe
     found.into_iter().collect::<Option<_>>().ok_or_else(|| damaged(database))
 }
 
+/// How much is kept of each database that is hidden and that nobody needs. More of it that comes is
+/// not stored; what becomes hidden after it was stored stays.
+///
+/// Default: [`HIDDEN_ENTRIES_MAX`] and [`HIDDEN_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HiddenMax {
+    /// How many entries.
+    pub entries: u64,
+    /// How many bytes in them, payloads included.
+    pub bytes: u64,
+}
+
+/// How many hidden entries are kept that nobody needs.
+pub const HIDDEN_ENTRIES_MAX: u64 = 1 << 17;
+/// How many bytes of hidden entries are kept that nobody needs.
+pub const HIDDEN_BYTES_MAX: u64 = 256 << 20;
+
+impl Default for HiddenMax {
+    fn default() -> Self {
+        Self { entries: HIDDEN_ENTRIES_MAX, bytes: HIDDEN_BYTES_MAX }
+    }
+}
+
 /// How much is kept that nobody needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unneeded {
@@ -135,6 +158,11 @@ impl Unneeded {
         }
         let row = [self.entries.to_be_bytes(), self.bytes.to_be_bytes()].concat();
         rows.put(hidden(database), [UNNEEDED], row);
+    }
+
+    /// Returns whether an entry of so many bytes fits.
+    pub(crate) const fn has_room(self, bytes: u64, max: HiddenMax) -> bool {
+        self.entries < max.entries && self.bytes.saturating_add(bytes) <= max.bytes
     }
 
     pub(crate) const fn add(&mut self, bytes: u64) {

@@ -56,6 +56,7 @@ pub use commit::{Commit, CommitError, Required, Sign};
 pub use digest::state_digest;
 pub use engine::{Engine, Founding};
 pub use fold::{Folded, RowChange, RowValues, Shift, StoreTypes, VoidSection, store_error};
+pub use hidden::{HIDDEN_BYTES_MAX, HIDDEN_ENTRIES_MAX, HiddenMax};
 pub use index::{
     INDEX_EXPONENT_MAX, INDEX_FIELDS_MAX, INDEX_NAME_BYTES_MAX, INDEX_STEP_ROWS,
     INDEX_VALUE_BYTES_MAX, INDEXES_MAX, IndexDeclaration, IndexDefinition, IndexError, IndexRange,

@@ -15,7 +15,7 @@ use weald_dag::{
 use crate::authors::Authors;
 use crate::catalog::Held;
 use crate::fold::StoreTypes;
-use crate::hidden::{self, Unneeded};
+use crate::hidden::{self, HiddenMax, Unneeded};
 use crate::index::Indexes;
 use crate::settings::{self, Settings};
 use crate::standing::{Candidates, Turned};
@@ -48,6 +48,8 @@ pub(crate) struct Replica {
     pub(crate) record: bool,
     /// The indexes that are kept with the state.
     pub(crate) indexes: Indexes,
+    /// How much is kept that is hidden and not needed.
+    pub(crate) hidden_max: HiddenMax,
     refused: BTreeMap<EntryId, Refusal>,
     refused_in_order: VecDeque<EntryId>,
     settings: Settings,
@@ -83,6 +85,7 @@ impl Replica {
             authors: Authors::load(rows, held.number)?,
             record: false,
             indexes: Indexes::load(rows, held.number)?,
+            hidden_max: HiddenMax::default(),
             refused: BTreeMap::new(),
             refused_in_order: VecDeque::new(),
             settings: settings::load(rows, held.number)?,
@@ -184,6 +187,11 @@ impl Replica {
     /// Returns the authority over all entries.
     pub(crate) const fn authority_now(&self) -> &Authority {
         &self.settings.authority
+    }
+
+    /// Returns whether an entry of so many bytes may be kept that is hidden and not needed.
+    pub(crate) const fn has_room(&self, bytes: u64) -> bool {
+        self.unneeded.has_room(bytes, self.hidden_max)
     }
 
     /// Puts back an authority of before.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the rows follow from the entries, so authority can be restored from them alone.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -77,6 +78,25 @@ pub(crate) fn number_of(
     let number = row.and_then(|row| row.as_slice().try_into().ok()).map(u64::from_be_bytes);
     let what = || format!("settings entry {} of database {database}", index.0);
     number.map(Number).ok_or_else(|| StoreError::Corrupt { what: what() })
+}
+
+/// Returns the index of a settings entry by its number; both go up together.
+pub(crate) fn index_of(
+    rows: &dyn Snapshot,
+    database: u32,
+    authority: &Authority,
+    number: Number,
+) -> Result<Option<SettingsIndex>, StoreError> {
+    let (mut from, mut to) = (0, authority.settings_count());
+    while from < to {
+        let middle = from + (to - from) / 2;
+        match number_of(rows, database, SettingsIndex(middle))?.cmp(&number) {
+            Ordering::Less => from = middle + 1,
+            Ordering::Equal => return Ok(Some(SettingsIndex(middle))),
+            Ordering::Greater => to = middle,
+        }
+    }
+    Ok(None)
 }
 
 /// Authority with what is needed to extend it.

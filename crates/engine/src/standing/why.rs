@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use weald_auth::{AuthRefusal, Authority, Claim, EpochId, SettingsIndex};
 use weald_dag::{EntryId, Graph, Snapshot, Standing, StoreError};
 
-use crate::settings::{self, SettingsPayload, writes_data};
+use crate::settings::{self, writes_data};
 
 /// Returns why an entry is hidden; `None` if it is visible, or not stored. `authority` is that of
 /// the database over all its entries.
@@ -27,17 +27,16 @@ pub fn why_hidden(
         return Ok(None);
     }
     let body = &stored.parcel.entry;
-    let operations = match SettingsPayload::of(&stored.parcel) {
-        SettingsPayload::Operations(operations) => Some(operations),
-        _ => None,
-    };
+    if let Some(index) = settings::index_of(rows, database, authority, number)? {
+        return Ok(authority.why_hidden(index));
+    }
     let claim = Claim {
         id: *entry,
         author: body.author(),
         generation: stored.local.generation,
         time: body.time(),
         writes_data: writes_data(body),
-        operations: operations.as_deref(),
+        operations: None,
     };
     let failure = RefCell::new(None);
     let is_before = |limit: SettingsIndex| {

@@ -19,6 +19,7 @@ use crate::catalog::{self, Held};
 use crate::digest::state_digest;
 use crate::engine::Engine;
 use crate::fold::StoreTypes;
+use crate::hidden::HiddenMax;
 use crate::settings::{self, Settings};
 use beside::Beside;
 use standing::Standings;
@@ -83,11 +84,14 @@ pub fn verify(
     let mut findings = Findings::default();
     let settings = findings.note(settings::load(rows, held.number))?;
     let covered = findings.note(Authors::covered(rows, held.number))?.unwrap_or(0);
+    // Rows of sealed stores are nothing that replicas agree on, so they are not made again.
+    let mut engine = Engine::new(types.without_secrets());
+    // What became hidden stays, and so comes here, too.
+    engine.keep_hidden(HiddenMax { entries: u64::MAX, bytes: u64::MAX });
     let mut check = Check {
         graph: Graph::new(rows, held.number),
         held,
-        // Rows of sealed stores are nothing that replicas agree on, so they are not made again.
-        engine: Engine::new(types.without_secrets()),
+        engine,
         scratch,
         seed,
         settings,

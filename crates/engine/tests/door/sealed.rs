@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use weald_auth::Level;
+use weald_auth::{Level, Operation, Subject, encode_operations};
 use weald_crdt::{Area, Key, OwnDraft, SEALED_TYPE, TableDraft, Value, View, operations};
 use weald_dag::{DatabaseId, KeyRange, Order, PublicKey, Snapshot};
 use weald_engine::{
@@ -12,7 +12,7 @@ use weald_engine::{
     is_sealed, past, rest_key, row_steps, sealed_rows, sealed_stores, space_of, stores,
 };
 
-use crate::site::{NOW, Site, anyone, creator, key};
+use crate::site::{NOW, Site, anyone, creator, key, made};
 
 /// Opens what [`seal`] gave while it is unlocked.
 #[derive(Default)]
@@ -212,4 +212,50 @@ fn the_past_and_the_steps_of_a_row_tell_what_was_sealed_while_it_is_unlocked() {
     lock.0.store(false, Ordering::SeqCst);
     assert_eq!(steps(&|| a.rows()), 0);
     assert!(StoreView::new(&a.rows(), place).get(Area::State, &row).unwrap().is_some());
+}
+
+#[test]
+fn what_is_hidden_or_shown_while_a_store_is_locked_is_so_when_it_is_unlocked() {
+    let (mut a, open, secrets) = site();
+    open.0.store(true, Ordering::SeqCst);
+    let id = a.found(vec![creator(), anyone(Level::Write(10))]);
+    put(&mut a, id, &secrets, "ash", 1);
+    let before: Vec<_> = a.tips(id).into_iter().collect();
+    let sealed = |site: &Site, row: &str, n: i64| {
+        let (number, mut rows) = (site.number(id), site.rows());
+        let place = StorePlace::sealed(number, "safe", "table", &secrets);
+        let mut view = weald_engine::StoreViewMut::new(&mut rows, place);
+        let mut draft = TableDraft::new();
+        draft.put(&mut view, &Key::from(row), &Value::from([("n", n)])).unwrap();
+        seal(draft.encode())
+    };
+    let second = made(&before, 10, 2, "safe", &sealed(&a, "ash", 2));
+    a.ingest(id, vec![second.clone()], NOW);
+    let third = made(&[second.entry.id()], 11, 1, "safe", &sealed(&a, "beech", 3));
+    a.ingest(id, vec![third], NOW);
+    let shown = a.all(id);
+    let limit = Operation::Limit { subject: Subject::Key(key(2).public()), to: None };
+    let limit = made(&before, 20, 1, "_settings", &encode_operations(&[limit]).unwrap());
+    a.ingest(id, vec![limit.clone()], NOW);
+    let back = made(&[second.entry.id()], 21, 2, "safe", &sealed(&a, "cedar", 4));
+    a.ingest(id, vec![back.clone()], NOW);
+    a.assert_sound(id);
+    let expected = state(&a, id, &secrets);
+    // One that was never unlocked; one that was when the limit came; one that was locked again.
+    for (first, again) in [(false, false), (true, true), (true, false)] {
+        let (mut b, lock, secrets) = site();
+        b.ingest(id, shown.clone(), NOW);
+        if first {
+            lock.0.store(true, Ordering::SeqCst);
+            unlock(&mut b, id, [1; 16]);
+        }
+        lock.0.store(again, Ordering::SeqCst);
+        b.engine.forget();
+        b.ingest(id, vec![limit.clone(), back.clone()], NOW);
+        lock.0.store(true, Ordering::SeqCst);
+        unlock(&mut b, id, [1; 16]);
+        assert_eq!(state(&b, id, &secrets), expected, "{first} {again}");
+        assert!(!has_locked(&b.rows(), b.number(id), "safe").unwrap());
+        b.assert_sound(id);
+    }
 }

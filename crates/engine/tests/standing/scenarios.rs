@@ -1,10 +1,12 @@
 //! What the law says, case by case.
 
 use weald_auth::{AuthRefusal, Level};
-use weald_dag::{Graph, Standing};
-use weald_engine::{Commit, CommitError, load_authority, why_hidden};
+use weald_dag::{Graph, Standing, Verdict};
+use weald_engine::{
+    Commit, CommitError, Engine, HiddenMax, StoreTypes, has_unfolded, load_authority, why_hidden,
+};
 
-use crate::site::{Site, key};
+use crate::site::{NOW, Site, key};
 use crate::world::{Act, World, grant, limit};
 
 fn revoke(on: u8) -> Act {
@@ -117,8 +119,7 @@ fn a_commit_after_a_revocation_stands_on_what_is_visible() {
 }
 
 #[test]
-fn nothing_is_committed_that_would_be_hidden() {
-    // More tips than parents: the limit is not before what is written.
+fn of_too_many_tips_those_after_the_newest_settings_are_parents() {
     let mut world = World::new(vec![grant(2, Level::Admin(1)), grant(0, Level::Write(9))]);
     let root = world.root();
     for n in 0..40 {
@@ -137,11 +138,50 @@ fn nothing_is_committed_that_would_be_hidden() {
     assert!(matches!(refused, Err(CommitError::NotPermitted { .. })), "{refused:?}");
     assert_eq!(world.site.head(world.id), before);
     assert_eq!(world.site.listed("entries", world.id).len(), rows);
+    // Settings that are hidden are not what one stands on.
+    let hidden = world.add(&[root], 2, &Act::Settings(vec![grant(3, Level::Read)])).unwrap();
+    assert!(world.hidden().contains(&hidden));
     let done = world.site.commit(vec![settings(1)]).pop().unwrap().unwrap();
     let snapshot = world.site.store.snapshot().unwrap();
     let graph = Graph::new(&*snapshot, database);
     let limit = graph.number(&limit).unwrap().unwrap();
     assert!(graph.reaches(done.number, limit).unwrap());
+    world.site.assert_sound(world.id);
+}
+
+#[test]
+fn nothing_is_committed_that_would_be_hidden() {
+    let mut world = World::new(vec![grant(2, Level::Admin(1)), grant(3, Level::Write(9))]);
+    let root = world.root();
+    let limits = vec![limit(2, None), limit(3, None)];
+    let limit = world.add(&[root], 1, &Act::Settings(limits)).unwrap();
+    // More tips with settings than parents: the limit is not before what is written.
+    for n in 0..40 {
+        let named = vec![grant(4, Level::Write(20 + n))];
+        world.add(&[root], 1, &Act::Settings(named)).unwrap();
+    }
+    let database = world.site.number(world.id);
+    let commit = |author, name: &str, payload| Commit {
+        database,
+        key: key(author),
+        sections: vec![(name.into(), payload)],
+        required: Vec::new(),
+    };
+    let settings = crate::world::encoded(&[grant(5, Level::Write(9))]);
+    let data = weald_crdt::OwnDraft::new("tally", 1).encode();
+    let both = [commit(2, "_settings", settings.clone()), commit(3, "tally", data.clone())];
+    let spaces = ["entries", "ids", "settings", "epochs", "hidden", "state"];
+    let before = spaces.map(|name| world.site.listed(name, world.id));
+    for commit in both {
+        let refused = world.site.commit(vec![commit]).pop().unwrap();
+        let Err(CommitError::NotPermitted { reason }) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains(&*limit.short()), "{reason}");
+        assert_eq!(spaces.map(|name| world.site.listed(name, world.id)), before);
+    }
+    for commit in [commit(1, "_settings", settings), commit(1, "tally", data)] {
+        let made = world.site.commit(vec![commit]).pop().unwrap().unwrap();
+        assert_eq!(made.standing, Standing::Visible);
+    }
     world.site.assert_sound(world.id);
 }
 
@@ -179,4 +219,143 @@ fn damage_to_a_standing_is_found_and_the_entry_is_named() {
         let findings = world.site.findings(world.id);
         assert!(findings.iter().any(|found| found.contains(&format!("{back:?}"))), "{findings:?}");
     }
+}
+
+#[test]
+fn of_what_nobody_needs_no_more_is_kept_than_there_is_room_for() {
+    let mut world = World::new(vec![grant(2, Level::Admin(1)), grant(3, Level::Write(5))]);
+    let root = world.root();
+    let limit =
+        world.add(&[root], 1, &Act::Settings(vec![limit(2, None), limit(3, None)])).unwrap();
+    let mut site = Site::new();
+    site.ingest(world.id, world.pool.clone());
+    site.engine.keep_hidden(HiddenMax { entries: 2, bytes: 10_000 });
+    let known = world.pool.len();
+    let first = world.add(&[root], 3, &Act::Log(1)).unwrap();
+    world.add(&[first], 3, &Act::Log(2)).unwrap();
+    let over = world.add(&[root], 3, &Act::Log(3)).unwrap();
+    world.add(&[over], 3, &Act::Log(3)).unwrap();
+    world.add(&[root], 2, &Act::Settings(vec![grant(4, Level::Read)])).unwrap();
+    world.add(&[limit], 1, &Act::Log(4)).unwrap();
+    let verdicts = site.ingest(world.id, world.pool[known..].to_vec()).verdicts;
+    let verdicts: Vec<_> = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
+    assert!(matches!(verdicts[..2], [Verdict::Stored(_), Verdict::Stored(_)]), "{verdicts:?}");
+    assert_eq!(verdicts[2], Verdict::Unwanted);
+    assert_eq!(verdicts[3], Verdict::Missing(vec![over]));
+    assert_eq!(verdicts[4], Verdict::Unwanted);
+    assert!(matches!(verdicts[5], Verdict::Stored(_)));
+    // What is needed makes room.
+    let merge = world.add(&[first], 1, &Act::Log(5)).unwrap();
+    site.ingest(world.id, vec![world.pool.last().unwrap().clone()]);
+    let again = site.ingest(world.id, world.pool[known + 2..known + 3].to_vec());
+    assert!(matches!(again.verdicts[0].1, Verdict::Stored(_)));
+    assert!(site.tips(world.id).contains(&merge));
+    site.restart();
+    site.engine.keep_hidden(HiddenMax { entries: 2, bytes: 10_000 });
+    let more = site.ingest(world.id, world.pool[known + 3..known + 4].to_vec());
+    assert_eq!(more.verdicts[0].1, Verdict::Unwanted);
+    site.assert_sound(world.id);
+}
+
+#[test]
+fn a_store_whose_type_is_not_known_is_right_when_it_is() {
+    let mut world = World::new(vec![grant(2, Level::Write(5)), grant(3, Level::Write(5))]);
+    let root = world.root();
+    let first = world.add(&[root], 2, &Act::Tally).unwrap();
+    world.add(&[first], 1, &Act::Tally).unwrap();
+    let known = world.pool.len();
+    world.add(&[root], 3, &Act::Tally).unwrap();
+    world.add(&[root], 1, &revoke(2)).unwrap();
+    world.add(&[first], 2, &Act::Tally).unwrap();
+    for is_known_at_first in [true, false] {
+        let mut site = Site::new();
+        if !is_known_at_first {
+            site.engine = Engine::new(StoreTypes::built_in());
+        }
+        site.ingest(world.id, world.pool[..known].to_vec());
+        site.engine = Engine::new(StoreTypes::built_in());
+        site.ingest(world.id, world.pool[known..].to_vec());
+        assert!(has_unfolded(&*site.store.snapshot().unwrap()).unwrap());
+        assert_eq!(site.needed(world.id), world.site.needed(world.id));
+        site.restart();
+        let mut rows = site.rows();
+        assert!(site.engine.catch_up(&mut rows).unwrap() > 0);
+        site.apply(rows);
+        assert_eq!(site.digest(world.id), world.site.digest(world.id));
+        assert!(site.listed("stale", world.id).is_empty());
+        site.assert_sound(world.id);
+    }
+}
+
+#[test]
+fn what_a_shift_changes_is_told_with_what_rows_held() {
+    let mut world = World::new(vec![grant(2, Level::Write(5))]);
+    let root = world.root();
+    let first = world.add(&[root], 1, &Act::Table(1)).unwrap();
+    let second = world.add(&[first], 2, &Act::Table(1)).unwrap();
+    world.add(&[second], 2, &Act::Tally).unwrap();
+    let before = world.site.listed("state", world.id);
+    world.site.engine.record([world.id].into());
+    world.add(&[first], 1, &revoke(2)).unwrap();
+    let after = world.site.listed("state", world.id);
+    let shift = world.shifts.pop().unwrap();
+    assert_eq!(shift.changes.len(), 2);
+    let holds = |rows: &[(Vec<u8>, Vec<u8>)], row: &Option<Vec<u8>>| match row {
+        Some(row) => rows.iter().any(|(_, found)| found == row),
+        None => true,
+    };
+    for change in &shift.changes {
+        let values = change.values.as_ref().unwrap();
+        assert_ne!(values.before, values.after);
+        assert!(holds(&before, &values.before) && holds(&after, &values.after));
+    }
+}
+
+#[test]
+fn a_group_that_is_given_up_leaves_nothing_of_a_shift() {
+    let mut world = World::new(vec![grant(2, Level::Write(5))]);
+    let root = world.root();
+    let mut parent = root;
+    for n in 0..5 {
+        parent = world.add(&[parent], 2, &Act::Many(n)).unwrap();
+    }
+    let mut site = Site::new();
+    site.ingest(world.id, world.pool.clone());
+    let (digest, head) = (site.digest(world.id), site.head(world.id));
+    world.add(&[root], 1, &revoke(2)).unwrap();
+    let last = vec![world.pool.last().unwrap().clone()];
+    let mut rows = site.rows();
+    let given_up = site.engine.ingest(&mut rows, world.id, last.clone(), NOW).unwrap();
+    assert!(given_up.folded[0].shift.is_some());
+    drop(rows);
+    site.engine.forget();
+    assert_eq!((site.digest(world.id), site.head(world.id)), (digest, head));
+    site.assert_sound(world.id);
+    site.ingest(world.id, last);
+    assert_eq!(site.digest(world.id), world.site.digest(world.id));
+    assert_eq!(site.head(world.id).needed, 2);
+}
+
+#[test]
+fn a_revocation_costs_what_is_beside_it_and_not_history() {
+    let reads = |history: u8| {
+        let mut world = World::new(vec![grant(2, Level::Write(5))]);
+        let mut parent = world.root();
+        for n in 0..history {
+            parent = world.add(&[parent], 1, &Act::Log(n)).unwrap();
+        }
+        let mut beside = parent;
+        for n in 0..5 {
+            beside = world.add(&[beside], 2, &Act::Log(n)).unwrap();
+        }
+        world.site.restart();
+        let limit = world.draft(&[parent], 1, &revoke(2));
+        // What loading reads is not counted.
+        let rows = world.site.rows();
+        world.site.engine.authority(&rows, world.site.number(world.id)).unwrap();
+        drop(rows);
+        world.site.reads_of(world.id, limit)
+    };
+    let (few, many) = (reads(20), reads(120));
+    assert_eq!(few, many);
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use weald_auth::Operation;
 use weald_crdt::{
@@ -10,7 +11,7 @@ use weald_crdt::{
 };
 use weald_dag::{
     DatabaseId, Domain, Durability, EntryId, Graph, Head, KeyRange, MemoryStore, Number, Order,
-    Overlay, SecretKey, Signature, Snapshot, Space, Standing, Store, Verified,
+    Overlay, SecretKey, Signature, Snapshot, Space, Standing, Store, StoreError, Verified, Visit,
 };
 use weald_engine::{
     Commit, CommitError, Engine, Folded, Founding, IndexDeclaration, IndexShape, Ingested,
@@ -59,6 +60,32 @@ pub(crate) fn types() -> StoreTypes {
     StoreTypes::built_in().with(Arc::new(Tally))
 }
 
+/// A snapshot that counts the rows that are read.
+struct Counted {
+    base: Arc<dyn Snapshot>,
+    reads: AtomicU64,
+}
+
+impl Snapshot for Counted {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.base.get(space, key)
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        range: KeyRange,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.base.range(space, range, order, &mut |key, value| {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            visit(key, value)
+        })
+    }
+}
+
 pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) engine: Engine,
@@ -100,6 +127,17 @@ impl Site {
         self.engine.complete(&mut rows, id).unwrap();
         self.apply(rows);
         ingested
+    }
+
+    /// Takes an entry in, and returns how many rows are read for that.
+    pub(crate) fn reads_of(&mut self, id: DatabaseId, one: Verified) -> u64 {
+        let counted =
+            Arc::new(Counted { base: self.store.snapshot().unwrap(), reads: AtomicU64::new(0) });
+        let mut rows = Overlay::new(Arc::<Counted>::clone(&counted));
+        let ingested = self.engine.ingest(&mut rows, id, vec![one], NOW).unwrap();
+        assert!(ingested.folded[0].shift.is_some());
+        self.apply(rows);
+        counted.reads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn commit(&mut self, commits: Vec<Commit>) -> Vec<Result<Folded, CommitError>> {

@@ -85,23 +85,9 @@ impl World {
 
     /// Makes an entry and gives it to the site; `None` if the door refuses it.
     pub(crate) fn add(&mut self, parents: &[EntryId], author: u8, act: &Act) -> Option<EntryId> {
-        let sections = self.sections(parents, act);
-        let mut parents = parents.to_vec();
-        parents.sort_unstable();
-        parents.dedup();
-        let latest = parents.iter().map(|parent| self.times[parent]).max().unwrap();
-        self.count += 1;
-        let time = latest.max(NOW) + 1 + self.count % 3;
-        let fields = Fields {
-            parents: parents.clone(),
-            time: Time::from_millis(time),
-            author: key(author).public(),
-            seq: self.count,
-            sections: sections.iter().map(|(name, payload)| Section::of(*name, payload)).collect(),
-            nonce: None,
-        };
-        let payloads = sections.into_iter().map(|(_, payload)| payload).collect();
-        let made = Verified::sign(fields, payloads, &key(author)).unwrap();
+        let made = self.draft(parents, author, act);
+        let parents = made.clone().into_parcel().entry.parents().to_vec();
+        let time = made.clone().into_parcel().entry.time().millis();
         let id = made.clone().into_parcel().entry.id();
         let mut ingested = self.site.ingest(self.id, vec![made.clone()]);
         for shift in ingested.folded.into_iter().filter_map(|folded| folded.shift) {
@@ -118,6 +104,27 @@ impl World {
         self.parents.insert(id, parents);
         self.times.insert(id, time);
         Some(id)
+    }
+
+    /// Makes an entry and keeps it to itself.
+    pub(crate) fn draft(&mut self, parents: &[EntryId], author: u8, act: &Act) -> Verified {
+        let sections = self.sections(parents, act);
+        let mut parents = parents.to_vec();
+        parents.sort_unstable();
+        parents.dedup();
+        let latest = parents.iter().map(|parent| self.times[parent]).max().unwrap();
+        self.count += 1;
+        let time = latest.max(NOW) + 1 + self.count % 3;
+        let fields = Fields {
+            parents,
+            time: Time::from_millis(time),
+            author: key(author).public(),
+            seq: self.count,
+            sections: sections.iter().map(|(name, payload)| Section::of(*name, payload)).collect(),
+            nonce: None,
+        };
+        let payloads = sections.into_iter().map(|(_, payload)| payload).collect();
+        Verified::sign(fields, payloads, &key(author)).unwrap()
     }
 
     fn sections(&self, parents: &[EntryId], act: &Act) -> Vec<(&'static str, Vec<u8>)> {
