@@ -1,6 +1,6 @@
 //! How long a revocation takes that hides some of many entries, and what the checks add to taking
 //! entries in: `cargo run --release -p weald-engine --example hiding [THOUSANDS]`.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ impl Site {
         for n in 0..length {
             let mut draft = TableDraft::new();
             let value = Value::from([("text", "as long as a line of a chat may be, or longer")]);
-            let row = Key::from(self.count);
+            let row = Key::from(self.count.cast_signed());
             draft.put(&mut MemoryView::new(), &row, &value).unwrap();
             let made = self.made(parent, by, "table", draft.encode());
             parent = made.clone().into_parcel().entry.id();

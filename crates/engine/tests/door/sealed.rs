@@ -87,7 +87,7 @@ fn sections_without_a_key_wait_and_fold_to_the_same_rows_whenever_it_comes() {
     open.0.store(true, Ordering::SeqCst);
     let id = a.found(vec![creator(), anyone(Level::Write(10))]);
     for n in 0..12 {
-        put(&mut a, id, &secrets, ["ash", "beech", "cedar"][n as usize % 3], n);
+        put(&mut a, id, &secrets, ["ash", "beech", "cedar"][usize::try_from(n).unwrap() % 3], n);
         a.push(id, 1, "in the clear").unwrap();
     }
     let (all, expected) = (a.all(id), state(&a, id, &secrets));
