@@ -3,6 +3,7 @@
 //! usage: `cargo run --release -p weald-auth --example cost`
 #![allow(
     clippy::unwrap_used,
+    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods
@@ -96,6 +97,21 @@ fn history(
     (history, last)
 }
 
+/// Prints what it costs to change what somebody else still holds a clone of.
+fn changes_after_a_clone(history: &mut History, author: PublicKey, last: Origin) {
+    const CHANGES: u32 = 100;
+    let started = Instant::now();
+    let mut last = last;
+    for _ in 0..CHANGES {
+        let held = history.authority.clone();
+        let set = Operation::Set { key: "k".into(), value: "v".into() };
+        last = history.add(&[last], author, set);
+        drop(held);
+    }
+    let each = started.elapsed() / CHANGES;
+    println!("a change after a clone: {} us", each.as_micros());
+}
+
 fn judgements(name: &str, history: &mut History, author: PublicKey, last: Origin) {
     let before = history.authority.before(&[last]);
     let epoch = history.authority.intern(before.clone());
@@ -143,6 +159,7 @@ fn lines(keys: &[PublicKey]) {
         (last(origins), keys[0], grant(keys[number as usize], Level::Write(10)))
     });
     judgements("a writer among ten thousand", &mut many, keys[5], newest);
+    changes_after_a_clone(&mut many, keys[0], newest);
     history("grants and revocations of eight keys", |number, origins| {
         let to = keys[1 + (number / 2 % 8) as usize];
         let takes = number % 2 == 0;

@@ -11,14 +11,17 @@
     clippy::print_stdout,
     clippy::cast_possible_truncation
 )]
+// What only the tests need of these is not used here.
 #[path = "../tests/authority/compare.rs"]
 mod compare;
 #[path = "../tests/authority/graph.rs"]
 mod graph;
+#[allow(dead_code)]
 #[path = "../tests/authority/oracle.rs"]
 mod oracle;
 #[path = "../tests/authority/random.rs"]
 mod random;
+#[allow(dead_code)]
 #[path = "../tests/authority/replica.rs"]
 mod replica;
 

@@ -12,6 +12,9 @@ use crate::settings_index::SettingsIndex;
 
 /// How many pasts are remembered.
 const PASTS_MAX: usize = 32;
+/// How many settings entries count in all pasts that are remembered, together; the newest past is
+/// remembered however many they are.
+const ENTRIES_MAX: u64 = 1 << 17;
 
 /// A past with what counts in it.
 #[derive(Clone, Debug)]
@@ -54,5 +57,12 @@ impl Cache {
         let mut recent = self.recent();
         recent.truncate(PASTS_MAX - 1);
         recent.push_front(known);
+        let mut entries = 0;
+        let mut fits = |known: &Known| {
+            entries += known.resolved.counting();
+            entries <= ENTRIES_MAX
+        };
+        let fitting = recent.iter().map_while(|known| fits(known).then_some(())).count();
+        recent.truncate(fitting.max(1));
     }
 }

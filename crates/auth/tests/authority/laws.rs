@@ -119,6 +119,46 @@ fn a_verdict_of_the_door_is_a_function_of_ancestors_alone() {
 }
 
 #[test]
+fn what_is_kept_up_entry_by_entry_is_what_a_new_start_gives() {
+    for seed in 0..400 {
+        let mut rng = Rng::new(seed);
+        let (graph, _) = grow(&mut rng, 16);
+        let oracle = Oracle::new(&graph);
+        let mut replica = Replica::default();
+        let mut among = 0_u64;
+        for place in 0..graph.entries.len() {
+            replica.receive(&graph, place).unwrap();
+            among |= 1 << place;
+            let truth = oracle.settle(among, oracle.nothing()).unwrap();
+            for (other, rank) in truth.iter().enumerate().take(place + 1) {
+                let stands = replica.standing(&graph, &oracle.pasts, other);
+                assert_eq!(stands == Standing::Hidden, rank.is_none(), "seed {seed}: {graph:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn clones_that_part_do_not_mix_up_what_they_know() {
+    for seed in 0..600 {
+        let mut rng = Rng::new(seed);
+        let (graph, first) = grow(&mut rng, 12);
+        let mut both = [(graph.clone(), first.clone()), (graph, first)];
+        for _ in 0..10 {
+            let (graph, replica) = &mut both[rng.below(2)];
+            let place = propose(&mut rng, graph);
+            let mut fresh = replica.clone();
+            fresh.restart();
+            let verdict = replica.receive(graph, place);
+            assert_eq!(verdict, fresh.receive(graph, place), "seed {seed}: {graph:#?}");
+            if verdict.is_err() {
+                graph.entries.pop();
+            }
+        }
+    }
+}
+
+#[test]
 fn old_parents_gain_nothing() {
     let mut escapes_at_the_door = 0;
     for seed in 0..4000 {

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation)]
 mod compare;
 mod golden;
+mod grants;
 mod graph;
 mod laws;
 mod oracle;

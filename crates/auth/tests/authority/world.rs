@@ -1,6 +1,7 @@
 //! A database in which people act one after the other, for scenarios.
 
 use weald_auth::{AuthRefusal, Current, Level, Operation, Rank, Subject};
+use weald_dag::EntryId;
 
 use crate::graph::{Graph, KEYS};
 use crate::replica::Replica;
@@ -51,6 +52,39 @@ impl World {
         let mut replica = Replica::default();
         replica.receive(&graph, 0).unwrap();
         Self { graph, replica }
+    }
+
+    /// Returns why an entry that was let in is hidden.
+    pub(crate) fn why(&self, place: usize) -> Option<AuthRefusal> {
+        let (authority, origin) = (&self.replica.authority, self.replica.origins[&place]);
+        if let Some(index) = origin.settings {
+            return authority.why_hidden(index);
+        }
+        let pasts = self.graph.pasts();
+        let is_before = |index| pasts[self.replica.place_of(index)] >> place & 1 == 1;
+        let claim = self.graph.entries[place].claim();
+        authority.stands(origin.epoch, &claim, &is_before).err()
+    }
+
+    pub(crate) fn id(&self, place: usize) -> EntryId {
+        self.graph.entries[place].id
+    }
+
+    pub(crate) fn level(&self, key: usize) -> Option<Level> {
+        self.current().level_of(&KEYS[key])
+    }
+
+    /// Adds an entry with the first byte of its id.
+    pub(crate) fn grinds(
+        &mut self,
+        author: usize,
+        parents: &[usize],
+        operation: Operation,
+        grind: u8,
+    ) -> usize {
+        let place = self.graph.add(parents, author, 1, Some(vec![operation]), grind);
+        self.replica.receive(&self.graph, place).unwrap();
+        place
     }
 
     pub(crate) fn current(&self) -> Current<'_> {
