@@ -48,9 +48,12 @@ impl Cache {
         Some(resolved)
     }
 
-    /// Returns what a past can be resolved from: those that it includes.
-    pub(crate) fn within(&self, past: &Past) -> Vec<Known> {
-        self.recent().iter().filter(|known| past.includes(&known.past)).cloned().collect()
+    /// Returns what a past is best resolved from: of those that it includes, the one with the most
+    /// entries that count.
+    pub(crate) fn greatest_within(&self, past: &Past) -> Option<Known> {
+        let recent = self.recent();
+        let included = recent.iter().filter(|known| past.includes(&known.past));
+        included.max_by_key(|known| known.resolved.counting()).cloned()
     }
 
     pub(crate) fn put(&self, known: Known) {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::cache::{Cache, Known};
-use crate::entries::{Entries, Kept};
+use crate::entries::Entries;
 use crate::epoch::Before;
 use crate::holding::Strength;
 use crate::operation::Subject;
@@ -14,7 +14,7 @@ use crate::rank::Rank;
 use crate::resolve::resolve;
 use crate::resolved::Resolved;
 use crate::settings_index::SettingsIndex;
-use crate::uses::User;
+use crate::uses::{Asks, User};
 
 /// How many entries a known resolution is extended by at most, before another pass is cheaper.
 const EXTENDED_MAX: usize = 256;
@@ -33,7 +33,7 @@ pub(crate) enum Extended {
 /// Adds a settings entry to a resolved set that holds its past and nothing that descends from it.
 pub(crate) fn extend(entries: &Entries, resolved: &mut Resolved, index: SettingsIndex) -> Extended {
     let Some(kept) = entries.get(index) else { return Extended::Hidden };
-    let Some(rank) = rank_of(entries, resolved, index, kept, &|_| true) else {
+    let Some(rank) = rank_among(entries, resolved, index, &|_| true) else {
         return Extended::Hidden;
     };
     let invite = resolved.invite_at(kept, rank);
@@ -62,15 +62,15 @@ fn counts_beside(resolved: &Resolved, past: Option<&Past>, users: &[SettingsInde
     open.iter().any(|user| !is_known(user) && resolved.counts(*user))
 }
 
-/// Returns the rank under which an entry counts by those limits and uses beside it that `sees` tells
-/// of; nothing that is resolved descends from it.
-fn rank_of(
+/// Returns the rank under which an entry counts by those limits and uses of a resolution that `sees`
+/// tells of.
+pub(crate) fn rank_among(
     entries: &Entries,
     resolved: &Resolved,
     index: SettingsIndex,
-    kept: &Kept,
-    sees: &dyn Fn(SettingsIndex) -> bool,
+    sees: &Asks<'_>,
 ) -> Option<Rank> {
+    let kept = entries.get(index)?;
     if kept.generation == 0 {
         return Some(Rank::ROOT);
     }
@@ -82,18 +82,10 @@ fn rank_of(
         limits_itself: need.is_own_limit(),
         knows: &|other| entries.precedes(other, index),
         sees,
-        is_before: &|_| false,
+        is_before: &|limit| limit == index || entries.precedes(index, limit),
         precedes: &|a, b| entries.precedes(a, b),
     };
     resolved.rank_of(need, user)
-}
-
-/// Returns whether an entry counts among all otherwise than it does in its own past, by what counts
-/// among all.
-pub(crate) fn is_unsettled(entries: &Entries, resolved: &Resolved, index: SettingsIndex) -> bool {
-    let Some(kept) = entries.get(index) else { return false };
-    let knows = |other| entries.precedes(other, index);
-    rank_of(entries, resolved, index, kept, &knows) != resolved.rank(index)
 }
 
 /// Returns what counts in the past of an entry: from the cache, or by the shortest way to it.
@@ -104,10 +96,11 @@ pub(crate) fn of_past(entries: &Entries, cache: &Cache, before: &Before) -> Arc<
     }
     let empty = Past::default();
     let past = entries.epochs.past(before).unwrap_or(&empty);
-    let missing = |known: &Known| past.without(&known.past, entries.count());
-    let bases = cache.within(past).into_iter().map(|known| (missing(&known), known));
-    let base = bases.min_by_key(|(missing, _)| missing.len());
-    let extended = base.and_then(|(missing, known)| extended(entries, known.resolved, &missing));
+    let base = cache.greatest_within(past);
+    let extended = base.and_then(|known| {
+        let missing = past.without(&known.past, entries.count());
+        extended(entries, known.resolved, &missing)
+    });
     let resolved = extended.unwrap_or_else(|| Arc::new(resolve(entries, Some(past))));
     let (tips, past) = (tips.into(), past.clone());
     cache.put(Known { tips, past, resolved: Arc::clone(&resolved) });

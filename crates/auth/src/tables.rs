@@ -1,8 +1,7 @@
 //! All settings entries of a database that were let in, and what counts among them.
 //!
-//! Invariant: `everything` is what one pass makes of all entries; an entry of which none of the
-//! `unsettled` is an ancestor and which is none of them counts in every past that holds it as it
-//! counts among all.
+//! Invariant: `everything` is what one pass makes of all entries, and `unsettled` are those of them
+//! that would count otherwise by the limits in their own pasts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +11,16 @@ use weald_dag::{EntryId, Time};
 use crate::cache::Cache;
 use crate::entries::Entries;
 use crate::epoch::EpochId;
-use crate::extend::{Extended, extend, is_unsettled};
+use crate::extend::{Extended, extend, rank_among};
 use crate::need::Claim;
 use crate::operation::Operation;
 use crate::past::Past;
 use crate::resolve::resolve;
 use crate::resolved::Resolved;
 use crate::settings_index::SettingsIndex;
+
+/// Up to how many entries are looked at to tell what counts in a past.
+const UNSETTLED_MAX: usize = 256;
 
 /// Decides of two writes to one setting: the greater one stands.
 pub(crate) type Stamp = (Time, EntryId, usize);
@@ -27,8 +29,7 @@ pub(crate) type Stamp = (Time, EntryId, usize);
 pub(crate) struct Tables {
     pub(crate) entries: Entries,
     pub(crate) everything: Resolved,
-    /// The first entries that count among all otherwise than in their own pasts; none of them is in
-    /// the past of another.
+    /// The entries that count otherwise than they would by the limits in their own pasts, ascending.
     unsettled: Vec<SettingsIndex>,
     pub(crate) settings: BTreeMap<String, (Stamp, Arc<str>)>,
     pub(crate) cache: Cache,
@@ -78,18 +79,29 @@ impl Tables {
         moved
     }
 
-    /// Returns whether what counts in a past is what counts among all and is in that past.
+    /// Returns whether what counts in a past is what counts among all, as far as it is in that past;
+    /// if that would take long to tell, `false`.
+    ///
+    /// More limits never make an entry count better. So one that counts alike by those in its own
+    /// past and by all there are counts so by those of any past between; only others are looked at.
     pub(crate) fn is_settled(&self, past: &Past) -> bool {
-        !self.unsettled.iter().any(|index| past.contains(*index))
-            || past.covers(self.entries.count())
+        if self.unsettled.is_empty() || past.covers(self.entries.count()) {
+            return true;
+        }
+        let many = self.unsettled.len() > UNSETTLED_MAX;
+        let alike = |index| {
+            rank_among(&self.entries, &self.everything, index, &|other| past.contains(other))
+                == self.everything.rank(index)
+        };
+        let mut within = self.unsettled.iter().filter(|index| past.contains(**index));
+        within.all(|index| !many && alike(*index))
     }
 
-    /// Notes an entry that counts among all otherwise than in its own past, if it is the first.
+    /// Notes an entry that would count otherwise by the limits in its own past.
     fn settle(&mut self, index: SettingsIndex) {
-        let mut earlier = self.unsettled.iter();
-        if !earlier.any(|earlier| self.entries.precedes(*earlier, index))
-            && is_unsettled(&self.entries, &self.everything, index)
-        {
+        let Self { entries, everything, .. } = self;
+        let own = rank_among(entries, everything, index, &|other| entries.precedes(other, index));
+        if own != everything.rank(index) {
             self.unsettled.push(index);
         }
     }
