@@ -22,6 +22,7 @@ use crate::rows::Rows;
 use crate::seal::Sealer;
 use crate::sync::Slot;
 use crate::system::SystemDatabases;
+use crate::user::{Logins, PasswordCost, Wanted};
 use crate::watch::Watchers;
 
 /// How many authors of recently read entries are remembered.
@@ -36,6 +37,10 @@ pub(crate) struct Core {
     pub(crate) device: Arc<SecretKey>,
     pub(crate) sealer: Sealer,
     pub(crate) key_ring: Arc<KeyRing>,
+    pub(crate) logins: Logins,
+    pub(crate) wanted: Arc<Wanted>,
+    /// What trying a password costs from now on.
+    pub(crate) password_cost: PasswordCost,
     pub(crate) types: StoreTypes,
     pub(crate) system: SystemDatabases,
     #[cfg(feature = "text")]
@@ -55,6 +60,7 @@ impl Core {
         device: SecretKey,
         sealer: Sealer,
         own: Vec<Arc<dyn StoreType>>,
+        password_cost: PasswordCost,
     ) -> std::io::Result<Self> {
         let types = StoreTypes::built_in();
         #[cfg(feature = "text")]
@@ -84,6 +90,9 @@ impl Core {
             device: Arc::new(device),
             sealer,
             key_ring: Arc::default(),
+            logins: Logins::default(),
+            wanted: Arc::default(),
+            password_cost,
             types,
             system: SystemDatabases::default(),
             #[cfg(feature = "text")]

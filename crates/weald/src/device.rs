@@ -1,7 +1,8 @@
 //! The key of the device, and the secret that seals all keys at rest.
 //!
-//! Invariant: the sealing secret is in a file that only its owner can read, the device key in the
-//! store, sealed; neither is made anew while the other is there.
+//! Invariant: the sealing secret is in a file that only its owner can read, or in a vault of the
+//! app's choice, the device key in the store, sealed; neither is made anew while the other is there,
+//! and nothing that is there is overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,6 +12,7 @@ use thiserror::Error;
 use weald_dag::{Batch, Durability, SecretKey, Space, Store, StoreError};
 use zeroize::Zeroizing;
 
+use crate::key_vault::{KeyVaultError, SharedVault};
 use crate::seal::{SEAL_KEY_LEN, Sealer, new_secret};
 
 /// The file with the sealing secret, beside the store.
@@ -25,7 +27,7 @@ const CONTEXT: &[u8] = b"weald 2026 device key v1";
 #[non_exhaustive]
 pub enum DeviceError {
     /// The store has keys, and the secret that opens them is gone.
-    #[error("{} is missing, and the keys in the store cannot be opened without it; put it back from a backup", path.display())]
+    #[error("{} is missing, and the keys in the store cannot be opened without it; put it back from a backup, or give the vault that the store was made with", path.display())]
     Missing {
         /// Where the secret should be.
         path: PathBuf,
@@ -36,6 +38,25 @@ pub enum DeviceError {
         /// Where the secret is.
         path: PathBuf,
     },
+    /// The file with the secret is not as it was written.
+    #[error("{} is damaged: it should have {SEAL_KEY_LEN} bytes; put it back from a backup", path.display())]
+    Damaged {
+        /// Where the secret is.
+        path: PathBuf,
+    },
+    /// The store has keys, and the vault has no secret that opens them.
+    #[error(
+        "the vault holds no secret, and the keys in the store cannot be opened without it; give the vault that the store was made with"
+    )]
+    VaultEmpty,
+    /// The secret in the vault is not that of this store.
+    #[error(
+        "the secret in the vault does not open the keys in the store; give the vault that the store was made with"
+    )]
+    VaultWrong,
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] KeyVaultError),
     /// The file with the secret cannot be read or written.
     #[error("could not {action} {}: {source}", path.display())]
     File {
@@ -53,20 +74,38 @@ pub enum DeviceError {
 }
 
 /// Gets the keys of a store in a directory, and makes them in a new one.
-pub(crate) fn open(dir: &Path, store: &dyn Store) -> Result<(SecretKey, Sealer), DeviceError> {
+///
+/// A secret that is in a file stays there, whatever vault is given.
+pub(crate) fn open(
+    dir: &Path,
+    store: &dyn Store,
+    vault: Option<&SharedVault>,
+) -> Result<(SecretKey, Sealer), DeviceError> {
     let path = dir.join(SECRET_FILE);
     let sealed = store.snapshot()?.get(DEVICE, DEVICE_KEY)?;
-    let sealer = match read(&path)? {
+    let in_file = read(&path)?;
+    // What is said where the secret is missing, and where it is another.
+    let (secret, missing, wrong) = match (in_file, vault) {
+        (None, Some(vault)) => (vault.load()?, DeviceError::VaultEmpty, DeviceError::VaultWrong),
+        (secret, _) => {
+            let missing = DeviceError::Missing { path: path.clone() };
+            (secret, missing, DeviceError::Wrong { path: path.clone() })
+        }
+    };
+    let sealer = match secret {
         Some(key) => Sealer::new(key),
-        None if sealed.is_some() => return Err(DeviceError::Missing { path }),
+        None if sealed.is_some() => return Err(missing),
         None => {
             let sealer = Sealer::random()?;
-            write(dir, &path, sealer.key())?;
+            match vault {
+                Some(vault) => vault.store(sealer.key())?,
+                None => write(dir, &path, sealer.key())?,
+            }
             sealer
         }
     };
     let Some(sealed) = sealed else { return Ok((make(store, &sealer)?, sealer)) };
-    let device = sealer.open(&sealed, CONTEXT).ok_or(DeviceError::Wrong { path })?;
+    let device = sealer.open(&sealed, CONTEXT).ok_or(wrong)?;
     Ok((device, sealer))
 }
 
@@ -90,19 +129,19 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Device
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<[u8; SEAL_KEY_LEN]>>, DeviceError> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("read", path)(error)),
     };
     restrict(&file).map_err(failed("restrict to its owner", path))?;
-    let mut key = Zeroizing::new([0; SEAL_KEY_LEN]);
-    file.read_exact(key.as_mut_slice()).map_err(failed("read", path))?;
-    let more = file.read(&mut [0]).map_err(failed("read", path))?;
-    if more > 0 {
-        return Err(DeviceError::Wrong { path: path.to_owned() });
-    }
-    Ok(Some(key))
+    // One more than there should be, to see that there is no more.
+    let mut found = Zeroizing::new(Vec::with_capacity(SEAL_KEY_LEN + 1));
+    let most = SEAL_KEY_LEN as u64 + 1;
+    file.take(most).read_to_end(&mut found).map_err(failed("read", path))?;
+    let damaged = |_| DeviceError::Damaged { path: path.to_owned() };
+    let key: &[u8; SEAL_KEY_LEN] = found.as_slice().try_into().map_err(damaged)?;
+    Ok(Some(Zeroizing::new(*key)))
 }
 
 /// Writes the file under another name first, so that it is there whole or not at all.

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::feed::CommitFeed;
 use crate::open::{InstanceBuilder, OpenError};
 use crate::reply::reply;
-use crate::user::{self, User, UserError};
+use crate::user::{self, SyncSettings, User, UserError};
 
 /// What a check of a whole instance found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,11 +100,13 @@ impl Instance {
         self.core.close();
     }
 
-    /// Makes a user with a first private key.
+    /// Makes a user with a first private key, with a password or without.
+    ///
+    /// The private keys of a user with a password rest sealed by it; without, by the device, so that
+    /// whoever has the whole directory has them.
     ///
     /// # Errors
-    /// [`UserError::Exists`], [`UserError::Name`], and for now [`UserError::PasswordsUnavailable`]
-    /// when a password is given.
+    /// [`UserError::Exists`], [`UserError::Name`], [`UserError::Password`].
     pub fn create_user(&self, name: &str, password: Option<&str>) -> Result<User, UserError> {
         user::create(&self.core, name, password)
     }
@@ -112,10 +114,54 @@ impl Instance {
     /// Opens the keys of a user.
     ///
     /// # Errors
-    /// [`UserError::Unknown`], and for now [`UserError::PasswordsUnavailable`] when a password is
-    /// given.
+    /// [`UserError::Unknown`], [`UserError::WrongPassword`], [`UserError::PasswordNeeded`],
+    /// [`UserError::NoPassword`], [`UserError::Disabled`].
     pub fn login_user(&self, name: &str, password: Option<&str>) -> Result<User, UserError> {
         user::login(&self.core, name, password)
+    }
+
+    /// Keeps a user from logging in, and takes its keys away from the handles that are logged in;
+    /// databases that are open stay so. Nothing is lost.
+    ///
+    /// # Errors
+    /// [`UserError::Unknown`].
+    pub fn disable_user(&self, name: &str) -> Result<(), UserError> {
+        user::set_disabled(&self.core, name, true)
+    }
+
+    /// Lets a user log in again.
+    ///
+    /// # Errors
+    /// [`UserError::Unknown`].
+    pub fn enable_user(&self, name: &str) -> Result<(), UserError> {
+        user::set_disabled(&self.core, name, false)
+    }
+
+    /// Deletes a user for good, with its private keys and preferences; what only its keys may do in
+    /// databases nobody can do any more. Databases stay, and are synced no more where no other user
+    /// tracks them.
+    ///
+    /// # Errors
+    /// As for [`Instance::login_user`]; a user who is disabled can be deleted.
+    pub fn delete_user(&self, name: &str, password: Option<&str>) -> Result<(), UserError> {
+        user::delete(&self.core, name, password)
+    }
+
+    /// Returns how a database is synced, from what all users of the device want of it: at all if
+    /// anybody wants it, at once if anybody does, and at the shortest interval. The properties, which
+    /// are each user's own, are left out.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn sync_settings(&self, database: &DatabaseId) -> Result<SyncSettings, Error> {
+        user::load_wishes(&self.core)?;
+        let obeyed = self.core.wanted.combined(database);
+        Ok(SyncSettings {
+            sync_enabled: obeyed.enabled,
+            sync_on_commit: obeyed.on_commit,
+            interval_seconds: obeyed.interval.map(|every| every.as_secs()),
+            ..SyncSettings::default()
+        })
     }
 
     /// Lists the names of all users.

@@ -50,6 +50,7 @@ mod history;
 mod instance;
 mod key;
 mod key_ring;
+mod key_vault;
 mod list;
 mod log;
 mod misfit;
@@ -95,6 +96,7 @@ pub use history::{
 pub use instance::{Instance, Verification};
 pub use json_patch::{Patch, PatchError, PatchOperation, patch as apply_patch};
 pub use key::IntoKey;
+pub use key_vault::{KeyVault, KeyVaultError};
 pub use list::{List, ListMut};
 pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
@@ -124,7 +126,12 @@ pub use transfer::{
     JSON_BATCH_LINES, JSON_LINE_MAX, JSON_PROGRESS_LINES, JsonExport, JsonExportReport, JsonImport,
     JsonImportError, JsonImportReport, OnBadLine, OnExisting, StoreRows, TransferProgress,
 };
-pub use user::{DatabaseSummary, KeyPhrase, PhraseError, USER_NAME_MAX, User, UserError, UserKey};
+pub use user::{
+    DatabasePreferences, DatabaseSummary, HandOver, KeyPhrase, PASSWORD_MAX, PASSWORD_MEMORY_KIB,
+    PASSWORD_MEMORY_KIB_MAX, PASSWORD_PASSES, PASSWORD_PASSES_MAX, PasswordCost, PasswordCostError,
+    PasswordError, PhraseError, Rotation, SYNC_INTERVAL_SECONDS, SyncSettings, USER_KEYS_MAX,
+    USER_NAME_MAX, User, UserError, UserKey,
+};
 #[cfg(unix)]
 pub use watch::WakeFd;
 pub use watch::{
@@ -151,3 +158,4 @@ pub use weald_transports::{
     Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState, PeerStatus,
     SyncError, SyncEvent, SyncStatus,
 };
+pub use zeroize::Zeroizing;

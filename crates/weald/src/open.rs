@@ -15,8 +15,10 @@ use crate::core::Core;
 use crate::desk::Job;
 use crate::device::{self, DeviceError};
 use crate::instance::Instance;
+use crate::key_vault::{KeyVault, SharedVault};
 use crate::own::OwnTypes;
 use crate::relaxed::Relaxed;
+use crate::user::PasswordCost;
 
 /// Why an instance could not be opened. Nothing that was stored has changed.
 #[derive(Debug, Error)]
@@ -67,12 +69,42 @@ pub struct InstanceBuilder {
     durability: Durability,
     options: Options,
     types: OwnTypes,
+    password_cost: PasswordCost,
+    /// `None` for the file beside the store.
+    vault: Option<SharedVault>,
 }
 
 impl InstanceBuilder {
     pub(crate) fn new(path: Option<&Path>) -> Self {
         let (path, types) = (path.map(Path::to_owned), OwnTypes::default());
-        Self { path, durability: Durability::Immediate, options: Options::default(), types }
+        Self {
+            path,
+            durability: Durability::Immediate,
+            options: Options::default(),
+            types,
+            password_cost: PasswordCost::default(),
+            vault: None,
+        }
+    }
+
+    /// Sets what trying a password costs, for passwords that are set and keys that are exported
+    /// from now on; [`PasswordCost::default`] by default.
+    #[must_use]
+    pub const fn password_cost(mut self, cost: PasswordCost) -> Self {
+        self.password_cost = cost;
+        self
+    }
+
+    /// Sets where the secret rests that seals the keys of the device and of users without a
+    /// password: in the keyring of the platform, for example. By default it is in a file beside the
+    /// store that only its owner can read.
+    ///
+    /// Give the same vault each time. A store whose secret is in a file goes on with the file: its
+    /// secret is not moved.
+    #[must_use]
+    pub fn key_vault(mut self, vault: impl KeyVault + 'static) -> Self {
+        self.vault = Some(SharedVault::new(vault));
+        self
     }
 
     /// Adds a store type of the app's own, to be used by [`crate::Database::own`]. None by default.
@@ -112,15 +144,15 @@ impl InstanceBuilder {
         let Some(path) = self.path else {
             let store = Arc::new(MemoryStore::new());
             let (key, sealer) = device::in_memory(&*store)?;
-            return start(Core::start(store, key, sealer, types));
+            return start(Core::start(store, key, sealer, types, self.password_cost));
         };
         let file = RedbStore::open(&path, self.options)?;
-        let (key, sealer) = device::open(&path, &file)?;
+        let (key, sealer) = device::open(&path, &file, self.vault.as_ref())?;
         let store: Arc<dyn Settle> = match self.durability {
             Durability::Immediate => Arc::new(file),
             Durability::Eventual => Arc::new(Relaxed::new(file)),
         };
-        start(Core::start(store, key, sealer, types))
+        start(Core::start(store, key, sealer, types, self.password_cost))
     }
 }
 

@@ -15,6 +15,8 @@ use crate::entropy;
 pub(crate) const SEAL_KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 24;
 const SEED_LEN: usize = 32;
+/// Length of a sealed secret in bytes: nonce, secret and tag.
+pub(crate) const SEALED_LEN: usize = NONCE_LEN + SEED_LEN + 16;
 
 /// Seals the secret keys of an instance.
 pub(crate) struct Sealer {
@@ -49,9 +51,22 @@ impl Sealer {
 
     /// Seals a secret key; it opens only with the same context.
     pub(crate) fn seal(&self, secret: &SecretKey, context: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.seal_bytes(&secret.to_seed(), context)
+    }
+
+    /// Opens what [`Sealer::seal`] gave; `None` if it is damaged or of another key or context.
+    pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<SecretKey> {
+        Some(SecretKey::from_seed(&*self.open_bytes(sealed, context)?))
+    }
+
+    /// Seals a secret of 32 bytes, such as another sealing key, into [`SEALED_LEN`] bytes.
+    pub(crate) fn seal_bytes(
+        &self,
+        secret: &[u8; SEED_LEN],
+        context: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         let nonce: [u8; NONCE_LEN] = entropy::bytes()?;
-        let seed = secret.to_seed();
-        let payload = Payload { msg: seed.as_slice(), aad: context };
+        let payload = Payload { msg: secret, aad: context };
         // The only error is a message of more than 256 GiB.
         let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| {
             StoreError::Corrupt { what: "a secret key that is too long to be sealed".into() }
@@ -59,14 +74,22 @@ impl Sealer {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what [`Sealer::seal`] gave; `None` if it is damaged or of another key or context.
-    pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<SecretKey> {
+    /// Opens what [`Sealer::seal_bytes`] gave; `None` if it is damaged or of another key or context.
+    pub(crate) fn open_bytes(
+        &self,
+        sealed: &[u8],
+        context: &[u8],
+    ) -> Option<Zeroizing<[u8; SEED_LEN]>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let payload = Payload { msg: sealed, aad: context };
-        let seed =
-            self.cipher().decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)?;
-        let seed: &[u8; SEED_LEN] = seed.as_slice().try_into().ok()?;
-        Some(SecretKey::from_seed(seed))
+        let opened = self.cipher().decrypt(&XNonce::from(*nonce), payload).ok();
+        let opened = Zeroizing::new(opened?);
+        let mut secret = Zeroizing::new([0; SEED_LEN]);
+        if opened.len() != SEED_LEN {
+            return None;
+        }
+        secret.copy_from_slice(&opened);
+        Some(secret)
     }
 }
 

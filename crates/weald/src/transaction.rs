@@ -14,7 +14,7 @@ use weald_engine::{Commit, CommitError, Required, StorePlace, StoreView, StoreVi
 use crate::conflict::Conflict;
 use crate::core::{Core, lost};
 use crate::counter::CounterMut;
-use crate::desk::{Job, Make, Receipt};
+use crate::desk::{Job, Keep, Make, OwnRow, Receipt};
 use crate::doc::DocMut;
 use crate::error::WriteError;
 use crate::key::IntoKey;
@@ -219,7 +219,12 @@ impl Transaction {
     /// # Errors
     /// [`CommitError`]; nothing has changed then, unless it says that the outcome is unknown.
     pub fn commit(self) -> Result<Committed, CommitError> {
-        match self.submit()? {
+        self.commit_with(Vec::new())
+    }
+
+    /// Commits, and writes rows of the instance itself with the entry: both or neither.
+    pub(crate) fn commit_with(self, rows: Vec<OwnRow>) -> Result<Committed, CommitError> {
+        match self.submit(rows)? {
             Some(Submitted { reply, then }) => then.answered(reply.wait()),
             None => Ok(Committed::nothing()),
         }
@@ -230,7 +235,7 @@ impl Transaction {
     pub fn commit_async(
         self,
     ) -> impl Future<Output = Result<Committed, CommitError>> + Send + use<> {
-        let submitted = self.submit();
+        let submitted = self.submit(Vec::new());
         async move {
             match submitted? {
                 Some(Submitted { reply, then }) => then.answered(reply.await),
@@ -239,7 +244,7 @@ impl Transaction {
         }
     }
 
-    fn submit(self) -> Result<Option<Submitted>, CommitError> {
+    fn submit(self, rows: Vec<OwnRow>) -> Result<Option<Submitted>, CommitError> {
         // The snapshot ends here: held over the commit, it would keep pages from being used again.
         #[cfg(feature = "text")]
         let texts = self.texts;
@@ -258,7 +263,11 @@ impl Transaction {
         }
         let commit = Commit { database, key, sections, required };
         let (answer, reply) = reply();
-        core.submit(Job::Make(Box::new(Make { commit, answer })))?;
+        let make = Make { commit, answer };
+        core.submit(match rows.is_empty() {
+            true => Job::Make(Box::new(make)),
+            false => Job::Keep(Box::new(Keep { make, rows })),
+        })?;
         Ok(Some(Submitted { reply, then }))
     }
 

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use common::{Message, message, push, texts};
 use weald::{
     DatabaseError, DatabaseId, DatabaseSettings, DeviceError, Durability, Error, Instance, Level,
-    OpenError, UserError,
+    OpenError, PasswordError, UserError,
 };
 use weald_dag::{Batch, KeyRange, Order, Space, Store};
 use weald_store::{Options, RedbStore};
@@ -70,8 +70,8 @@ fn wrong_users_are_typed_errors() {
     assert!(matches!(create("", None), UserError::Name));
     assert!(matches!(create("a\nb", None), UserError::Name));
     assert!(matches!(create(&"x".repeat(129), None), UserError::Name));
-    assert!(matches!(create("carol", Some("secret")), UserError::PasswordsUnavailable));
-    assert!(matches!(login("alice", Some("secret")), UserError::PasswordsUnavailable));
+    assert!(matches!(create("carol", Some("")), UserError::Password(PasswordError::Length)));
+    assert!(matches!(login("alice", Some("secret")), UserError::NoPassword { .. }));
     assert_eq!(instance.users().unwrap(), ["alice"]);
 }
 
@@ -165,8 +165,12 @@ fn keys_rest_sealed_by_a_secret_that_only_the_owner_reads() {
     let missing = Instance::open(dir.path()).map(drop);
     assert!(matches!(missing, Err(OpenError::Device(DeviceError::Missing { .. }))), "{missing:?}");
     assert!(!secret.exists(), "no new secret is made while keys are there");
-    fs::write(&secret, b"short").unwrap();
-    assert!(Instance::open(dir.path()).is_err());
+    for damaged in [b"short".as_slice(), b"", &[7; 33]] {
+        fs::write(&secret, damaged).unwrap();
+        let error = Instance::open(dir.path()).map(drop);
+        assert!(matches!(error, Err(OpenError::Device(DeviceError::Damaged { .. }))), "{error:?}");
+        assert_eq!(fs::read(&secret).unwrap(), damaged, "nothing is overwritten");
+    }
     fs::write(&secret, own).unwrap();
     Instance::open(dir.path()).unwrap();
 }

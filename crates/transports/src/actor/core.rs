@@ -147,6 +147,7 @@ impl Core {
                 self.sync_peer(peer, databases, all, reply);
             }
             Command::Prove => self.links.tell_all(|| LinkCommand::Prove),
+            Command::Reconsider { database } => self.reconsider(database),
             Command::AddPeer { record } => {
                 let (peer, databases) = (record.key, record.databases.clone());
                 self.peers.merge(record);
@@ -161,6 +162,19 @@ impl Core {
             }
             // Both were answered by the loop.
             Command::Hush { .. } | Command::Stop { .. } => {}
+        }
+    }
+
+    /// The host may want a database synced that it did not, the other way round, or at another interval.
+    fn reconsider(&mut self, database: DatabaseId) {
+        if !self.common.host.syncs(&database) {
+            return self.links.tell_all(|| LinkCommand::Drop(database));
+        }
+        for peer in self.peers.keys() {
+            if self.peers.is_related(&peer, &database) {
+                self.links.tell_peer(&peer, || LinkCommand::Relate(database));
+                self.dial_if_wanted(peer);
+            }
         }
     }
 
@@ -258,6 +272,9 @@ impl Core {
     /// Dials a peer that is to be kept in sync and is neither linked nor about to be.
     fn dial_if_wanted(&mut self, peer: PublicKey) {
         let Some(target) = self.peers.to_dial(&peer) else { return };
+        if !self.peers.databases(&peer).iter().any(|database| self.common.host.syncs(database)) {
+            return;
+        }
         if !self.links.reach(&peer) && self.serving.reaches(&target.addresses) {
             self.dial(target, Vec::new());
         }

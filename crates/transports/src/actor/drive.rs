@@ -23,6 +23,7 @@ use super::ingest::{Done, Ingests, random};
 use super::limits::{FLUSH_MAX, READ_AHEAD_BYTES, STATUS_EVERY};
 use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
 use super::outbox::Outbox;
+use super::rounds::Rounds;
 use super::status::Board;
 use super::wait::{Waiter, Waiters};
 use crate::link::{BoxFuture, Link, LinkError, LinkReceiver};
@@ -66,7 +67,7 @@ struct Drive {
     /// Whether the actor has taken the peer.
     accepted: bool,
     related: BTreeSet<DatabaseId>,
-    next_round: Instant,
+    rounds: Rounds,
     /// Bytes read since the outbox was full.
     read_ahead: usize,
     status_due: Option<Instant>,
@@ -125,7 +126,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
     let (sender, receiver) = link.split();
     let began = Instant::now();
     Ok(Drive {
-        next_round: began + common.round_every,
+        rounds: Rounds::default(),
         common,
         token,
         session: Session::new(options, 0),
@@ -168,7 +169,7 @@ impl Drive {
     async fn turn(&mut self) -> Turn {
         let peer = self.peer;
         let deadline = self.session.deadline().map(|at| self.began + Duration::from_millis(at));
-        let (status_due, next_round) = (self.status_due, self.next_round);
+        let (status_due, next_round) = (self.status_due, self.rounds.next());
         let Self { common, receiver, ingests, completing, commands, feed, outbox, .. } = self;
         let stored = async {
             match peer {
@@ -184,7 +185,7 @@ impl Drive {
             () = feed.filled() => Turn::Push,
             changed = outbox.changed() => Turn::Outbox(changed),
             () = at(deadline) => Turn::Deadline,
-            () = at(Some(next_round)) => Turn::Round,
+            () = at(next_round) => Turn::Round,
             () = at(status_due) => Turn::Status,
         }
     }
@@ -213,9 +214,8 @@ impl Drive {
             Turn::Push => self.push(now, &*host),
             Turn::Deadline => self.session.handle_deadline(now, &*host),
             Turn::Round => {
-                self.next_round = Instant::now() + self.common.round_every;
-                for database in self.related.clone() {
-                    self.session.relate(now, database, &*host);
+                for database in self.rounds.take_due(Instant::now()) {
+                    self.relate(database);
                 }
             }
             Turn::Status => self.write_status(),
@@ -293,8 +293,16 @@ impl Drive {
         if !self.accepted {
             return;
         }
-        self.related.insert(database);
         let host = Arc::clone(&self.common.host);
+        if !host.syncs(&database) {
+            if let Some(peer) = self.peer {
+                self.waiters.failed(peer, &database, &SyncError::NotSynced { database });
+            }
+            return;
+        }
+        self.related.insert(database);
+        let every = host.round_every(&database, self.common.round_every);
+        self.rounds.set(database, every.and_then(|every| Instant::now().checked_add(every)));
         self.session.relate(self.now(), database, &*host);
         self.status_soon();
     }
@@ -302,6 +310,7 @@ impl Drive {
     fn drop_relation(&mut self, database: DatabaseId) {
         // Also where only the peer has asked for it: what was dropped here is not sent any more.
         self.related.remove(&database);
+        self.rounds.set(database, None);
         let host = Arc::clone(&self.common.host);
         self.session.drop_relation(self.now(), &database, &*host);
         if let Some(peer) = self.peer {

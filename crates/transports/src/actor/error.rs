@@ -104,6 +104,14 @@ pub enum SyncError {
         /// The peer.
         peer: PublicKey,
     },
+    /// The users of this device do not want the database synced.
+    #[error(
+        "database {database} is not to be synced on this device: enable its sync in a user's preferences, or add it again"
+    )]
+    NotSynced {
+        /// The database.
+        database: DatabaseId,
+    },
     /// A round has ended and the two sides still do not hold the same.
     #[error(
         "database {database} is not the same here and at peer {peer} yet ({}): check that the clocks are right, that both run the same version, and who may read",

@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Sync { waiter: Waiter, all: bool },
     SyncPeer { peer: PublicKey, databases: BTreeSet<DatabaseId>, all: bool, reply: Reply },
     Prove,
+    Reconsider { database: DatabaseId },
     AddPeer { record: PeerRecord },
     Unrelate { peer: PublicKey, database: DatabaseId },
     Stop { reply: oneshot::Sender<()> },
@@ -210,6 +211,11 @@ impl ActorHandle {
     /// Proves keys that the host has got since to all linked peers, such as those of a user who has just logged in.
     pub fn prove_keys(&self) {
         self.send(Command::Prove);
+    }
+
+    /// Asks the host again whether and how often a database is to be synced: links stop syncing it, or begin to.
+    pub fn reconsider(&self, database: DatabaseId) {
+        self.send(Command::Reconsider { database });
     }
 
     /// Returns every peer with its status.

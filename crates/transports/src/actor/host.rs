@@ -1,6 +1,7 @@
 //! What the actor needs of the instance that it serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, StoreError, Verdict, Verified};
 use weald_sync::Reads;
@@ -21,6 +22,18 @@ pub trait Host: Reads + Send + Sync + 'static {
     /// # Errors
     /// Any [`HostError`].
     fn wanted(&self) -> Result<Vec<DatabaseId>, HostError>;
+
+    /// Returns whether a database is to be synced with anybody, in either direction. True unless the host says
+    /// otherwise; tell the actor by [`ActorHandle::reconsider`](super::ActorHandle::reconsider) when it changes.
+    fn syncs(&self, _database: &DatabaseId) -> bool {
+        true
+    }
+
+    /// Returns how often a database is compared with linked peers although nothing seems to have happened; `None`
+    /// for never. As often as `usual` unless the host says otherwise.
+    fn round_every(&self, _database: &DatabaseId, usual: Duration) -> Option<Duration> {
+        Some(usual)
+    }
 
     /// Takes entries from a peer, parents first; answers one verdict for each, in order, once they are durable.
     ///

@@ -20,6 +20,7 @@ mod options;
 mod outbox;
 mod peer;
 mod peers;
+mod rounds;
 mod serving;
 mod spawn;
 mod status;

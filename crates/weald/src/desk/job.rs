@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use weald_dag::{DatabaseId, EntryId, Fault, PublicKey, StoreError, Verdict, Verified};
+use weald_dag::{DatabaseId, EntryId, Fault, PublicKey, Space, StoreError, Verdict, Verified};
 use weald_engine::{
     Commit, CommitError, Folded, Founding, Held, IndexDeclaration, IndexDefinition, IndexError,
 };
@@ -27,6 +27,15 @@ pub(crate) struct Found {
 pub(crate) struct Make {
     pub(crate) commit: Commit,
     pub(crate) answer: Answer<Result<Receipt, CommitError>>,
+}
+
+/// A row of the instance itself, outside of all databases, and what it is to be; `None` removes it.
+pub(crate) type OwnRow = (Space, Vec<u8>, Option<Vec<u8>>);
+
+/// An entry to be made, and rows to be written if it is, and only with it.
+pub(crate) struct Keep {
+    pub(crate) make: Make,
+    pub(crate) rows: Vec<OwnRow>,
 }
 
 /// Entries from elsewhere.
@@ -74,6 +83,7 @@ pub(crate) struct Discard {
 pub(crate) enum Job {
     Found(Box<Found>),
     Make(Box<Make>),
+    Keep(Box<Keep>),
     Take(Box<Take>),
     Complete(Complete),
     Rebuild(Rebuild),
@@ -151,6 +161,7 @@ impl Job {
         Some(match self {
             Self::Found(job) => Outcome::Found(job.answer, Err(failed())),
             Self::Make(job) => Outcome::Make(job.answer, Err(failed())),
+            Self::Keep(job) => Outcome::Make(job.make.answer, Err(failed())),
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),

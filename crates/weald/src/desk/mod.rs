@@ -19,7 +19,9 @@ use weald_store::{WeakWriter, Work, WorkPanic};
 
 pub(crate) use indexing::IndexBoard;
 use indexing::{IndexWork, Indexing};
-pub(crate) use job::{Along, Complete, Declare, Discard, Found, Job, Make, Rebuild, Receipt, Take};
+pub(crate) use job::{
+    Along, Complete, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild, Receipt, Take,
+};
 use job::{Outcome, in_order};
 
 use crate::access::Access;
@@ -90,6 +92,7 @@ impl Desk {
         match job {
             Job::Found(job) => self.found(*job, rows, done),
             Job::Make(job) => self.make(vec![*job], rows, done),
+            Job::Keep(job) => self.keep(*job, rows, done),
             Job::Take(job) => self.take(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
                 let completed = self.engine.complete(rows, database);
@@ -214,6 +217,19 @@ impl Desk {
                 Err(error)
             }
         }
+    }
+
+    fn keep(&mut self, job: Keep, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        self.make(vec![job.make], rows, done)?;
+        if let Some(Outcome::Make(_, Ok(_))) = done.outcomes.last() {
+            for (space, key, row) in job.rows {
+                match row {
+                    Some(row) => rows.put(space, key, row),
+                    None => rows.remove(space, key),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, job: Take, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
@@ -363,6 +379,7 @@ impl Work for Desk {
         match job {
             Job::Make(job) => job.commit.sections.iter().map(|(_, payload)| payload.len()).sum(),
             Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
+            Job::Keep(job) => job.rows.iter().map(|(_, key, _)| key.len()).sum(),
             Job::Found(_)
             | Job::Complete(_)
             | Job::Rebuild(_)

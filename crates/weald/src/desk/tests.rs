@@ -12,7 +12,7 @@ use weald_store::Settle;
 
 use crate::core::Core;
 use crate::seal::{Sealer, new_secret};
-use crate::{CommitFeed, Database, DatabaseSettings, Error, Filter, Instance};
+use crate::{CommitFeed, Database, DatabaseSettings, Error, Filter, Instance, PasswordCost};
 
 const WORKS: u8 = 0;
 const FAILS_TO_WRITE: u8 = 1;
@@ -97,7 +97,8 @@ fn room() -> (Instance, Database, Arc<AtomicU8>) {
     let failing = Failing::default();
     let mode = Arc::clone(&failing.mode);
     let (device, sealer) = (new_secret().unwrap(), Sealer::random().unwrap());
-    let core = Core::start(Arc::new(failing), device, sealer, Vec::new()).unwrap();
+    let core = Core::start(Arc::new(failing), device, sealer, Vec::new(), PasswordCost::default())
+        .unwrap();
     let instance = Instance::new(Arc::new(core));
     let alice = instance.create_user("alice", None).unwrap();
     let room = alice.create_database(DatabaseSettings::named("Demo")).unwrap();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use weald_auth::Authority;
 use weald_dag::{
@@ -23,6 +24,7 @@ use crate::desk::{Complete, Job, Make, Take};
 use crate::key_ring::KeyRing;
 use crate::reply::{Reply, reply};
 use crate::rows::Rows;
+use crate::user::Wanted;
 
 /// The parts of an instance that its sync actor uses.
 pub(super) struct Parts {
@@ -31,6 +33,7 @@ pub(super) struct Parts {
     pub(super) access: Arc<Access>,
     pub(super) device: Arc<SecretKey>,
     pub(super) key_ring: Arc<KeyRing>,
+    pub(super) wanted: Arc<Wanted>,
     /// The local number of the system database `_sync`.
     pub(super) database: u32,
     /// The peers kept, until the actor has taken them.
@@ -42,9 +45,13 @@ impl Parts {
         self.store.snapshot().map(Rows)
     }
 
-    /// Looks up a database that is not the instance's own.
+    /// Looks up a database that is not the instance's own and that users want synced.
     fn served(&self, rows: &Rows, id: &DatabaseId) -> Result<Option<Held>, StoreError> {
-        Ok(held(rows, id)?.filter(|held| !held.system))
+        Ok(held(rows, id)?.filter(|held| self.is_served(held)))
+    }
+
+    fn is_served(&self, held: &Held) -> bool {
+        !held.system && self.wanted.combined(&held.id).enabled
     }
 
     fn readable_by(
@@ -81,7 +88,9 @@ impl Reads for Parts {
     fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
         let rows = self.rows()?;
         let mut known = Vec::new();
-        for held in all_held(&rows)?.into_iter().filter(|held| held.complete && !held.system) {
+        for held in
+            all_held(&rows)?.into_iter().filter(|held| held.complete && self.is_served(held))
+        {
             let authority = self.access.of(&held, &rows)?;
             let current = authority.current().at(wall_millis());
             if current.may_read(keys) || keys.iter().any(|key| current.ever_held(key)) {
@@ -144,7 +153,15 @@ impl Host for Parts {
 
     fn wanted(&self) -> Result<Vec<DatabaseId>, HostError> {
         let held = all_held(&self.rows()?)?;
-        Ok(held.into_iter().filter(|held| !held.system).map(|held| held.id).collect())
+        Ok(held.into_iter().filter(|held| self.is_served(held)).map(|held| held.id).collect())
+    }
+
+    fn syncs(&self, database: &DatabaseId) -> bool {
+        self.wanted.combined(database).enabled
+    }
+
+    fn round_every(&self, database: &DatabaseId, _usual: Duration) -> Option<Duration> {
+        self.wanted.combined(database).interval
     }
 
     fn ingest(

@@ -27,7 +27,7 @@ use crate::feed::CommitFeed;
 use crate::instance::Instance;
 use crate::system;
 use crate::ticket::Ticket;
-use crate::user::User;
+use crate::user::{self, User, Wanted};
 use host::Parts;
 
 /// The place of an instance's actor, empty until sync is enabled.
@@ -63,6 +63,13 @@ impl Slot {
         }
     }
 
+    /// What users want of a database has changed.
+    pub(crate) fn reconsider(&self, database: DatabaseId) {
+        if let Some(actor) = self.get() {
+            actor.reconsider(database);
+        }
+    }
+
     /// Stops the actor for good and waits for it, also where another caller is stopping it.
     pub(crate) fn stop(&self) {
         let actor = {
@@ -81,11 +88,17 @@ impl Slot {
 }
 
 /// Tells the actor's links of commits without keeping the actor alive.
-struct Feed(weald_transports::CommitFeed);
+struct Feed {
+    links: weald_transports::CommitFeed,
+    wanted: Arc<Wanted>,
+}
 
 impl CommitFeed for Feed {
     fn committed(&self, database: DatabaseId, numbers: &[Number], origin: Option<PublicKey>) {
-        self.0.committed(database, numbers, origin);
+        // What is not told now goes with the next comparison.
+        if self.wanted.combined(&database).on_commit {
+            self.links.committed(database, numbers, origin);
+        }
     }
 }
 
@@ -100,6 +113,7 @@ impl Instance {
     /// instance is closed.
     pub fn enable_sync(&self) -> Result<PeerSync, Error> {
         let core = self.core();
+        user::load_wishes(core)?;
         let mut place = core.sync.place();
         if place.closed {
             return Err(SyncError::InstanceDropped.into());
@@ -114,11 +128,13 @@ impl Instance {
             access: Arc::clone(&core.access),
             device: Arc::clone(&core.device),
             key_ring: Arc::clone(&core.key_ring),
+            wanted: Arc::clone(&core.wanted),
             database: database.number(),
             peers: Mutex::new(peers::load(&database)?),
         };
         let actor = spawn(Arc::new(parts), ActorOptions::default())?;
-        core.feeds.add(Arc::new(Feed(actor.feed())));
+        let (links, wanted) = (actor.feed(), Arc::clone(&core.wanted));
+        core.feeds.add(Arc::new(Feed { links, wanted }));
         place.actor = Some(actor.clone());
         Ok(PeerSync { core: Arc::clone(core), actor })
     }

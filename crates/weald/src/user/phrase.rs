@@ -8,22 +8,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bip39::{Language, Mnemonic};
-use data_encoding::BASE32_NOPAD;
 use thiserror::Error;
 use weald_dag::{PublicKey, SecretKey};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-/// What the text form begins with. The digit is the version; the base32 that follows knows no such
-/// digit.
-const PREFIX: &str = "wealdkey1";
-/// What the text form begins with whatever its version.
-const ANY_PREFIX: &str = "wealdkey";
-const CONTEXT: &str = "weald 2026 checksum of a secret key as text v1";
+use super::line::Line;
+
 const WORDS: usize = 24;
-const SEED_LEN: usize = 32;
-const CHECKSUM_LEN: usize = 4;
 /// The greatest length in bytes of what is read as a phrase.
-const PHRASE_MAX: usize = 1024;
+pub(super) const PHRASE_MAX: usize = 1024;
+const LINE: Line = Line {
+    prefix: "wealdkey1",
+    length: 32,
+    context: "weald 2026 checksum of a secret key as text v1",
+};
 
 /// A secret key in the forms in which people keep it: 24 words of the English BIP-39 list, or one
 /// line of text. Who has either has the key.
@@ -113,30 +111,8 @@ impl KeyPhrase {
 
     /// Writes the key as one line of small letters and digits.
     pub fn text(&self) -> Zeroizing<String> {
-        let seed = self.secret.to_seed();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(SEED_LEN + CHECKSUM_LEN));
-        bytes.extend_from_slice(seed.as_slice());
-        bytes.extend_from_slice(&checksum(&seed));
-        let mut text = Zeroizing::new(String::with_capacity(text_len()));
-        text.push_str(PREFIX);
-        BASE32_NOPAD.encode_append(&bytes, &mut text);
-        text.make_ascii_lowercase();
-        text
+        LINE.write(self.secret.to_seed().as_slice())
     }
-}
-
-/// Returns the length of the text form in characters.
-fn text_len() -> usize {
-    PREFIX.len() + BASE32_NOPAD.encode_len(SEED_LEN + CHECKSUM_LEN)
-}
-
-fn checksum(seed: &[u8; SEED_LEN]) -> [u8; CHECKSUM_LEN] {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-    hasher.update(seed);
-    let mut checksum = [0; CHECKSUM_LEN];
-    hasher.finalize_xof().fill(&mut checksum);
-    hasher.zeroize();
-    checksum
 }
 
 impl FromStr for KeyPhrase {
@@ -148,8 +124,8 @@ impl FromStr for KeyPhrase {
         }
         let mut text = Zeroizing::new(text.trim().to_owned());
         text.make_ascii_lowercase();
-        let secret = match text.starts_with(ANY_PREFIX) {
-            true => read_text(&text)?,
+        let secret = match LINE.begins(&text) {
+            true => SecretKey::from_seed(seed(&LINE.read(&text)?)?),
             false => read_words(&text)?,
         };
         Ok(Self::new(Arc::new(secret)))
@@ -169,31 +145,11 @@ fn read_words(words: &str) -> Result<SecretKey, PhraseError> {
     })?;
     let (entropy, length) = mnemonic.to_entropy_array();
     let entropy = Zeroizing::new(entropy);
-    let seed = entropy.get(..length).and_then(|seed| seed.try_into().ok());
-    Ok(SecretKey::from_seed(seed.ok_or(PhraseError::Checksum)?))
+    Ok(SecretKey::from_seed(seed(entropy.get(..length).unwrap_or_default())?))
 }
 
-fn read_text(text: &str) -> Result<SecretKey, PhraseError> {
-    let mut line = Zeroizing::new(String::with_capacity(text.len()));
-    line.extend(text.chars().filter(|c| !c.is_whitespace()));
-    let Some(body) = line.strip_prefix(PREFIX) else { return Err(PhraseError::NewerVersion) };
-    let (found, expected) = (line.chars().count(), text_len());
-    if found != expected {
-        return Err(PhraseError::Length { found, expected });
-    }
-    let foreign = |c: char| !matches!(c, 'a'..='z' | '2'..='7');
-    if let Some(place) = body.chars().position(foreign) {
-        return Err(PhraseError::Symbol { number: PREFIX.len() + place + 1 });
-    }
-    let body = Zeroizing::new(body.to_ascii_uppercase());
-    // All characters are of the alphabet, so what is left to be wrong are the spare bits of the last.
-    let bytes = BASE32_NOPAD.decode(body.as_bytes()).map_err(|_| PhraseError::Checksum)?;
-    let bytes = Zeroizing::new(bytes);
-    let (seed, sum) = bytes.split_first_chunk::<SEED_LEN>().ok_or(PhraseError::Checksum)?;
-    if sum != checksum(seed).as_slice() {
-        return Err(PhraseError::Checksum);
-    }
-    Ok(SecretKey::from_seed(seed))
+fn seed(bytes: &[u8]) -> Result<&[u8; 32], PhraseError> {
+    bytes.try_into().map_err(|_| PhraseError::Checksum)
 }
 
 #[cfg(test)]
