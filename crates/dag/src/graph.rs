@@ -194,6 +194,21 @@ impl<'a> Graph<'a> {
         failure.map_or(Ok(()), Err)
     }
 
+    /// Returns the numbers of all entries from `from` on, ascending: there is none where an entry was
+    /// dropped that nobody needs.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn numbers_from(&self, from: Number) -> Result<Vec<Number>, StoreError> {
+        let (mut found, space) = (Vec::new(), row::entries(self.database));
+        self.rows.range(space, KeyRange::from(&from.key()), Order::Ascending, &mut |key, _| {
+            found.push(Number::from_key(key));
+            ControlFlow::Continue(())
+        })?;
+        let damaged = || self.damaged("an entry's key".into());
+        found.into_iter().collect::<Option<_>>().ok_or_else(damaged)
+    }
+
     fn bytes(&self, number: Number) -> Result<Vec<u8>, StoreError> {
         self.rows
             .get(row::entries(self.database), &number.key())?
@@ -244,6 +259,18 @@ pub fn append(rows: &mut Overlay, database: u32, number: Number, local: &Local, 
         rows.put(row::tips(database), row::TIPS_KEY, head.encode_tips(number));
     }
     rows.put(row::entries(database), number.key(), row::encode(number, local, parcel));
+}
+
+/// Stages the removal of all rows of an entry. Its number stays a gap; no entry may descend from it,
+/// and it must not be the newest, whose row carries the head.
+pub fn discard(rows: &mut Overlay, database: u32, number: Number, parcel: &Parcel) {
+    for (section, payload) in parcel.payloads.iter().enumerate() {
+        if payload.as_ref().is_some_and(|bytes| bytes.len() > INLINE_PAYLOAD_MAX) {
+            rows.remove(row::payloads(database), row::payload_key(number, section));
+        }
+    }
+    rows.remove(row::ids(database), parcel.entry.id().as_bytes().as_slice());
+    rows.remove(row::entries(database), number.key());
 }
 
 /// Stages that a stored entry stands otherwise now; all else in its row stays, its head too.

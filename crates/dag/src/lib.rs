@@ -56,7 +56,7 @@ pub use batch::Batch;
 pub use beside::{ReachedBy, WALKED_AT_ONCE};
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
-pub use graph::{Graph, Stored, append, index, restand};
+pub use graph::{Graph, Stored, append, discard, index, restand};
 pub use id::{DatabaseId, EntryId};
 pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{

@@ -57,9 +57,8 @@ impl Authors {
         }
         // A stretch at most is not covered, and its payloads are not read.
         let graph = Graph::new(rows, database);
-        let next = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
-        for number in loaded.covered..next {
-            let entry = graph.entry(Number(number))?;
+        for number in graph.numbers_from(Number(loaded.covered))? {
+            let entry = graph.entry(number)?;
             loaded.note(entry.author(), entry.seq());
         }
         Ok(loaded)

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use weald_auth::{Action, Authority, Operation, SETTINGS_STORE, Subject, encode_operations};
 use weald_dag::{
-    Clock, DatabaseId, Entry as Body, Fields, NONCE_LEN, Overlay, SecretKey, Section, Snapshot,
-    StoreError, Time, Verified,
+    Clock, DatabaseId, Entry as Body, Fields, NONCE_LEN, Number, Overlay, SecretKey, Section,
+    Snapshot, StoreError, Time, Verified,
 };
 
 use crate::catalog::{self, Held};
@@ -21,6 +21,7 @@ use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexSte
 use crate::ingest::{self, Ingested};
 use crate::locked;
 use crate::replica::Replica;
+use crate::standing::drop_unneeded;
 use crate::unfolded::rebuild;
 
 /// A database to be made.
@@ -250,6 +251,30 @@ impl Engine {
             replica.finish(rows);
         }
         rebuild(rows, database, &self.types)
+    }
+
+    /// Drops what is stored of a database that is hidden and that nobody needs, but for settings;
+    /// returns how many entries that were. A peer may send them again. It is done without being asked
+    /// when more of it comes than is kept.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]: the whole group must be given up then.
+    pub fn prune(&mut self, rows: &mut Overlay, database: u32) -> Result<u64, StoreError> {
+        match self.replica(rows, database)? {
+            Some((replica, _)) => drop_unneeded(replica, rows, &[]),
+            None => Ok(0),
+        }
+    }
+
+    /// Leaves out numbers of a database, so that its next entry gets this one.
+    pub(crate) fn skip_to(
+        &mut self,
+        rows: &dyn Snapshot,
+        database: u32,
+        number: Number,
+    ) -> Result<(), StoreError> {
+        self.replica(rows, database)?.into_iter().for_each(|(replica, _)| replica.skip_to(number));
+        Ok(())
     }
 
     /// Declares an index of a database, and returns it. Rows that are there already are taken in by

@@ -18,7 +18,7 @@ const SIZE: u8 = 0;
 const CHILD: u8 = 1;
 /// Number of an entry without children → nothing.
 const END: u8 = 2;
-/// Nothing → how many of the hidden entries nobody needs, and their bytes.
+/// Nothing → how many of the hidden entries nobody needs, their bytes, and how many were dropped.
 const UNNEEDED: u8 = 3;
 
 fn key(kind: u8, number: Number) -> Vec<u8> {
@@ -81,6 +81,26 @@ pub(crate) fn add_child(rows: &mut Overlay, database: u32, parent: Number, child
     rows.put(hidden(database), child_key(parent, child), []);
 }
 
+/// Stages that a hidden entry has lost a child; returns whether that was the last.
+pub(crate) fn remove_child(
+    rows: &mut Overlay,
+    database: u32,
+    parent: Number,
+    child: Number,
+) -> Result<bool, StoreError> {
+    rows.remove(hidden(database), child_key(parent, child));
+    let mut is_last = true;
+    let range = KeyRange::prefix(&key(CHILD, parent));
+    rows.range(hidden(database), range, Order::Ascending, &mut |_, _| {
+        is_last = false;
+        ControlFlow::Break(())
+    })?;
+    if is_last {
+        rows.put(hidden(database), key(END, parent), []);
+    }
+    Ok(is_last)
+}
+
 /// Returns how many bytes a hidden entry has.
 pub(crate) fn bytes(rows: &dyn Snapshot, database: u32, number: Number) -> Result<u64, StoreError> {
     let row = rows.get(hidden(database), &key(SIZE, number))?;
@@ -112,8 +132,8 @@ fn listed(rows: &dyn Snapshot, database: u32, prefix: &[u8]) -> Result<Vec<Numbe
     found.into_iter().collect::<Option<_>>().ok_or_else(|| damaged(database))
 }
 
-/// How much is kept of each database that is hidden and that nobody needs. More of it that comes is
-/// not stored; what becomes hidden after it was stored stays.
+/// How much is kept of each database that is hidden and that nobody needs. When more of it comes, what
+/// is there is dropped, but for settings; where that makes no room, what comes is not stored.
 ///
 /// Default: [`HIDDEN_ENTRIES_MAX`] and [`HIDDEN_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +160,8 @@ impl Default for HiddenMax {
 pub(crate) struct Unneeded {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
+    /// How many were dropped so far.
+    pub(crate) dropped: u64,
 }
 
 impl Unneeded {
@@ -147,16 +169,20 @@ impl Unneeded {
         let Some(row) = rows.get(hidden(database), &[UNNEEDED])? else {
             return Ok(Self::default());
         };
-        let (entries, bytes) = row.split_first_chunk().ok_or_else(|| damaged(database))?;
-        let bytes = bytes.try_into().map_err(|_| damaged(database))?;
-        Ok(Self { entries: u64::from_be_bytes(*entries), bytes: u64::from_be_bytes(bytes) })
+        let mut words = row.chunks(8).map(|word| word.try_into().map(u64::from_be_bytes));
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some(Ok(entries)), Some(Ok(bytes)), Some(Ok(dropped)), None) => {
+                Ok(Self { entries, bytes, dropped })
+            }
+            _ => Err(damaged(database)),
+        }
     }
 
     pub(crate) fn save(self, rows: &mut Overlay, database: u32) {
         if self == Self::default() {
             return rows.remove(hidden(database), [UNNEEDED]);
         }
-        let row = [self.entries.to_be_bytes(), self.bytes.to_be_bytes()].concat();
+        let row = [self.entries, self.bytes, self.dropped].map(u64::to_be_bytes).concat();
         rows.put(hidden(database), [UNNEEDED], row);
     }
 

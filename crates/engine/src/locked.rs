@@ -211,8 +211,7 @@ pub(crate) fn prepare(
 }
 
 fn mark_all(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
-    let newest = Graph::new(rows, database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
-    for number in (0..newest).map(Number) {
+    for number in Graph::new(rows, database).numbers_from(Number(0))? {
         let Stored { local, parcel, .. } = Graph::new(rows, database).stored(number)?;
         if !local.standing.is_needed() {
             continue;

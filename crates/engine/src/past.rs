@@ -135,8 +135,7 @@ impl LeftOut<'_> {
         rows: &mut Overlay,
         whole: &BTreeSet<&StorePlace>,
     ) -> Result<(), StoreError> {
-        let newest = Graph::new(rows, self.database).head()?.map_or(0, |(newest, _)| newest.0 + 1);
-        for number in (0..newest).map(Number) {
+        for number in Graph::new(rows, self.database).numbers_from(Number(0))? {
             let stored = Graph::new(rows, self.database).stored(number)?;
             if self.ids.contains(stored.parcel.entry.id().as_bytes()) {
                 continue;

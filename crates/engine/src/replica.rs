@@ -194,6 +194,23 @@ impl Replica {
         self.unneeded.has_room(bytes, self.hidden_max)
     }
 
+    /// Takes note that a hidden entry of so many bytes was dropped.
+    pub(crate) fn dropped(&mut self, bytes: u64) {
+        self.unneeded.take(bytes);
+        self.unneeded.dropped += 1;
+        self.recent.clear();
+    }
+
+    /// Stages how much is kept that nobody needs.
+    pub(crate) fn save_unneeded(&self, rows: &mut Overlay) {
+        self.unneeded.save(rows, self.held.number);
+    }
+
+    /// Leaves out numbers, so that the next entry gets this one.
+    pub(crate) const fn skip_to(&mut self, number: Number) {
+        self.next = number;
+    }
+
     /// Puts back an authority of before.
     pub(crate) fn put_back(&mut self, authority: Authority) {
         self.settings.authority = authority;
@@ -333,7 +350,7 @@ impl Replica {
         let Some(mut newest) = self.newest.take() else { return };
         self.stands_now(&mut newest);
         self.restood.clear();
-        self.unneeded.save(rows, self.held.number);
+        self.save_unneeded(rows);
         let tips = self.tips.keys().copied().collect();
         newest.local.head = Some(Head { tips, clock: self.clock, needed: self.needed });
         append(rows, self.held.number, newest.number, &newest.local, &newest.parcel);

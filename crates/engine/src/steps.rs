@@ -117,8 +117,7 @@ fn all_of(
 ) -> Result<BTreeSet<(u64, [u8; 32])>, StoreError> {
     let graph = Graph::new(rows, place.database());
     let mut entries = BTreeSet::new();
-    let newest = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
-    for number in (0..newest).map(Number) {
+    for number in graph.numbers_from(Number(0))? {
         let stored = graph.stored(number)?;
         let entry = &stored.parcel.entry;
         each_section(&stored, place.database(), types, &mut |section| {

@@ -5,6 +5,7 @@
 //! needed iff visible or an ancestor of one that is; state is folded by that.
 
 mod beside;
+mod dropped;
 mod judged;
 mod merged;
 mod needed;
@@ -15,6 +16,7 @@ mod waiting;
 mod why;
 
 pub(crate) use beside::Candidates;
+pub(crate) use dropped::drop_unneeded;
 pub(crate) use merged::merged;
 pub(crate) use needed::{Turned, need};
 pub(crate) use shift::shift;

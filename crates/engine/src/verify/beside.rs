@@ -16,6 +16,8 @@ use crate::unfolded::unfolded;
 /// What the entries say should be there.
 pub(super) struct Beside {
     covered: u64,
+    /// How many entries were dropped.
+    dropped: u64,
     entries: u64,
     payloads: u64,
     authors: BTreeMap<PublicKey, u64>,
@@ -23,8 +25,8 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Starts without entries; the rows of authors are said to hold for those before `covered`.
-    pub(super) const fn new(covered: u64) -> Self {
-        Self { covered, entries: 0, payloads: 0, authors: BTreeMap::new() }
+    pub(super) const fn new(covered: u64, dropped: u64) -> Self {
+        Self { covered, dropped, entries: 0, payloads: 0, authors: BTreeMap::new() }
     }
 
     /// Takes note of an entry.
@@ -73,7 +75,7 @@ impl Beside {
 
     fn authors_agree(&self, rows: &dyn Snapshot, database: u32) -> Result<bool, StoreError> {
         let mut found = BTreeMap::new();
-        let mut sound = self.covered <= self.entries;
+        let mut sound = self.covered <= self.entries + self.dropped;
         let space = authors::authors(database);
         rows.range(space, KeyRange::all(), Order::Ascending, &mut |key, value| {
             if key != authors::COVERED {
@@ -82,7 +84,12 @@ impl Beside {
             }
             ControlFlow::Continue(())
         })?;
-        Ok(sound && found == self.authors)
+        if self.dropped == 0 {
+            return Ok(sound && found == self.authors);
+        }
+        // What was dropped may have been the last of its author.
+        let covers = |(author, last): (&PublicKey, &u64)| found.get(author) >= Some(last);
+        Ok(sound && self.authors.iter().all(covers))
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Standings<'a> {
     pasts: BTreeMap<SettingsIndex, BTreeSet<Number>>,
     children: BTreeMap<Number, Vec<Number>>,
     needed: BTreeSet<Number>,
+    /// How many were dropped; nothing else tells of them.
+    dropped: u64,
 }
 
 impl<'a> Standings<'a> {
@@ -47,6 +49,7 @@ impl<'a> Standings<'a> {
             pasts: BTreeMap::new(),
             children: BTreeMap::new(),
             needed: BTreeSet::new(),
+            dropped: Unneeded::load(rows, database)?.dropped,
         };
         let graph = Graph::new(rows, database);
         graph.each_from(Number(0), &mut |stored| {
@@ -189,6 +192,7 @@ impl<'a> Standings<'a> {
                 unneeded.add(seen.bytes);
             }
         }
+        unneeded.dropped = self.dropped;
         unneeded.save(&mut rows, database);
         Ok(rows)
     }

@@ -125,6 +125,11 @@ fn deliver(world: &World, only: &BTreeSet<EntryId>, chance: &mut Chance) -> Site
         if chance.below(4) == 0 {
             site.restart();
         }
+        if chance.below(6) == 0 {
+            there = site.prune(world.id);
+            let is_needed = |one: &&Verified| only.contains(&id(one)) && !there.contains(&id(one));
+            left = world.pool.iter().filter(is_needed).collect();
+        }
     }
     if !is_indexed {
         site.declare_index(world.id);

@@ -240,20 +240,26 @@ fn of_what_nobody_needs_no_more_is_kept_than_there_is_room_for() {
     let verdicts = site.ingest(world.id, world.pool[known..].to_vec()).verdicts;
     let verdicts: Vec<_> = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
     assert!(matches!(verdicts[..2], [Verdict::Stored(_), Verdict::Stored(_)]), "{verdicts:?}");
+    // The newest stays, and with it what it descends from.
     assert_eq!(verdicts[2], Verdict::Unwanted);
     assert_eq!(verdicts[3], Verdict::Missing(vec![over]));
     assert_eq!(verdicts[4], Verdict::Unwanted);
     assert!(matches!(verdicts[5], Verdict::Stored(_)));
-    // What is needed makes room.
-    let merge = world.add(&[first], 1, &Act::Log(5)).unwrap();
-    site.ingest(world.id, vec![world.pool.last().unwrap().clone()]);
-    let again = site.ingest(world.id, world.pool[known + 2..known + 3].to_vec());
-    assert!(matches!(again.verdicts[0].1, Verdict::Stored(_)));
-    assert!(site.tips(world.id).contains(&merge));
+    site.assert_sound(world.id);
+    // What is not the newest makes room, and comes again when it is needed.
+    let again = site.ingest(world.id, world.pool[known + 2..known + 4].to_vec()).verdicts;
+    assert!(again.iter().all(|(_, verdict)| matches!(verdict, Verdict::Stored(_))), "{again:?}");
+    assert!(!site.standings(world.id).contains_key(&first));
+    site.assert_sound(world.id);
     site.restart();
-    site.engine.keep_hidden(HiddenMax { entries: 2, bytes: 10_000 });
-    let more = site.ingest(world.id, world.pool[known + 3..known + 4].to_vec());
-    assert_eq!(more.verdicts[0].1, Verdict::Unwanted);
+    let merge = world.add(&[first], 1, &Act::Log(5)).unwrap();
+    let merged = world.pool.last().unwrap().clone();
+    let missing = site.ingest(world.id, vec![merged.clone()]).verdicts.pop().unwrap().1;
+    assert_eq!(missing, Verdict::Missing(vec![first]));
+    site.ingest(world.id, vec![world.pool[known].clone(), merged]);
+    assert!(site.tips(world.id).contains(&merge));
+    assert_eq!(site.needed(world.id), world.site.needed(world.id));
+    assert_eq!(site.digest(world.id), world.site.digest(world.id));
     site.assert_sound(world.id);
 }
 

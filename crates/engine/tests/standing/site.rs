@@ -129,6 +129,14 @@ impl Site {
         ingested
     }
 
+    /// Drops what nobody needs, and returns what is there still.
+    pub(crate) fn prune(&mut self, id: DatabaseId) -> BTreeSet<EntryId> {
+        let (number, mut rows) = (self.number(id), self.rows());
+        self.engine.prune(&mut rows, number).unwrap();
+        self.apply(rows);
+        self.standings(id).into_keys().collect()
+    }
+
     /// Takes an entry in, and returns how many rows are read for that.
     pub(crate) fn reads_of(&mut self, id: DatabaseId, one: Verified) -> u64 {
         let counted =
