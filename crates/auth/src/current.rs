@@ -1,6 +1,7 @@
 //! What all settings entries that are known together say: for reading, for people and for local
 //! checks. No entry is judged by it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weald_dag::{EntryId, PublicKey, Time};
@@ -186,6 +187,22 @@ impl<'a> Current<'a> {
         limits
             .filter_map(|limit| Some((self.tables.entries.get(limit.entry)?.id, limit.to)))
             .collect()
+    }
+
+    /// Returns what people call each key that was granted something, whatever was taken since: the
+    /// name that was given last.
+    pub fn names(&self) -> BTreeMap<PublicKey, &'a str> {
+        let tables: &'a Tables = self.tables;
+        let mut names = BTreeMap::new();
+        for (subject, share) in tables.everything.shares.all() {
+            let Subject::Key(key) = subject else { continue };
+            let named = share.holdings.iter().filter(|held| held.name.is_some());
+            let last = named.max_by_key(|held| (held.since, held.rank.entry, held.rank.index));
+            if let Some(name) = last.and_then(|held| held.name.as_deref()) {
+                names.insert(key, name);
+            }
+        }
+        names
     }
 
     /// Returns whether a key held something at some time, whatever was taken since.

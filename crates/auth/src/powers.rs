@@ -76,6 +76,7 @@ impl Current<'_> {
     /// has not ended is never touched by them; once they are made, they are not due any more.
     pub fn due_limits(&self, now_millis: u64) -> Vec<(Subject, Option<Level>)> {
         let subjects = self.tables.everything.shares.all().map(|(subject, _)| subject);
+        let everybody = self.at(now_millis).anyone_level();
         let due = subjects.filter_map(|subject| {
             let own = self.has(subject).into_iter().filter(|has| has.0.subject == subject);
             let (open, ended): (Vec<_>, Vec<_>) =
@@ -84,6 +85,8 @@ impl Current<'_> {
                 return None;
             }
             let remains = open.iter().filter_map(|(_, strength, _)| strength.level());
+            // A limit on a key acts on its use of what anyone holds, too: that is not to be taken.
+            let remains = remains.chain(everybody.filter(|_| subject != Subject::Anyone));
             let to = remains.reduce(Level::joined);
             let is_due = ended.iter().any(|(_, strength, _)| match strength.level() {
                 None => true,
