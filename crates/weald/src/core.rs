@@ -4,7 +4,7 @@
 //! queue is emptied, the store settles and the directory is given up, in this order.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use weald_auth::Authority;
 use weald_crdt::{StoreType, Ulid};
@@ -14,8 +14,9 @@ use weald_store::{Settle, Writer, WriterOptions};
 
 use crate::access::Access;
 use crate::clock::wall_millis;
-use crate::desk::{Desk, IndexBoard, Job};
+use crate::desk::{Desk, IndexBoard, Job, Shared};
 use crate::entropy;
+use crate::explain::Refusals;
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
 use crate::rows::Rows;
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) access: Arc<Access>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) feeds: Arc<Feeds>,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) index_board: Arc<IndexBoard>,
     pub(crate) device: Arc<SecretKey>,
     pub(crate) sealer: Sealer,
@@ -66,30 +68,21 @@ impl Core {
         #[cfg(feature = "text")]
         let types = types.with(Arc::new(crate::text::TextType));
         let types = own.into_iter().fold(types, StoreTypes::with);
-        let access = Arc::<Access>::default();
-        let watchers = Arc::<Watchers>::default();
-        let feeds = Arc::<Feeds>::default();
-        let index_board = Arc::<IndexBoard>::default();
-        let own_writer = Arc::new(OnceLock::new());
-        let desk = Desk::new(
-            Engine::new(types.clone()),
-            Arc::clone(&access),
-            Arc::clone(&watchers),
-            Arc::clone(&feeds),
-            Arc::clone(&index_board),
-            Arc::clone(&own_writer),
-        );
+        let shared = Shared::default();
+        let desk = Desk::new(Engine::new(types.clone()), shared.clone());
         let writer = Writer::spawn(Arc::clone(&store), desk, WriterOptions::default())?;
         // It is set before anybody can submit a job.
-        drop(own_writer.set(writer.downgrade()));
+        drop(shared.writer.set(writer.downgrade()));
+        let Shared { access, watchers, feeds, refusals, key_ring, index_board, .. } = shared;
         Ok(Self {
             access,
             watchers,
             feeds,
+            refusals,
             index_board,
             device: Arc::new(device),
             sealer,
-            key_ring: Arc::default(),
+            key_ring,
             logins: Logins::default(),
             wanted: Arc::default(),
             password_cost,
@@ -143,6 +136,12 @@ impl Core {
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(store);
         self.index_board.wake();
+    }
+
+    /// Lets what is due in the settings of a database be seen to, by and by.
+    pub(crate) fn tend(&self, held: &Held) {
+        // A closing instance takes no more jobs.
+        let _ = self.submit(Job::Tend(held.number));
     }
 
     /// Returns what the catalog says of a database.

@@ -11,7 +11,7 @@ use thiserror::Error;
 use weald_auth::SettingsError;
 use weald_crdt::{CounterType, DocType, LogType, SetType, TableType};
 use weald_dag::{
-    DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, StoreError, Time,
+    DatabaseId, EntryId, Graph, Number, Parcel, PublicKey, SecretKey, Standing, StoreError, Time,
 };
 use weald_engine::Held;
 
@@ -128,7 +128,8 @@ impl Database {
         Ok(tips)
     }
 
-    /// Returns how many entries are here and count.
+    /// Returns how many entries are here and count: those that are visible, and hidden ones that a
+    /// visible one descends from.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -138,12 +139,14 @@ impl Database {
         Ok(head.map_or(0, |(_, head)| head.needed))
     }
 
-    /// Returns whether an entry is here.
+    /// Returns whether an entry is here and visible; of one that is not, see
+    /// [`Database::why_hidden`].
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub fn contains(&self, entry: &EntryId) -> Result<bool, StoreError> {
-        Ok(Graph::new(&self.core.rows()?, self.number).number(entry)?.is_some())
+        let known = Graph::new(&self.core.rows()?, self.number).known(entry)?;
+        Ok(known.is_some_and(|known| known.standing == Standing::Visible))
     }
 
     /// Returns how many entries `these` reach and `those` do not; each reaches itself. Entries that
@@ -183,7 +186,8 @@ impl Database {
     }
 
     /// Returns entries in the order in which they came here, parents first, from a place on: what
-    /// [`crate::Instance::ingest`] takes on another device. Sync does this by itself.
+    /// [`crate::Instance::ingest`] takes on another device. Hidden entries from which nothing visible
+    /// descends are left out. Sync does this by itself.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -194,7 +198,9 @@ impl Database {
         }
         let rows = self.core.rows()?;
         Graph::new(&rows, self.number).each_from(Number(from), &mut |stored| {
-            parcels.push(stored.parcel);
+            if stored.local.standing.is_needed() {
+                parcels.push(stored.parcel);
+            }
             if parcels.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         Ok(parcels)

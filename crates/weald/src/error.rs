@@ -13,6 +13,7 @@ use crate::misfit::Misfit;
 use crate::open::OpenError;
 use crate::query::CursorError;
 use crate::resolve::ResolveError;
+use crate::settings::SettingsError;
 use crate::store_ref::StoreNameError;
 use crate::ticket::ParseTicketError;
 use crate::user::UserError;
@@ -30,6 +31,9 @@ pub enum Error {
     /// Finding or changing a database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Changing the settings of a database.
+    #[error(transparent)]
+    Settings(SettingsError),
     /// Reading from a store.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -57,6 +61,15 @@ impl Error {
     /// Wraps an error of the app, to give up a transaction from inside [`crate::Database::write`].
     pub fn aborted(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Aborted(reason.into())
+    }
+}
+
+impl From<SettingsError> for Error {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Commit(error) => Self::Commit(error),
+            error => Self::Settings(error),
+        }
     }
 }
 

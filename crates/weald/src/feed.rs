@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use weald_dag::{DatabaseId, Number, PublicKey};
+use weald_dag::{DatabaseId, Number, PublicKey, Standing};
 
 use crate::watch::Told;
 
 /// Is told of the entries that were stored, to bring them elsewhere.
 pub trait CommitFeed: Send + Sync {
-    /// Takes note of entries that are durable now, ascending; `origin` is the peer that brought
+    /// Takes note of entries that are durable and visible now, ascending; `origin` is the peer that brought
     /// them, `None` for those made here.
     ///
     /// It runs on the writer thread: it must return at once and must not wait for a commit.
@@ -62,7 +62,8 @@ impl Feeds {
         for told in told {
             let Told::Entry(told) = told else { continue };
             let (origin, folded) = (&told.origin, &told.folded);
-            if hidden.contains(&folded.database) {
+            // Nobody is to have what is hidden here.
+            if hidden.contains(&folded.database) || folded.standing != Standing::Visible {
                 continue;
             }
             match runs.last_mut() {

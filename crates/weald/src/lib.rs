@@ -45,6 +45,7 @@ mod doc;
 mod entropy;
 mod error;
 mod exchange;
+mod explain;
 mod feed;
 mod history;
 mod instance;
@@ -87,9 +88,10 @@ pub use database::{Database, DatabaseError};
 pub use device::DeviceError;
 pub use doc::{Doc, DocMut};
 pub use error::{Error, ReadError, WriteError};
+pub use explain::{Explanation, REFUSALS_KEPT, Reason, RefusedEntry};
 pub use feed::CommitFeed;
 pub use history::{
-    AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditError, AuditRecord, AuditStore,
+    AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditError, AuditRecord, AuditSetting, AuditStore,
     HISTORY_KEPT_BYTES, HISTORY_PAGE_ENTRIES, History, Past, Reverted, Revision, RowDiff,
     RowHistory, SkipReason, Skipped, UNDO_GROUP_ENTRIES_MAX, UNDO_STEPS_MAX, UndoStack, Undone,
 };
@@ -111,7 +113,10 @@ pub use resolve::{
     ResolveError, Resolver,
 };
 pub use set::{SET_PAGE_ROWS, Set, SetMember, SetMembers, SetMut};
-pub use settings::{DatabaseSettings, Settings};
+pub use settings::{
+    DatabaseSettings, MemberLimit, MemberPreview, Settings, SettingsError, SettingsPreview,
+    SettingsReceipt,
+};
 pub use store_ref::StoreNameError;
 pub use sync::{IntoAddress, PeerSync};
 pub use table::{Table, TableRow, TableRows};
@@ -138,7 +143,9 @@ pub use watch::{
     ChangeKind, Event, Filter, Origin, RowChanged, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS, Watch,
     WriteCallback,
 };
-pub use weald_auth::{Action, Level, Member, Subject};
+pub use weald_auth::{
+    Action, AuthRefusal, Invite, Level, Member, Operation as SettingsOperation, Rank, Subject,
+};
 pub use weald_crdt::{
     Decimal, DraftError, ElementId, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING,
     MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, Step, Timestamp, Ulid, Value, ValueError,

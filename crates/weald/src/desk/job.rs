@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use weald_auth::Authority;
 use weald_dag::{DatabaseId, EntryId, Fault, PublicKey, Space, StoreError, Verdict, Verified};
 use weald_engine::{
     Commit, CommitError, Folded, Founding, Held, IndexDeclaration, IndexDefinition, IndexError,
@@ -12,6 +13,7 @@ use weald_engine::{
 
 use crate::conflict::Conflict;
 use crate::reply::Answer;
+use crate::settings::SettingsError;
 
 /// Makes the commit that belongs to the founding of a database, to be written with it.
 pub(crate) type Along = Box<dyn FnOnce(&Held) -> Result<Commit, CommitError> + Send>;
@@ -36,6 +38,19 @@ pub(crate) type OwnRow = (Space, Vec<u8>, Option<Vec<u8>>);
 pub(crate) struct Keep {
     pub(crate) make: Make,
     pub(crate) rows: Vec<OwnRow>,
+}
+
+/// Makes the commit that changes the settings, on what they say at its turn; `None` when there is
+/// nothing to change.
+pub(crate) type Decide =
+    Box<dyn FnOnce(&Authority) -> Result<Option<Commit>, SettingsError> + Send>;
+
+/// Settings to be changed.
+pub(crate) struct Change {
+    /// The local number of the database.
+    pub(crate) database: u32,
+    pub(crate) decide: Decide,
+    pub(crate) answer: Answer<Result<Option<Receipt>, SettingsError>>,
 }
 
 /// Entries from elsewhere.
@@ -84,6 +99,7 @@ pub(crate) enum Job {
     Found(Box<Found>),
     Make(Box<Make>),
     Keep(Box<Keep>),
+    Change(Box<Change>),
     Take(Box<Take>),
     Complete(Complete),
     Rebuild(Rebuild),
@@ -92,6 +108,9 @@ pub(crate) enum Job {
     /// The next step of building the indexes of the database with this local number; nobody waits
     /// for it.
     BuildIndexes(u32),
+    /// What is due in the settings of the database with this local number is to be seen to; nobody
+    /// waits for it.
+    Tend(u32),
     /// Sections of types that an earlier build did not know are folded; nobody waits for it.
     CatchUp,
 }
@@ -101,12 +120,18 @@ pub(crate) enum Job {
 pub(crate) struct Receipt {
     pub(crate) id: EntryId,
     pub(crate) conflicts: Vec<Conflict>,
+    /// How many entries are visible by it that were not.
+    pub(crate) appeared: u64,
+    /// How many entries are hidden by it that were not.
+    pub(crate) vanished: u64,
 }
 
 impl Receipt {
     pub(crate) fn of(folded: &Folded) -> Self {
         let conflicts = folded.conflicts().map(|(row, found)| Conflict::of(row, found)).collect();
-        Self { id: folded.id, conflicts }
+        let (appeared, vanished) =
+            folded.shift.as_ref().map_or((0, 0), |shift| (shift.appeared, shift.vanished));
+        Self { id: folded.id, conflicts, appeared, vanished }
     }
 }
 
@@ -114,6 +139,7 @@ impl Receipt {
 pub(crate) enum Outcome {
     Found(Answer<Result<Held, CommitError>>, Result<Held, CommitError>),
     Make(Answer<Result<Receipt, CommitError>>, Result<Receipt, CommitError>),
+    Change(Answer<Result<Option<Receipt>, SettingsError>>, Result<Option<Receipt>, SettingsError>),
     Take(
         Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
         Result<Vec<(EntryId, Verdict)>, StoreError>,
@@ -129,6 +155,7 @@ impl Outcome {
         match self {
             Self::Found(answer, outcome) => answer.send(outcome),
             Self::Make(answer, outcome) => answer.send(outcome),
+            Self::Change(answer, outcome) => answer.send(outcome),
             Self::Take(answer, outcome) => answer.send(outcome),
             Self::Plain(answer, outcome) => answer.send(outcome),
             Self::Declare(answer, outcome) => answer.send(outcome),
@@ -142,6 +169,9 @@ impl Outcome {
         match self {
             Self::Found(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
             Self::Make(answer, outcome) => answer.send(outcome.and_then(|_| Err(failed()))),
+            Self::Change(answer, outcome) => {
+                answer.send(outcome.and_then(|_| Err(error.clone().into())));
+            }
             Self::Take(answer, _) => answer.send(Err(error.clone())),
             Self::Plain(answer, _) => answer.send(Err(error.clone())),
             Self::Declare(answer, outcome) => {
@@ -162,12 +192,13 @@ impl Job {
             Self::Found(job) => Outcome::Found(job.answer, Err(failed())),
             Self::Make(job) => Outcome::Make(job.answer, Err(failed())),
             Self::Keep(job) => Outcome::Make(job.make.answer, Err(failed())),
+            Self::Change(job) => Outcome::Change(job.answer, Err(error.clone().into())),
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Declare(job) => Outcome::Declare(job.answer, Err(error.clone().into())),
             Self::Discard(job) => Outcome::Discard(job.answer, Err(error.clone().into())),
-            Self::CatchUp | Self::BuildIndexes(_) => return None,
+            Self::CatchUp | Self::BuildIndexes(_) | Self::Tend(_) => return None,
         })
     }
 }

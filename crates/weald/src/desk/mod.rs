@@ -13,14 +13,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use weald_auth::Authority;
-use weald_dag::{DatabaseId, EntryId, Graph, Overlay, PublicKey, StoreError, Verdict};
-use weald_engine::{CommitError, Engine, Folded, IndexError, StoreTypes};
+use weald_dag::{DatabaseId, EntryId, Graph, Overlay, PublicKey, Refusal, StoreError, Verdict};
+use weald_engine::{CommitError, Engine, Folded, IndexError, RowChange, StoreTypes};
 use weald_store::{WeakWriter, Work, WorkPanic};
 
 pub(crate) use indexing::IndexBoard;
 use indexing::{IndexWork, Indexing};
 pub(crate) use job::{
-    Along, Complete, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild, Receipt, Take,
+    Along, Change, Complete, Decide, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild,
+    Receipt, Take,
 };
 use job::{Outcome, in_order};
 
@@ -28,17 +29,31 @@ use crate::access::Access;
 use crate::clock::wall_millis;
 use crate::conflict::{ConflictedValue, RowKey};
 use crate::core::author_of;
+use crate::explain::{Refusals, RefusedEntry};
 use crate::feed::Feeds;
+use crate::key_ring::KeyRing;
+use crate::settings::{self, SettingsError};
 use crate::sign::sign;
-use crate::watch::{EntryTold, Told, Watchers, tell};
+use crate::watch::{EntryTold, Told, Versions, Watchers, tell};
 
 /// Runs the engine on the writer thread.
 pub(crate) struct Desk {
     engine: Engine,
-    access: Arc<Access>,
-    watchers: Arc<Watchers>,
-    feeds: Arc<Feeds>,
+    shared: Shared,
     indexing: Indexing,
+}
+
+/// What the writer thread shares with all others.
+#[derive(Clone, Default)]
+pub(crate) struct Shared {
+    pub(crate) access: Arc<Access>,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) key_ring: Arc<KeyRing>,
+    pub(crate) index_board: Arc<IndexBoard>,
+    /// The way back to the writer thread; set once, before any job.
+    pub(crate) writer: Arc<OnceLock<WeakWriter<Job>>>,
 }
 
 /// What is to be said once the outcome of a group is known.
@@ -46,13 +61,29 @@ pub(crate) struct Desk {
 pub(crate) struct Done {
     outcomes: Vec<Outcome>,
     told: Vec<Told>,
-    authorities: BTreeMap<DatabaseId, Arc<Authority>>,
+    authorities: Vec<(u32, DatabaseId, Arc<Authority>)>,
+    /// Databases that were opened or completed, whose settings may want something done.
+    tended: Vec<(u32, Arc<Authority>)>,
     /// Databases whose settings changed, by their local number.
     settings: BTreeMap<u32, DatabaseId>,
     index_work: Vec<IndexWork>,
+    refused: Vec<(DatabaseId, RefusedEntry)>,
 }
 
 impl Done {
+    fn refuse(
+        &mut self,
+        database: DatabaseId,
+        entry: EntryId,
+        author: PublicKey,
+        from: PublicKey,
+        reason: Refusal,
+    ) {
+        let at_millis = wall_millis();
+        let refused = RefusedEntry { entry, author, from, reason, at_millis, times: 1 };
+        self.refused.push((database, refused));
+    }
+
     fn fold(&mut self, number: u32, origin: Option<PublicKey>, folded: Folded) {
         if folded.settings {
             self.settings.insert(number, folded.database);
@@ -63,7 +94,9 @@ impl Done {
     /// Turns every success into a failure and forgets what was to be told.
     fn fail(&mut self, error: &StoreError) {
         self.told.clear();
+        self.refused.clear();
         self.authorities.clear();
+        self.tended.clear();
         self.index_work.iter_mut().for_each(|work| work.outcome = Err(error.clone()));
         for outcome in std::mem::take(&mut self.outcomes) {
             outcome.send_failed(error);
@@ -72,20 +105,14 @@ impl Done {
 }
 
 fn entry_told(origin: Option<PublicKey>, folded: Folded) -> Told {
-    Told::Entry(Box::new(EntryTold { origin, folded, versions: Vec::new() }))
+    let (versions, shift_versions) = (Vec::new(), Vec::new());
+    Told::Entry(Box::new(EntryTold { origin, folded, versions, shift_versions }))
 }
 
 impl Desk {
-    pub(crate) fn new(
-        engine: Engine,
-        access: Arc<Access>,
-        watchers: Arc<Watchers>,
-        feeds: Arc<Feeds>,
-        index_board: Arc<IndexBoard>,
-        writer: Arc<OnceLock<WeakWriter<Job>>>,
-    ) -> Self {
-        let indexing = Indexing::new(index_board, writer);
-        Self { engine, access, watchers, feeds, indexing }
+    pub(crate) fn new(engine: Engine, shared: Shared) -> Self {
+        let indexing = Indexing::new(Arc::clone(&shared.index_board), Arc::clone(&shared.writer));
+        Self { engine, shared, indexing }
     }
 
     fn run(&mut self, job: Job, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
@@ -93,11 +120,15 @@ impl Desk {
             Job::Found(job) => self.found(*job, rows, done),
             Job::Make(job) => self.make(vec![*job], rows, done),
             Job::Keep(job) => self.keep(*job, rows, done),
+            Job::Change(job) => self.change(*job, rows, done),
             Job::Take(job) => self.take(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
                 let completed = self.engine.complete(rows, database);
                 if let Ok(true) = completed {
                     done.told.push(Told::Complete { database });
+                    if let Some(held) = weald_engine::held(rows, &database)? {
+                        self.tend(held.number, rows, done)?;
+                    }
                 }
                 let outcome = completed.map(drop);
                 done.outcomes.push(Outcome::Plain(answer, outcome.clone()));
@@ -120,6 +151,7 @@ impl Desk {
                 failure
             }
             Job::CatchUp => self.engine.catch_up(rows).map(drop),
+            Job::Tend(database) => self.tend(database, rows, done),
         }
     }
 
@@ -178,7 +210,7 @@ impl Desk {
         let system = founding.system;
         let (held, folded) = self.engine.found(rows, founding, wall_millis(), &sign)?;
         if system {
-            self.feeds.hide(held.id);
+            self.shared.feeds.hide(held.id);
         }
         done.fold(held.number, None, folded);
         let Some(along) = along else { return Ok(held) };
@@ -232,8 +264,50 @@ impl Desk {
         Ok(())
     }
 
+    /// Notes that what is due in the settings of a database is to be seen to.
+    fn tend(&mut self, database: u32, rows: &Overlay, done: &mut Done) -> Result<(), StoreError> {
+        let authority = self.engine.authority(rows, database)?;
+        done.tended.extend(authority.map(|authority| (database, authority)));
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        job: Change,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<(), StoreError> {
+        let Change { database, decide, answer } = job;
+        let outcome = self.changed(database, decide, rows, done);
+        let failure = match &outcome {
+            Err(SettingsError::Commit(CommitError::Store(error))) => Err(error.clone()),
+            _ => Ok(()),
+        };
+        done.outcomes.push(Outcome::Change(answer, outcome));
+        failure
+    }
+
+    /// Makes the one commit that is decided on the settings as they are staged now.
+    fn changed(
+        &mut self,
+        database: u32,
+        decide: Decide,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<Option<Receipt>, SettingsError> {
+        let authority = self.engine.authority(rows, database)?;
+        let authority = authority.ok_or(CommitError::UnknownDatabase)?;
+        let Some(commit) = decide(&authority)? else { return Ok(None) };
+        let mut made = self.engine.commit(rows, vec![commit], wall_millis(), &sign)?;
+        let Some(folded) = made.pop().transpose()? else { return Ok(None) };
+        let receipt = Receipt::of(&folded);
+        done.fold(database, None, folded);
+        Ok(Some(receipt))
+    }
+
     fn take(&mut self, job: Take, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
         let Take { from, database, parcels, faults, answer } = job;
+        let authors: Vec<_> = parcels.iter().map(|parcel| parcel.parcel().entry.author()).collect();
         let taken = self.engine.ingest(rows, database, parcels, wall_millis());
         let failure = taken.as_ref().map(drop).map_err(Clone::clone);
         let outcome = taken.and_then(|ingested| {
@@ -242,10 +316,14 @@ impl Desk {
             {
                 done.settings.insert(held.number, database);
             }
-            for (entry, verdict) in &ingested.verdicts {
+            for ((entry, verdict), author) in ingested.verdicts.iter().zip(authors) {
                 if let Verdict::Refused(reason) = verdict {
-                    let reason = reason.clone();
-                    done.told.push(Told::Refused { database, from, entry: *entry, reason });
+                    let (entry, reason) = (*entry, reason.clone());
+                    // Of databases that are not here nothing is remembered, however many are made up.
+                    if weald_engine::held(rows, &database)?.is_some() {
+                        done.refuse(database, entry, author, from, reason.clone());
+                    }
+                    done.told.push(Told::Refused { database, from, entry, reason });
                 }
             }
             let folded = ingested.folded.into_iter();
@@ -260,8 +338,11 @@ impl Desk {
     fn add_versions(&self, rows: &Overlay, done: &mut Done) {
         for told in &mut done.told {
             let Told::Entry(told) = told else { continue };
-            match versions(rows, self.engine.types(), &told.folded) {
-                Ok(versions) => told.versions = versions,
+            let (types, folded) = (self.engine.types(), &told.folded);
+            let shifted = folded.shift.as_ref().map_or(&[][..], |shift| &shift.changes);
+            let of = |changes| versions(rows, types, &folded.database, changes);
+            match of(&folded.changes).and_then(|own| Ok((own, of(shifted)?))) {
+                Ok(found) => (told.versions, told.shift_versions) = found,
                 Err(error) => tracing::warn!(%error, "the versions of a conflict cannot be told"),
             }
         }
@@ -272,7 +353,7 @@ impl Desk {
         self.engine.finish(rows);
         for (number, id) in std::mem::take(&mut done.settings) {
             if let Some(authority) = self.engine.authority(rows, number)? {
-                done.authorities.insert(id, authority);
+                done.authorities.push((number, id, authority));
             }
         }
         Ok(())
@@ -283,14 +364,15 @@ impl Desk {
 fn versions(
     rows: &Overlay,
     types: &StoreTypes,
-    folded: &Folded,
-) -> Result<Vec<(usize, Vec<ConflictedValue>)>, StoreError> {
+    database: &DatabaseId,
+    changes: &[RowChange],
+) -> Result<Versions, StoreError> {
     let mut versions = Vec::new();
-    for (place, row) in folded.changes.iter().enumerate() {
+    for (place, row) in changes.iter().enumerate() {
         let after = row.values.as_ref().and_then(|values| values.after.as_deref());
         let (Some(after), Some(_)) = (after, &row.change.conflict) else { continue };
         let Some(store_type) = types.get(&row.type_name) else { continue };
-        let Some(held) = weald_engine::held(rows, &folded.database)? else { continue };
+        let Some(held) = weald_engine::held(rows, database)? else { continue };
         let graph = Graph::new(rows, held.number);
         let author_of = &mut |entry: &EntryId| author_of(&graph, entry);
         let key = RowKey::of(&row.type_name, &row.change.key);
@@ -307,7 +389,7 @@ impl Work for Desk {
 
     fn process(&mut self, jobs: Vec<Job>, rows: &mut Overlay) -> Done {
         let mut done = Done::default();
-        let recorded = self.watchers.recorded();
+        let recorded = self.shared.watchers.recorded();
         let is_recorded = !recorded.is_empty();
         self.engine.record(recorded);
         let mut jobs = jobs.into_iter().peekable();
@@ -348,22 +430,30 @@ impl Work for Desk {
     }
 
     fn committed(&mut self, done: Done) {
-        for (id, authority) in done.authorities {
-            self.access.publish(id, authority);
+        let mut tended = done.tended;
+        for (number, id, authority) in done.authorities {
+            self.shared.access.publish(id, Arc::clone(&authority));
+            tended.push((number, authority));
+        }
+        for (database, refused) in done.refused {
+            self.shared.refusals.note(database, refused);
         }
         // Who starts to listen when its own commit has returned is not told of that commit.
-        let (watching, feeds) = (self.watchers.watching(), self.feeds.listening());
+        let (watching, feeds) = (self.shared.watchers.watching(), self.shared.feeds.listening());
         for outcome in done.outcomes {
             outcome.send();
         }
         tell(&watching, self.engine.types(), &done.told);
-        self.feeds.tell(&feeds, &done.told);
+        self.shared.feeds.tell(&feeds, &done.told);
         self.indexing.settle(done.index_work);
+        for (number, authority) in tended {
+            settings::tend(&self.shared, number, &authority);
+        }
     }
 
     fn failed(&mut self, mut done: Done, error: &StoreError) {
         self.engine.forget();
-        self.access.forget();
+        self.shared.access.forget();
         done.fail(error);
         self.indexing.settle(done.index_work);
     }
@@ -372,7 +462,7 @@ impl Work for Desk {
         let error = StoreError::OutcomeUnknown { reason: panic.to_string() };
         self.indexing.panicked(&error);
         self.engine.forget();
-        self.access.forget();
+        self.shared.access.forget();
     }
 
     fn bytes(job: &Job) -> usize {
@@ -381,11 +471,13 @@ impl Work for Desk {
             Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
             Job::Keep(job) => job.rows.iter().map(|(_, key, _)| key.len()).sum(),
             Job::Found(_)
+            | Job::Change(_)
             | Job::Complete(_)
             | Job::Rebuild(_)
             | Job::Declare(_)
             | Job::Discard(_)
             | Job::BuildIndexes(_)
+            | Job::Tend(_)
             | Job::CatchUp => 0,
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 
+use weald_auth::{Operation, SETTINGS_STORE, decode_operations};
 use weald_crdt::{Value, section_type};
 use weald_dag::{EntryId, Fault, Graph, Number, PublicKey, Standing, StoreError, Stored, Time};
 
@@ -16,6 +17,9 @@ use crate::conflict::RowKey;
 use crate::database::Database;
 use crate::entropy;
 use crate::error::ReadError;
+use crate::explain::Explanation;
+use crate::rows::Rows;
+use crate::settings::in_words;
 use crate::watch::ChangeKind;
 
 /// How many entries an audit looks at together.
@@ -45,6 +49,18 @@ pub struct AuditStore {
     pub type_name: Option<String>,
     /// The rows that changed; none of a hidden entry, of settings, and of types that are not known.
     pub changes: Vec<AuditChange>,
+    /// What it says in the settings, whether it is visible or not; none of other stores.
+    pub settings: Vec<AuditSetting>,
+}
+
+/// What an entry says in the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditSetting {
+    /// The operation.
+    pub operation: Operation,
+    /// The operation as a sentence for people, with the names that the settings give now.
+    pub words: String,
 }
 
 /// One entry, as an audit tells of it.
@@ -61,6 +77,8 @@ pub struct AuditRecord {
     pub time: Time,
     /// Whether it stands by the database's authority, and so shows in the state.
     pub is_visible: bool,
+    /// Why it is hidden, if it is.
+    pub hidden: Option<Explanation>,
     /// What is wrong with its signature or payloads as they are stored; `None` if they are sound.
     pub fault: Option<Fault>,
     /// What it did.
@@ -171,7 +189,7 @@ impl Audit {
         let kept = if kept.0 == newest { kept.1 } else { Found::default() };
         let mut steps = Steps::going_on(&rows, self.database.number(), &core.types, kept);
         for (stored, fault) in page.iter().zip(faults) {
-            let record = self.record(stored, fault, &names, &mut steps)?;
+            let record = self.record(&rows, stored, fault, &names, &mut steps)?;
             self.found.push_back(record);
         }
         self.steps = (newest, steps.into_found());
@@ -180,6 +198,7 @@ impl Audit {
 
     fn record(
         &self,
+        rows: &Rows,
         stored: &Stored,
         fault: Option<Fault>,
         names: &Names,
@@ -187,6 +206,10 @@ impl Audit {
     ) -> Result<AuditRecord, StoreError> {
         let entry = &stored.parcel.entry;
         let is_visible = stored.local.standing == Standing::Visible;
+        let hidden = match is_visible {
+            true => None,
+            false => self.database.explain_hidden(rows, stored, names)?,
+        };
         let mut stores = Vec::new();
         for (section, payload) in entry.sections().iter().zip(&stored.parcel.payloads) {
             if !self.filter.takes_store(&section.store) {
@@ -195,10 +218,9 @@ impl Audit {
             let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
             let mut told = AuditStore {
                 store: section.store.clone(),
-                type_name: type_name
-                    .filter(|_| section.store != weald_auth::SETTINGS_STORE)
-                    .map(str::to_owned),
+                type_name: type_name.filter(|_| section.store != SETTINGS_STORE).map(str::to_owned),
                 changes: Vec::new(),
+                settings: self.settings(&section.store, payload.as_deref(), names),
             };
             if is_visible && fault.is_none() {
                 told.changes = self.changes(stored, &section.store, steps)?;
@@ -211,9 +233,21 @@ impl Audit {
             author_name: names.get(&entry.author()).map(str::to_owned),
             time: entry.time(),
             is_visible,
+            hidden,
             fault,
             stores,
         })
+    }
+
+    fn settings(&self, store: &str, payload: Option<&[u8]>, names: &Names) -> Vec<AuditSetting> {
+        let payload = payload.filter(|_| store == SETTINGS_STORE);
+        // Damaged ones are a fault of the entry.
+        let operations = payload.and_then(|payload| decode_operations(payload).ok());
+        let told = operations.into_iter().flatten().map(|operation| {
+            let words = in_words(&operation, names);
+            AuditSetting { operation, words }
+        });
+        told.collect()
     }
 
     fn changes(

@@ -33,8 +33,9 @@ impl Audit {
     /// Writes each entry as a line of JSON, and returns how many. Memory does not grow with them.
     ///
     /// A line has `entry`, `author`, `author_name` (or null), `time` (milliseconds since 1970),
-    /// `visible`, `sound`, `fault` (what is wrong, or null) and `stores`; each of those `store`, `type`
-    /// (or null) and `changes`, each with `key`, `kind` (`created`, `updated`, `removed`) and `patch`, the
+    /// `visible`, `hidden` (why it is, or null), `sound`, `fault` (what is wrong, or null) and `stores`;
+    /// each of those `store`, `type` (or null), in `_settings` `settings` (a sentence for each
+    /// operation), and `changes`, each with `key`, `kind` (`created`, `updated`, `removed`) and `patch`, the
     /// forward JSON patch. Pass a buffered writer.
     ///
     /// # Errors
@@ -62,7 +63,13 @@ impl AuditRecord {
         for told in &self.stores {
             let changes: Vec<Json> =
                 told.changes.iter().map(change_to_json).collect::<Result<_, _>>()?;
-            stores.push(json!({ "store": told.store, "type": told.type_name, "changes": changes }));
+            let mut store =
+                json!({ "store": told.store, "type": told.type_name, "changes": changes });
+            if let Some(told_store) = store.as_object_mut().filter(|_| !told.settings.is_empty()) {
+                let said = told.settings.iter().map(|said| said.words.as_str()).collect();
+                told_store.insert("settings".to_owned(), said);
+            }
+            stores.push(store);
         }
         Ok(json!({
             "entry": self.entry.to_string(),
@@ -70,6 +77,7 @@ impl AuditRecord {
             "author_name": self.author_name,
             "time": self.time.millis(),
             "visible": self.is_visible,
+            "hidden": self.hidden.as_ref().map(ToString::to_string),
             "sound": self.fault.is_none(),
             "fault": self.fault.as_ref().map(ToString::to_string),
             "stores": stores,

@@ -20,12 +20,13 @@ mod table_inverse;
 mod undo;
 mod walk;
 
-pub use audit::{AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditRecord, AuditStore};
+pub use audit::{AUDIT_PAGE_ENTRIES, Audit, AuditChange, AuditRecord, AuditSetting, AuditStore};
 pub use audit_line::AuditError;
 pub use diff::RowDiff;
 pub use entries::{HISTORY_PAGE_ENTRIES, History};
 pub use past::Past;
 pub use revert::{Reverted, SkipReason, Skipped};
+pub(crate) use revision::Names;
 pub use revision::Revision;
 pub use row_history::RowHistory;
 pub use steps::HISTORY_KEPT_BYTES;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use json_patch::Patch;
-use weald_auth::{Authority, Subject};
+use weald_auth::Authority;
 use weald_crdt::{Value, ValueError};
 use weald_dag::{EntryId, PublicKey, Stored, Time};
 
@@ -60,22 +60,29 @@ impl Revision {
     }
 }
 
-/// What people call the authors of entries, as the settings say now.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names(BTreeMap<PublicKey, String>);
+/// What people call the authors of entries, as the settings say now, of former members too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(Arc<BTreeMap<PublicKey, String>>);
 
 impl Names {
     pub(crate) fn of(authority: Option<Arc<Authority>>) -> Self {
-        let members = authority.map(|authority| authority.current().members()).unwrap_or_default();
-        let named = members.into_iter().filter_map(|member| match member.subject {
-            Subject::Key(key) => Some((key, member.name?)),
-            _ => None,
+        let named = authority.map(|authority| {
+            let names = authority.current().names().into_iter();
+            names.map(|(key, name)| (key, name.to_owned())).collect()
         });
-        Self(named.collect())
+        Self(Arc::new(named.unwrap_or_default()))
     }
 
     pub(crate) fn get(&self, key: &PublicKey) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// Returns how a key is called in a sentence.
+    pub(crate) fn called(&self, key: &PublicKey) -> String {
+        match self.get(key) {
+            Some(name) => format!("{name} ({})", key.short()),
+            None => format!("the key {}", key.short()),
+        }
     }
 }
 

@@ -277,6 +277,7 @@ impl User {
             Some(key) => key,
             None => self.secret(&self.best_key(&held)?)?,
         };
+        self.core.tend(&held);
         Ok(Database::new(&self.core, &held, key))
     }
 

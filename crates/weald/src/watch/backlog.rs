@@ -178,6 +178,7 @@ mod tests {
             origin: Origin::Local,
             old: old.map(Value::from),
             new: new.map(Value::from),
+            shifted: false,
         };
         Weighed { event, bytes: 10 }
     }

@@ -68,6 +68,9 @@ pub enum Event {
         old: Option<Value>,
         /// What the row says now, if [`crate::Filter::values`] asked for it and there is a row.
         new: Option<Value>,
+        /// Whether it changed because the entry made others appear or vanish, and not by what the
+        /// entry itself wrote.
+        shifted: bool,
     },
     /// An entry was stored: all its changes at once, if [`crate::Filter::entries`] asked for it.
     Entry {
@@ -103,6 +106,26 @@ pub enum Event {
         author: PublicKey,
         /// Where the entry came from.
         origin: Origin,
+    },
+    /// An entry has changed which entries are visible: it limits somebody, undoes a limit, or shows
+    /// what was hidden. The rows that changed by it come after this as [`Event::Changed`], or are in it
+    /// with [`crate::Filter::entries`].
+    Shifted {
+        /// The entry that did it.
+        by: EntryId,
+        /// Who signed that entry.
+        author: PublicKey,
+        /// Where that entry came from.
+        origin: Origin,
+        /// How many entries are visible that were not.
+        appeared: u64,
+        /// How many entries are hidden that were not.
+        vanished: u64,
+        /// Who signed those that appeared or vanished, ascending.
+        authors: Vec<PublicKey>,
+        /// The rows that changed by it and pass the filter, if [`crate::Filter::entries`] asked for
+        /// them.
+        changes: Vec<RowChanged>,
     },
     /// An author has used one sequence number twice: its key is used in two places at once.
     AuthorForked {

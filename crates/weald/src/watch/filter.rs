@@ -18,7 +18,7 @@ pub const WATCH_QUEUE_EVENTS: usize = 1_024;
 ///
 /// Stores, places, kinds, origin and authors are all asked for; of several stores, several places,
 /// several kinds or several authors, one is enough. Events about the whole database
-/// ([`crate::Event::Settings`], [`crate::Event::Complete`] and such) come only through a filter
+/// ([`crate::Event::Settings`], [`crate::Event::Shifted`] and such) come only through a filter
 /// without stores, places and kinds. [`crate::Event::Lagged`] always comes.
 ///
 /// ```
@@ -174,6 +174,18 @@ impl Filter {
     /// Returns whether events of an entry may pass.
     pub(super) fn admits_entry(&self, origin: Origin, author: &PublicKey) -> bool {
         self.admits_side(origin) && (self.authors.is_empty() || self.authors.contains(author))
+    }
+
+    /// Returns whether events about what an entry made appear or vanish may pass: it or one of those
+    /// is by an author who is asked for.
+    pub(super) fn admits_shift(
+        &self,
+        origin: Origin,
+        by: &PublicKey,
+        authors: &BTreeSet<PublicKey>,
+    ) -> bool {
+        self.admits_entry(origin, by)
+            || (self.admits_side(origin) && !self.authors.is_disjoint(authors))
     }
 
     fn admits_side(&self, origin: Origin) -> bool {

@@ -29,7 +29,7 @@ pub use event::{ChangeKind, Event, Origin, RowChanged};
 pub use filter::{Filter, WATCH_QUEUE_EVENTS};
 use queue::Queue;
 use told::Telling;
-pub(crate) use told::{EntryTold, Told};
+pub(crate) use told::{EntryTold, Told, Versions};
 #[cfg(unix)]
 pub use wake_fd::WakeFd;
 

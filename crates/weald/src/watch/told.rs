@@ -3,8 +3,8 @@
 //! Invariant: events are only made for a watch of that database, and values only for one that asks.
 
 use weald_crdt::Value;
-use weald_dag::{DatabaseId, EntryId, PublicKey, Refusal};
-use weald_engine::{Folded, RowChange, RowValues, StoreTypes};
+use weald_dag::{DatabaseId, EntryId, PublicKey, Refusal, Standing, Time};
+use weald_engine::{Folded, RowChange, RowValues, Shift, StoreTypes};
 
 use super::backlog::Weighed;
 use super::{ChangeKind, Event, Filter, Origin, RowChanged};
@@ -25,8 +25,23 @@ pub(crate) struct EntryTold {
     /// The peer that brought it, if any.
     pub(crate) origin: Option<PublicKey>,
     pub(crate) folded: Folded,
-    /// What stands side by side, by the place among the changes, where values were recorded.
-    pub(crate) versions: Vec<(usize, Vec<ConflictedValue>)>,
+    /// What stands side by side in the rows that it changed.
+    pub(crate) versions: Versions,
+    /// What stands side by side in the rows that changed by what it made appear or vanish.
+    pub(crate) shift_versions: Versions,
+}
+
+/// What stands side by side, by the place among the changes, where values were recorded.
+pub(crate) type Versions = Vec<(usize, Vec<ConflictedValue>)>;
+
+/// Why rows changed.
+#[derive(Clone, Copy)]
+struct Cause {
+    entry: EntryId,
+    author: PublicKey,
+    time: Time,
+    origin: Origin,
+    shifted: bool,
 }
 
 /// Collects the events for one watch.
@@ -72,32 +87,33 @@ impl Telling<'_> {
     fn tell_entry(&mut self, told: &EntryTold) {
         let Folded { id: entry, author, time, .. } = told.folded;
         let origin = told.origin.map_or(Origin::Local, Origin::Peer);
-        if !self.filter.admits_entry(origin, &author) {
-            return;
+        let cause = Cause { entry, author, time, origin, shifted: false };
+        // What is hidden is not told as an entry; what it may have changed of others is.
+        let is_visible = told.folded.standing == Standing::Visible;
+        if is_visible && self.filter.admits_entry(origin, &author) {
+            self.tell_own(told, &cause);
         }
-        let (mut changes, mut weight) = (Vec::new(), 0);
-        for row in &told.folded.changes {
-            let Some((RowChanged { store, key, kind, old, new }, bytes)) = self.changed(row) else {
-                continue;
-            };
-            if self.filter.entries {
-                changes.push(RowChanged { store, key, kind, old, new });
-                weight += bytes;
-            } else {
-                let event =
-                    Event::Changed { store, key, kind, entry, author, time, origin, old, new };
-                self.push(event, bytes);
-            }
+        if let Some(shift) = &told.folded.shift
+            && self.filter.admits_shift(origin, &author, &shift.authors)
+        {
+            self.tell_shift(told, shift, &Cause { shifted: true, ..cause });
         }
+    }
+
+    /// Tells what an entry says itself.
+    fn tell_own(&mut self, told: &EntryTold, cause: &Cause) {
+        let Cause { entry, author, time, origin, .. } = *cause;
         let whole = self.filter.admits_database();
         if self.filter.entries {
+            let (changes, weight) = self.collected(&told.folded.changes);
             if whole || !changes.is_empty() {
                 let settings = whole && told.folded.settings;
                 self.push(Event::Entry { entry, author, time, origin, changes, settings }, weight);
             }
             return;
         }
-        self.tell_conflicts(told, origin);
+        self.tell_rows(&told.folded.changes, cause);
+        self.tell_conflicts(&told.folded.changes, &told.versions, cause);
         if whole {
             if told.folded.settings {
                 self.push(Event::Settings { entry, author, origin }, 0);
@@ -105,6 +121,46 @@ impl Telling<'_> {
             if told.folded.author_forked {
                 self.push(Event::AuthorForked { author, entry }, 0);
             }
+        }
+    }
+
+    /// Tells what an entry made appear or vanish.
+    fn tell_shift(&mut self, told: &EntryTold, shift: &Shift, cause: &Cause) {
+        let whole = self.filter.admits_database();
+        let (changes, weight) = match self.filter.entries {
+            true => self.collected(&shift.changes),
+            false => (Vec::new(), 0),
+        };
+        if whole || !changes.is_empty() {
+            let Cause { entry: by, author, origin, .. } = *cause;
+            let Shift { appeared, vanished, .. } = *shift;
+            let authors: Vec<_> = shift.authors.iter().copied().collect();
+            let weight = weight + size_of_val(authors.as_slice());
+            let event = Event::Shifted { by, author, origin, appeared, vanished, authors, changes };
+            self.push(event, weight);
+        }
+        if !self.filter.entries {
+            self.tell_rows(&shift.changes, cause);
+            self.tell_conflicts(&shift.changes, &told.shift_versions, cause);
+        }
+    }
+
+    /// Collects what is to be told of rows, with the bytes that it takes, about.
+    fn collected(&mut self, rows: &[RowChange]) -> (Vec<RowChanged>, usize) {
+        let told: Vec<_> = rows.iter().filter_map(|row| self.changed(row)).collect();
+        let weight = told.iter().map(|(_, bytes)| bytes).sum();
+        (told.into_iter().map(|(changed, _)| changed).collect(), weight)
+    }
+
+    fn tell_rows(&mut self, rows: &[RowChange], cause: &Cause) {
+        let Cause { entry, author, time, origin, shifted } = *cause;
+        for row in rows {
+            let Some((RowChanged { store, key, kind, old, new }, bytes)) = self.changed(row) else {
+                continue;
+            };
+            let event =
+                Event::Changed { store, key, kind, entry, author, time, origin, old, new, shifted };
+            self.push(event, bytes);
         }
     }
 
@@ -139,12 +195,12 @@ impl Telling<'_> {
         self.types.get(&row.type_name)?.show(&row.change.key, rested?)
     }
 
-    fn tell_conflicts(&mut self, told: &EntryTold, origin: Origin) {
+    fn tell_conflicts(&mut self, rows: &[RowChange], versions: &Versions, cause: &Cause) {
         if !self.filter.admits_conflicts() {
             return;
         }
-        let Folded { id: entry, author, .. } = told.folded;
-        for (place, row) in told.folded.changes.iter().enumerate() {
+        let Cause { entry, author, origin, .. } = *cause;
+        for (place, row) in rows.iter().enumerate() {
             let Some(found) = &row.change.conflict else { continue };
             if !self.filter.admits_store(&row.store) {
                 continue;
@@ -154,7 +210,7 @@ impl Telling<'_> {
                 continue;
             }
             let (mut bytes, wanted) = (0, self.filter.values);
-            let versions = told.versions.iter().find(|(at, _)| wanted && *at == place);
+            let versions = versions.iter().find(|(at, _)| wanted && *at == place);
             if let Some((_, versions)) = versions {
                 conflict.values.clone_from(versions);
                 bytes =

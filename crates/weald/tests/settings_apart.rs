@@ -1,0 +1,417 @@
+//! Settings that change on devices apart: what vanishes and comes back, who is told, what is due.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::time::Instant;
+
+use common::{DEADLINE, bring, message, push, texts};
+use weald::{
+    Action, AuthRefusal, ChangeKind, CommitError, Database, DatabaseError, DatabaseSettings, Error,
+    Event, Filter, Instance, KeyPhrase, Level, Parcel, PublicKey, Reason, SettingsError,
+    SettingsOperation, Subject, User, Verdict,
+};
+use weald_auth::encode_operations;
+use weald_dag::{Clock, EntryId, Fields, SecretKey, Section, Time, Verified};
+
+/// A device with one user.
+struct Device {
+    instance: Instance,
+    user: User,
+}
+
+fn device(name: &str) -> Device {
+    let instance = Instance::in_memory().unwrap();
+    let user = instance.create_user(name, None).unwrap();
+    Device { instance, user }
+}
+
+impl Device {
+    fn subject(&self) -> Subject {
+        Subject::Key(self.user.default_key())
+    }
+
+    /// Takes all of a database, and opens it.
+    fn join(&self, from: &Database) -> Database {
+        bring(from, &self.instance);
+        self.instance.mark_complete(from.id()).unwrap();
+        self.user.open_database(&from.id()).unwrap()
+    }
+}
+
+/// Alice's database, and Bob's copy in which he may write.
+fn alice_and_bob() -> ((Device, Database), (Device, Database)) {
+    let (alice, bob) = (device("alice"), device("bob"));
+    let room = alice.user.create_database(DatabaseSettings::named("Demo")).unwrap();
+    room.settings().grant(bob.subject(), Level::Write(10), Some("Bob")).unwrap();
+    push(&room, "hello");
+    let his = bob.join(&room);
+    ((alice, room), (bob, his))
+}
+
+fn exchange(one: (&Device, &Database), other: (&Device, &Database)) {
+    bring(one.1, &other.0.instance);
+    bring(other.1, &one.0.instance);
+}
+
+fn assert_equal(one: &Database, other: &Database) {
+    assert_eq!(one.tips().unwrap(), other.tips().unwrap());
+    assert_eq!(one.state_digest().unwrap(), other.state_digest().unwrap());
+    assert_eq!(one.entry_count().unwrap(), other.entry_count().unwrap());
+}
+
+fn events_of(watch: &mut weald::Watch, end: &Database) -> Vec<Event> {
+    // What was committed before is told before this.
+    let last = end.settings().set("end", "of the test").unwrap().entry.unwrap();
+    let mut events = Vec::new();
+    loop {
+        match watch.recv_timeout(DEADLINE).unwrap() {
+            Event::Settings { entry, .. } | Event::Entry { entry, .. } if entry == last => {
+                return events;
+            }
+            event => events.push(event),
+        }
+    }
+}
+
+#[test]
+fn p50_what_was_written_beside_a_revocation_is_hidden_and_told_with_the_reason() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    for number in 0..3 {
+        push(&his, &format!("beside {number}"));
+    }
+    let beside = his.tips().unwrap();
+    let revoked = room.settings().revoke(bob.subject()).unwrap().entry.unwrap();
+    let (mut hers, mut rows) = (room.watch(Filter::all()), his.watch(Filter::all().values()));
+    let mut store = his.watch(Filter::all().store("messages").kind(ChangeKind::Removed));
+    let mut entries = his.watch(Filter::all().entries());
+    exchange((&alice, &room), (&bob, &his));
+    assert_equal(&room, &his);
+    assert_eq!((texts(&room), texts(&his)), (vec!["hello".to_owned()], vec!["hello".to_owned()]));
+    assert_eq!(
+        room.parcels(0, usize::MAX).unwrap().len(),
+        his.parcels(0, usize::MAX).unwrap().len()
+    );
+    assert!(!his.contains(&beside[0]).unwrap() && his.contains(&revoked).unwrap());
+    // Alice has never seen them, so there is nothing to tell her.
+    assert!(events_of(&mut hers, &room).is_empty());
+    let Event::Settings { entry, .. } = rows.recv_timeout(DEADLINE).unwrap() else { panic!() };
+    assert_eq!(entry, revoked);
+    let shifted = rows.recv_timeout(DEADLINE).unwrap();
+    let Event::Shifted { by, author, appeared: 0, vanished: 3, authors, changes, .. } = shifted
+    else {
+        panic!("{shifted:?}")
+    };
+    assert_eq!((by, author), (revoked, alice.user.default_key()));
+    assert_eq!((authors, changes), (vec![bob.user.default_key()], Vec::new()));
+    for _ in 0..3 {
+        let event = rows.recv_timeout(DEADLINE).unwrap();
+        let Event::Changed { kind: ChangeKind::Removed, entry, old, new, shifted: true, .. } =
+            event
+        else {
+            panic!("{event:?}")
+        };
+        assert_eq!((entry, old.is_some(), new), (revoked, true, None));
+        assert!(matches!(store.recv_timeout(DEADLINE), Some(Event::Changed { shifted: true, .. })));
+    }
+    assert!(matches!(entries.recv_timeout(DEADLINE), Some(Event::Entry { settings: true, .. })));
+    let event = entries.recv_timeout(DEADLINE).unwrap();
+    let Event::Shifted { vanished: 3, changes, .. } = event else { panic!("{event:?}") };
+    assert_eq!(changes.len(), 3);
+
+    let why = his.why_hidden(&beside[0]).unwrap().unwrap();
+    assert!(matches!(why.reason, Reason::Hidden(AuthRefusal::Limited { .. })), "{why:?}");
+    let said = why.to_string();
+    let expected =
+        [&beside[0].short(), "of Bob", "is hidden", &revoked.short(), "of alice", "grant"];
+    assert!(expected.iter().all(|part| said.contains(part)), "{said}");
+    assert_eq!(his.why_hidden(&revoked).unwrap(), None);
+    let unknown = his.why_hidden(&EntryId::from_bytes([7; 32]));
+    assert!(matches!(unknown, Err(DatabaseError::UnknownEntry { .. })));
+
+    let records: Vec<_> = his.audit().map(Result::unwrap).collect();
+    let hidden: Vec<_> = records.iter().filter(|record| !record.is_visible).collect();
+    assert_eq!(hidden.len(), 3, "an audit tells of what is hidden");
+    assert!(hidden.iter().all(|record| record.hidden.as_ref().unwrap().by == Some(author)));
+    assert_eq!(his.history().unwrap().count(), 1, "history does not");
+    let refused = his.write(|tx| Ok(tx.log("messages")?.push(&message("after"))?));
+    assert!(matches!(refused, Err(Error::Commit(CommitError::NotPermitted { .. }))), "{refused:?}");
+}
+
+#[test]
+fn a_stronger_administrator_brings_back_what_a_weaker_one_hid() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    let carol = device("carol");
+    room.settings().grant(carol.subject(), Level::Admin(20), Some("Carol")).unwrap();
+    room.settings().grant(bob.subject(), Level::Write(30), None).unwrap();
+    room.settings().limit(bob.subject(), Some(Level::Write(30))).unwrap();
+    let hers = carol.join(&room);
+    bring(&room, &bob.instance);
+    hers.settings().revoke(bob.subject()).unwrap();
+    push(&his, "beside");
+    exchange((&carol, &hers), (&bob, &his));
+    assert_eq!(texts(&his), ["hello"]);
+    // Alice, who has heard of nothing, limits Carol: what Carol did beside that does not count.
+    room.settings().revoke(carol.subject()).unwrap();
+    let mut watch = his.watch(Filter::all());
+    let mut by_author = his.watch(Filter::all().author(bob.user.default_key()).store("messages"));
+    bring(&room, &bob.instance);
+    assert_eq!(texts(&his), ["hello", "beside"]);
+    let (appeared, vanished, authors) = loop {
+        let event = watch.recv_timeout(DEADLINE).unwrap();
+        if let Event::Shifted { appeared, vanished, authors, .. } = event {
+            break (appeared, vanished, authors);
+        }
+    };
+    assert_eq!((appeared, vanished), (1, 1), "Bob's comes back and Carol's goes");
+    assert!(authors.contains(&bob.user.default_key()));
+    let created = by_author.recv_timeout(DEADLINE).unwrap();
+    assert!(matches!(created, Event::Changed { kind: ChangeKind::Created, shifted: true, .. }));
+    bring(&his, &alice.instance);
+    bring(&his, &carol.instance);
+    bring(&room, &carol.instance);
+    assert_equal(&room, &his);
+    assert_equal(&room, &hers);
+    assert_eq!(texts(&hers), ["hello", "beside"]);
+}
+
+#[test]
+fn two_administrators_who_leave_apart_leave_nobody_and_the_recovery_key_helps() {
+    let (alice, bob, carol) = (device("alice"), device("bob"), device("carol"));
+    let settings = DatabaseSettings::named("Demo");
+    let (room, recovery) = alice.user.create_database_with_recovery(settings).unwrap();
+    room.settings().grant(bob.subject(), Level::Admin(0), None).unwrap();
+    let his = bob.join(&room);
+    his.settings().leave().unwrap();
+    room.settings().leave().unwrap();
+    exchange((&alice, &room), (&bob, &his));
+    assert_equal(&room, &his);
+    assert_eq!((room.my_permission().unwrap(), his.my_permission().unwrap()), (None, None));
+    let here = carol.join(&room);
+    assert!(here.settings().set("name", "Mine").is_err());
+    // On paper it is words; they are read back as the same key.
+    let paper = recovery.words();
+    let recovery: KeyPhrase = paper.parse().unwrap();
+    let recovered = carol.user.recover_database(&room.id(), &recovery, &[]).unwrap();
+    assert_eq!(recovered.my_permission().unwrap(), Some(Level::Admin(0)));
+    // Alice has left as somebody stronger than Carol is: only the recovery key brings her back.
+    let vain = recovered.settings().grant(alice.subject(), Level::Admin(1), None);
+    assert!(matches!(vain, Err(Error::Settings(SettingsError::LimitedByStronger { .. }))));
+    bring(&recovered, &alice.instance);
+    alice.user.recover_database(&room.id(), &recovery, &[]).unwrap();
+    assert_eq!(room.my_permission().unwrap(), Some(Level::Admin(0)));
+}
+
+#[test]
+fn a_stolen_creator_key_loses_to_the_recovery_key() {
+    let (alice, thief, new) = (device("alice"), device("mallory"), device("alice again"));
+    let settings = DatabaseSettings::named("Demo");
+    let (room, recovery) = alice.user.create_database_with_recovery(settings).unwrap();
+    push(&room, "hello");
+    let hers = new.join(&room);
+    // The thief has the device, and with it the creator's key.
+    let stolen = alice.user.default_key();
+    room.settings().grant(thief.subject(), Level::Admin(0), None).unwrap();
+    push(&room, "by the thief");
+    let vain = room.settings().revoke(Subject::Key(recovery.public()));
+    assert!(matches!(vain, Err(Error::Settings(SettingsError::OutranksNobody { .. }))), "{vain:?}");
+    let left = room.settings().preview_limit(Subject::Key(stolen), None).unwrap();
+    assert_eq!(left.members[0].after, None);
+
+    let own = new.user.recover_database(&room.id(), &recovery, &[new.user.default_key()]);
+    assert!(matches!(own, Err(Error::Settings(SettingsError::StolenKey { .. }))), "{own:?}");
+    let wrong = new.user.create_database_with_recovery(DatabaseSettings::named("Other")).unwrap().1;
+    let wrong = new.user.recover_database(&room.id(), &wrong, &[]);
+    assert!(matches!(wrong, Err(Error::Settings(SettingsError::NotTheRecoveryKey { .. }))));
+    let away = thief.user.recover_database(&room.id(), &recovery, &[]);
+    assert!(matches!(away, Err(Error::Database(DatabaseError::NotHere { .. }))), "{away:?}");
+
+    let recovered = new.user.recover_database(&room.id(), &recovery, &[stolen]).unwrap();
+    assert_eq!(recovered.my_permission().unwrap(), Some(Level::Admin(0)));
+    exchange((&alice, &room), (&new, &hers));
+    assert_equal(&room, &hers);
+    assert_eq!(
+        texts(&room),
+        ["hello"],
+        "what the thief wrote beside is gone on its own device too"
+    );
+    assert_eq!(room.my_permission().unwrap(), None);
+    assert_eq!(hers.settings().permission_of(&thief.user.default_key()).unwrap(), None);
+    let again = room.settings().grant(thief.subject(), Level::Read, None);
+    assert!(matches!(again, Err(Error::Commit(CommitError::NotPermitted { .. }))), "{again:?}");
+}
+
+/// An entry of a key that no instance holds, on top of what a database says.
+fn crafted(
+    on: &Database,
+    parents: Option<Vec<EntryId>>,
+    key: &SecretKey,
+    seq: u64,
+    says: &[SettingsOperation],
+) -> Parcel {
+    let mut parents = parents.unwrap_or_else(|| on.tips().unwrap());
+    parents.sort_unstable();
+    let times = parents.iter().map(|parent| on.time_of(parent).unwrap().unwrap());
+    let after = times.max().unwrap_or(Time::ZERO);
+    let time = Clock::after(after).tick(now_millis(), after).unwrap();
+    let payload = encode_operations(says).unwrap();
+    let sections = vec![Section::of("_settings", &payload)];
+    let fields = Fields { parents, time, author: key.public(), seq, sections, nonce: None };
+    Verified::sign(fields, vec![payload], key).unwrap().into_parcel()
+}
+
+fn now_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
+}
+
+fn grant(key: PublicKey, level: Level) -> SettingsOperation {
+    SettingsOperation::Grant { subject: Subject::Key(key), level, name: None, expires: None }
+}
+
+/// Waits until a limit on a key is there, and returns who has made it.
+fn limited(database: &Database, key: &PublicKey) -> Vec<PublicKey> {
+    let begun = Instant::now();
+    loop {
+        let limits = database.settings().limits_on(key).unwrap();
+        if !limits.is_empty() {
+            return limits.into_iter().map(|limit| limit.by).collect();
+        }
+        assert!(begun.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_first_administrator_ends_an_invite_that_is_used_up_and_nobody_does_it_twice() {
+    let (alice, bob) = (device("alice"), device("bob"));
+    let outside = SecretKey::from_seed(&[3; 32]);
+    let invite = SecretKey::from_seed(&[4; 32]);
+    let settings = DatabaseSettings::named("Demo").grant(outside.public(), Level::Admin(5), None);
+    let (room, recovery) = alice.user.create_database_with_recovery(settings).unwrap();
+    room.settings().grant(bob.subject(), Level::Admin(4), None).unwrap();
+    let his = bob.join(&room);
+    let made = SettingsOperation::Invite {
+        key: invite.public(),
+        gives: Level::Write(9),
+        uses: 1,
+        expires: None,
+    };
+    let made = crafted(&room, None, &outside, 0, &[made]);
+    let guest = SecretKey::from_seed(&[5; 32]).public();
+    alice.instance.ingest(common::peer(), room.id(), vec![made.clone()]).unwrap();
+    assert_eq!(room.settings().invites().unwrap().len(), 1);
+    let used = crafted(&room, None, &invite, 0, &[grant(guest, Level::Write(9))]);
+    let late = SecretKey::from_seed(&[6; 32]).public();
+    let backdated = crafted(&room, None, &invite, 0, &[grant(late, Level::Write(9))]);
+    // Bob's device knows that it is used up, and leaves the limit to the first administrator's.
+    let count = bob.instance.ingest(common::peer(), room.id(), vec![made, used.clone()]).unwrap();
+    assert!(count.iter().all(|(_, verdict)| matches!(verdict, Verdict::Stored(_))));
+    bob.user.open_database(&room.id()).unwrap();
+    his.settings().set("topic", "tea").unwrap();
+    his.settings().set("topic", "cake").unwrap();
+    assert!(his.settings().limits_on(&invite.public()).unwrap().is_empty());
+    alice.instance.ingest(common::peer(), room.id(), vec![used]).unwrap();
+    assert_eq!(limited(&room, &invite.public()), [alice.user.default_key()]);
+    assert!(room.settings().invites().unwrap().is_empty());
+    for _ in 0..3 {
+        exchange((&alice, &room), (&bob, &his));
+        alice.user.open_database(&room.id()).unwrap();
+        bob.user.open_database(&room.id()).unwrap();
+    }
+    // What is in the queue is done before this.
+    room.settings().set("topic", "end").unwrap();
+    his.settings().set("topic", "end").unwrap();
+    exchange((&alice, &room), (&bob, &his));
+    assert_equal(&room, &his);
+    assert_eq!(limited(&his, &invite.public()).len(), 1);
+    assert!(room.can(&guest, Action::Write).unwrap());
+    // A use of the leaked ticket on the old parents takes no seat any more.
+    alice.instance.ingest(common::peer(), room.id(), vec![backdated]).unwrap();
+    assert!(!room.can(&late, Action::Read).unwrap() && room.can(&guest, Action::Write).unwrap());
+    drop(recovery);
+}
+
+#[test]
+fn a_grant_that_has_ended_is_limited_and_what_is_left_stays() {
+    let ((_alice, room), (bob, _)) = alice_and_bob();
+    let settings = room.settings();
+    settings.set_anyone(Some(Level::Read)).unwrap();
+    let guest = SecretKey::from_seed(&[5; 32]).public();
+    let end = now_millis() + 300;
+    settings.grant_until(bob.subject(), Level::Write(2), None, end).unwrap();
+    settings.grant_until(Subject::Key(guest), Level::Write(2), Some("guest"), end).unwrap();
+    while now_millis() <= end {
+        std::thread::yield_now();
+    }
+    settings.set("topic", "tea").unwrap();
+    limited(&room, &guest);
+    limited(&room, &bob.user.default_key());
+    assert_eq!(settings.permission_of(&bob.user.default_key()).unwrap(), Some(Level::Write(10)));
+    assert_eq!(settings.permission_of(&guest).unwrap(), Some(Level::Read), "as anyone");
+    let count = room.entry_count().unwrap();
+    settings.set("topic", "cake").unwrap();
+    settings.set("topic", "coffee").unwrap();
+    assert_eq!(room.entry_count().unwrap(), count + 2, "once is enough");
+}
+
+#[test]
+fn a_refused_entry_is_remembered_with_who_sent_it_and_what_builds_on_it() {
+    let ((alice, room), _) = alice_and_bob();
+    let stranger = SecretKey::from_seed(&[9; 32]);
+    let bad = crafted(&room, None, &stranger, 0, &[grant(stranger.public(), Level::Admin(0))]);
+    let first = bad.entry.id();
+    let fields = Fields {
+        parents: vec![first],
+        time: Time::from_millis(now_millis() + 5),
+        author: stranger.public(),
+        seq: 1,
+        sections: vec![Section::of("notes", b"x")],
+        nonce: None,
+    };
+    let after = Verified::sign(fields, vec![b"x".to_vec()], &stranger).unwrap().into_parcel();
+    let second = after.entry.id();
+    for _ in 0..2 {
+        let verdicts =
+            alice.instance.ingest(common::peer(), room.id(), vec![bad.clone(), after.clone()]);
+        let verdicts = verdicts.unwrap();
+        assert!(verdicts.iter().all(|(_, verdict)| matches!(verdict, Verdict::Refused(_))));
+    }
+    let refusals = room.refusals();
+    assert_eq!(
+        refusals.iter().map(|one| (one.entry, one.times)).collect::<Vec<_>>(),
+        [(first, 2), (second, 2)]
+    );
+    assert!(
+        refusals.iter().all(|one| one.author == stranger.public() && one.from == common::peer())
+    );
+    let said = room.why_refused(&first).unwrap().unwrap().to_string();
+    assert!(said.contains("was refused") && said.contains("administrator"), "{said}");
+    let said = room.why_refused(&second).unwrap().unwrap().to_string();
+    assert!(said.contains(&first.short()) && said.contains("builds on"), "{said}");
+    assert_eq!(room.why_refused(&room.tips().unwrap()[0]).unwrap(), None);
+}
+
+#[test]
+fn an_audit_says_in_words_what_was_changed_in_the_settings() {
+    let ((_, room), (bob, _)) = alice_and_bob();
+    let settings = room.settings();
+    settings.limit(bob.subject(), Some(Level::Read)).unwrap();
+    settings.revoke(bob.subject()).unwrap();
+    settings.set_anyone(Some(Level::Write(7))).unwrap();
+    settings.set("topic", &"tea ".repeat(100)).unwrap();
+    let records = room.audit().store("_settings").map(Result::unwrap);
+    let said: Vec<_> = records.flat_map(|record| record.stores[0].settings.clone()).collect();
+    let short = bob.user.default_key().short();
+    let words: Vec<_> = said.iter().map(|said| said.words.as_str()).collect();
+    assert!(words[0].starts_with("grants Admin(0) to alice ("), "{words:?}");
+    assert_eq!(words[1], "sets \"name\" to \"Demo\"");
+    assert_eq!(words[2], format!("grants Write(10) to Bob ({short})"));
+    assert_eq!(words[3], format!("leaves Bob ({short}) at most Read"));
+    assert_eq!(words[4], format!("takes everything from Bob ({short})"));
+    assert_eq!(words[5], "grants Write(7) to anyone");
+    assert!(words[6].starts_with("sets \"topic\" to \"tea tea") && words[6].ends_with("…\""));
+    let mut lines = Vec::new();
+    room.audit().write_json_lines(&mut lines).unwrap();
+    assert!(String::from_utf8(lines).unwrap().contains("leaves Bob"));
+}
