@@ -12,7 +12,9 @@ use weald_store::Settle;
 
 use crate::core::Core;
 use crate::seal::{Sealer, new_secret};
-use crate::{CommitFeed, Database, DatabaseSettings, Error, Filter, Instance, PasswordCost};
+use crate::{
+    CommitFeed, Database, DatabaseSettings, Error, Filter, Instance, PasswordCost, UserError,
+};
 
 const WORKS: u8 = 0;
 const FAILS_TO_WRITE: u8 = 1;
@@ -97,8 +99,14 @@ fn room() -> (Instance, Database, Arc<AtomicU8>) {
     let failing = Failing::default();
     let mode = Arc::clone(&failing.mode);
     let (device, sealer) = (new_secret().unwrap(), Sealer::random().unwrap());
-    let core = Core::start(Arc::new(failing), device, sealer, Vec::new(), PasswordCost::default())
-        .unwrap();
+    let core = Core::start(
+        Arc::new(failing),
+        device,
+        sealer,
+        Vec::new(),
+        PasswordCost::new(8, 1).unwrap(),
+    )
+    .unwrap();
     let instance = Instance::new(Arc::new(core));
     let alice = instance.create_user("alice", None).unwrap();
     let room = alice.create_database(DatabaseSettings::named("Demo")).unwrap();
@@ -158,4 +166,28 @@ fn an_unknown_outcome_is_said_to_be_unknown_and_the_rows_are_believed() {
     assert_eq!(texts(&room), ["one", "perhaps", "two"]);
     assert_eq!(room.tips().unwrap().len(), 1, "the next commit stands on what is there");
     assert!(instance.verify().unwrap().is_sound());
+}
+
+#[test]
+fn a_change_of_password_that_fails_or_is_lost_track_of_loses_no_key() {
+    let (instance, _room, mode) = room();
+    let alice = instance.login_user("alice", None).unwrap();
+    mode.store(FAILS_TO_WRITE, Ordering::SeqCst);
+    assert!(alice.change_password(None, Some("new")).is_err());
+    assert!(alice.add_private_key(None).is_err());
+    mode.store(WORKS, Ordering::SeqCst);
+    assert!(!alice.has_password().unwrap());
+    assert_eq!(instance.login_user("alice", None).unwrap().keys().len(), 1);
+    alice.add_private_key(None).unwrap();
+    // It was stored, and nobody here knows it.
+    mode.store(LOSES_THE_ANSWER, Ordering::SeqCst);
+    assert!(alice.change_password(None, Some("new")).is_err());
+    mode.store(WORKS, Ordering::SeqCst);
+    let outdated = alice.add_private_key(None);
+    assert!(matches!(outdated, Err(UserError::Outdated { .. })), "{outdated:?}");
+    let again = instance.login_user("alice", Some("new")).unwrap();
+    assert_eq!(again.keys().len(), 2);
+    alice.add_private_key(None).unwrap();
+    drop((alice, again));
+    assert_eq!(instance.login_user("alice", Some("new")).unwrap().keys().len(), 3);
 }

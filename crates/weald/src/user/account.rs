@@ -72,7 +72,8 @@ pub(crate) fn create(
     transaction.table::<KeyRow>(KEYS)?.put((name, key), &KeyRow { name: None, created })?;
     transaction.commit_with(vec![lock.put(name), sealed])?;
     let first = OwnKey { key, name: None, secret: core.unlock(secret) };
-    let keys = Keys { default: key, all: vec![first], sealer: Arc::new(sealer) };
+    let (sealer, lock) = (Arc::new(sealer), Arc::new(lock));
+    let keys = Keys { default: key, all: vec![first], sealer, lock };
     Ok(User { core: Arc::clone(core), shared: changing.log_in(name, keys) })
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn login(
         if row.disabled {
             return Err(UserError::Disabled { name: name.to_owned() });
         }
-        let keys = load(core, &database, name, &row, sealer)?;
+        let keys = load(core, &database, name, &row, (sealer, lock))?;
         return Ok(User { core: Arc::clone(core), shared: changing.log_in(name, keys) });
     }
 }
@@ -116,7 +117,7 @@ fn load(
     database: &Database,
     name: &str,
     row: &UserRow,
-    sealer: Sealer,
+    (sealer, lock): (Sealer, Lock),
 ) -> Result<Keys, UserError> {
     let damaged = |key: &str| UserError::DamagedKey { name: name.to_owned(), key: key.to_owned() };
     let rows = core.rows()?;
@@ -130,7 +131,7 @@ fn load(
     }
     let default = all.iter().find(|key| key.key.as_bytes().as_slice() == row.default);
     let default = default.map(|key| key.key).ok_or_else(|| damaged("(default)"))?;
-    Ok(Keys { default, all, sealer: Arc::new(sealer) })
+    Ok(Keys { default, all, sealer: Arc::new(sealer), lock: Arc::new(lock) })
 }
 
 fn public_of(key: &Key) -> Option<PublicKey> {
@@ -180,7 +181,7 @@ pub(super) fn change_password(
         let row = users.get(&**name)?.ok_or_else(|| unknown(name))?;
         users.put(&**name, &UserRow { changed: now(), ..row })?;
         transaction.commit_with(rows)?;
-        keys.sealer = Arc::new(sealer);
+        (keys.sealer, keys.lock) = (Arc::new(sealer), Arc::new(lock));
         changing.replace(name, keys);
         return Ok(());
     }

@@ -50,6 +50,12 @@ pub enum UserError {
         /// The user.
         name: String,
     },
+    /// The password of the user is not the one with which it has logged in.
+    #[error("the password of user '{name}' was changed; log in again")]
+    Outdated {
+        /// The user.
+        name: String,
+    },
     /// The user was disabled.
     #[error("user '{name}' is disabled; enable the user, then log in again")]
     Disabled {

@@ -12,6 +12,7 @@ use weald_engine::all_held;
 use super::account::{KEYS, KeyRow, USERS, UserRow, check_name};
 use super::error::UserError;
 use super::unlocked::{Keys, OwnKey, Unlocked};
+use super::vault::Lock;
 use super::{USER_KEYS_MAX, now, strength, vault};
 use crate::clock::wall_millis;
 use crate::core::Core;
@@ -35,6 +36,11 @@ fn change(
 ) -> Result<(), UserError> {
     let changing = core.logins.changing();
     let keys = shared.keys()?;
+    // Of a change of the password it may be unknown whether it was stored: what is sealed as before
+    // would then be lost.
+    if Lock::read(&core.rows()?, shared.name())?.as_ref() != Some(&*keys.lock) {
+        return Err(UserError::Outdated { name: shared.name().to_string() });
+    }
     let transaction = system::open(core, system::USERS)?.begin()?;
     let mut change = Change { keys, transaction, rows: Vec::new() };
     run(&mut change)?;

@@ -130,7 +130,9 @@ impl User {
     ///
     /// # Errors
     /// [`UserError::WrongPassword`], [`UserError::PasswordNeeded`], [`UserError::NoPassword`],
-    /// [`UserError::Password`] for a new one that cannot be used.
+    /// [`UserError::Password`] for a new one that cannot be used. Where it is unknown whether the
+    /// change was stored, logging in again tells which password it is; until then the keys of the
+    /// user cannot be changed.
     pub fn change_password(&self, old: Option<&str>, new: Option<&str>) -> Result<(), UserError> {
         account::change_password(&self.core, &self.shared, old, new)
     }
@@ -141,8 +143,7 @@ impl User {
     /// [`UserError::Name`], [`UserError::TooManyKeys`], or [`UserError::System`] when it could not be
     /// stored.
     pub fn add_private_key(&self, name: Option<&str>) -> Result<PublicKey, UserError> {
-        let key = keys::add(&self.core, &self.shared, name)?;
-        Ok(key)
+        keys::add(&self.core, &self.shared, name)
     }
 
     /// Gives a key another name, or none.
@@ -350,6 +351,7 @@ impl User {
     /// # Errors
     /// When it could not be stored.
     pub fn remove_database(&self, id: &DatabaseId) -> Result<bool, Error> {
+        self.shared.keys()?;
         tracking::remove(&self.core, self.name(), *id)
     }
 

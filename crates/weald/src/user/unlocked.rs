@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use weald_dag::{PublicKey, SecretKey};
 
 use super::error::UserError;
+use super::vault::Lock;
 use crate::seal::Sealer;
 
 /// A private key of a user.
@@ -27,6 +28,8 @@ pub(super) struct Keys {
     pub(super) all: Vec<OwnKey>,
     /// Seals the private keys at rest.
     pub(super) sealer: Arc<Sealer>,
+    /// The sealer as it rests: where another rests, this one is outdated.
+    pub(super) lock: Arc<Lock>,
 }
 
 impl Keys {

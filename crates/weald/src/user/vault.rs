@@ -104,8 +104,8 @@ impl Lock {
         }
     }
 
-    pub(super) fn put(self, user: &str) -> OwnRow {
-        (VAULT, user_place(user), Some(self.0))
+    pub(super) fn put(&self, user: &str) -> OwnRow {
+        (VAULT, user_place(user), Some(self.0.clone()))
     }
 }
 

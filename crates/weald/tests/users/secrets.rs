@@ -12,6 +12,7 @@ use weald::transport::memory::MemoryNetwork;
 use weald::{
     DeviceError, Instance, KeyVault, KeyVaultError, OpenError, PasswordCost, User, Zeroizing,
 };
+use weald_dag::SecretKey;
 
 use super::{demo, in_memory, light, open, within};
 use crate::common::push;
@@ -175,6 +176,32 @@ fn assert_tells_nothing(shown: &str, secrets: &[Vec<u8>]) {
     assert!(!shown.contains(PASSWORD) && !shown.contains("wealdkey1"), "a secret shows");
 }
 
+/// Makes what crates below hold secrets in.
+fn below(
+    secret: &SecretKey,
+    seed: [u8; 32],
+) -> (weald_engine::Commit, weald_engine::Founding, weald_sync::SessionOptions) {
+    let key = Arc::new(secret.clone());
+    let commit = weald_engine::Commit {
+        database: 1,
+        key: Arc::clone(&key),
+        sections: vec![("notes".to_owned(), b"hello".to_vec())],
+        required: Vec::new(),
+    };
+    let founding =
+        weald_engine::Founding { key, nonce: [0; 16], operations: Vec::new(), system: false };
+    let options = weald_sync::SessionOptions {
+        role: weald_sync::Role::Dialler,
+        device: secret.clone(),
+        name: String::new(),
+        expected_peer: None,
+        channel_binding: None,
+        seed,
+        plain: false,
+    };
+    (commit, founding, options)
+}
+
 #[test]
 fn debug_and_errors_of_everything_with_a_secret_show_none() {
     let seed = [0xa7; 32];
@@ -184,13 +211,14 @@ fn debug_and_errors_of_everything_with_a_secret_show_none() {
     secrets.push(seed.to_vec());
     let room = alice.create_database(demo()).unwrap();
     let sync = instance.enable_sync().unwrap();
-    let secret = weald_dag::SecretKey::from_seed(&seed);
+    let secret = SecretKey::from_seed(&seed);
     let phrase = alice.export_key_clear(&alice.default_key()).unwrap();
     let words: Vec<_> = phrase.words().split(' ').map(str::to_owned).collect();
     let cost = PasswordCost::default();
     let builder = Instance::in_memory_builder().key_vault(Memory::default()).password_cost(cost);
     let transaction = room.begin().unwrap();
-    let values: [&dyn Debug; 12] = [
+    let (commit, founding, options) = below(&secret, seed);
+    let values: [&dyn Debug; 14] = [
         &instance,
         &alice,
         &alice.keys(),
@@ -202,7 +230,9 @@ fn debug_and_errors_of_everything_with_a_secret_show_none() {
         &phrase,
         &builder,
         &transaction,
-        &weald_dag::Domain::Entry,
+        &commit,
+        &founding,
+        &options,
     ];
     let mut shown = String::new();
     for value in values {
