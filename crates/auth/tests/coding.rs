@@ -26,7 +26,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         any::<u32>().prop_map(Level::Write),
         Just(Level::Read),
     ];
-    let subject = prop_oneof![key, Just(Subject::Anyone)];
+    let subject = prop_oneof![key.clone(), Just(Subject::Anyone)];
+    let gives = prop_oneof![any::<u32>().prop_map(Level::Write), Just(Level::Read)];
+    let invite = (key, gives, 1_u32.., any::<Option<u64>>());
+    let limit = (subject.clone(), prop::option::of(level.clone()));
     let grant = (subject, level, any::<Option<String>>(), any::<Option<u64>>());
     prop_oneof![
         grant.prop_map(|(subject, level, name, expires)| Operation::Grant {
@@ -35,6 +38,11 @@ fn operation() -> impl Strategy<Value = Operation> {
             name: name.map(|name| name.chars().take(GRANT_NAME_MAX / 4).collect()),
             expires,
         }),
+        invite.prop_filter_map("an invite is for a key", |(subject, gives, uses, expires)| {
+            let Subject::Key(key) = subject else { return None };
+            Some(Operation::Invite { key, gives, uses, expires })
+        }),
+        limit.prop_map(|(subject, to)| Operation::Limit { subject, to }),
         (".{1,20}", ".{0,40}").prop_map(|(key, value)| Operation::Set { key, value }),
     ]
 }
@@ -77,11 +85,15 @@ proptest! {
 fn bytes_under_version_control_still_decode() {
     let key = SecretKey::from_seed(&[1; 32]).public();
     let golden = [
-        [0x82, 0x01, 0x83, 0x85, 0x00, 0x58, 0x20].as_slice(),
+        [0x82, 0x01, 0x85, 0x85, 0x00, 0x58, 0x20].as_slice(),
         key.as_bytes(),
         &[0x82, 0x00, 0x00, 0x62, b'm', b'e', 0xf6],
         &[0x85, 0x00, 0xf6, 0x82, 0x01, 0x0a, 0xf6, 0x19, 0x03, 0xe8],
         &[0x83, 0x01, 0x64, b'n', b'a', b'm', b'e', 0x61, b'W'],
+        &[0x85, 0x02, 0x58, 0x20],
+        key.as_bytes(),
+        &[0x81, 0x02, 0x03, 0xf6],
+        &[0x83, 0x03, 0xf6, 0xf6],
     ]
     .concat();
     let (subject, level) = (Subject::Key(key), Level::Admin(0));
@@ -95,6 +107,8 @@ fn bytes_under_version_control_still_decode() {
             expires: Some(1000),
         },
         Operation::Set { key: "name".into(), value: "W".into() },
+        Operation::Invite { key, gives: Level::Read, uses: 3, expires: None },
+        Operation::Limit { subject: anyone, to: None },
     ];
     assert_eq!(decode_operations(&golden).unwrap(), operations);
     assert_eq!(encode_operations(&operations).unwrap(), golden);
@@ -156,6 +170,31 @@ fn what_is_wrong_with_bytes_is_told_apart() {
     assert_eq!(grant(cbor!([3]).unwrap()), SettingsError::UnknownLevel { kind: 3 });
     assert_eq!(grant(cbor!([0, 4_294_967_296_u64]).unwrap()), unexpected("a priority"));
     assert_eq!(grant(cbor!([0, -1]).unwrap()), unexpected("a priority"));
+}
+
+#[test]
+fn an_invite_is_for_a_key_gives_no_admin_and_has_uses() {
+    let key = SecretKey::from_seed(&[1; 32]).public();
+    let invite = |gives, uses| Operation::Invite { key, gives, uses, expires: None };
+    let encoded = |invite| encode_operations(&[invite]).map(drop);
+    assert_eq!(encoded(invite(Level::Write(0), 1)), Ok(()));
+    assert_eq!(encoded(invite(Level::Admin(9), 1)), Err(SettingsError::AdminByInvite));
+    assert_eq!(encoded(invite(Level::Read, 0)), Err(SettingsError::NoUses));
+    let refused = |parts: [Value; 5]| {
+        let listed = Value::Array(vec![Value::Array(parts.to_vec())]);
+        decode_operations(&bytes_of(&Value::Array(vec![1.into(), listed]))).unwrap_err()
+    };
+    let key = Value::Bytes(key.as_bytes().to_vec());
+    let (read, admin) = (cbor!([2]).unwrap(), cbor!([0, 9]).unwrap());
+    let parts = |key: &Value, level: &Value, uses: u64| {
+        [2.into(), key.clone(), level.clone(), uses.into(), Value::Null]
+    };
+    assert_eq!(refused(parts(&key, &admin, 1)), SettingsError::AdminByInvite);
+    assert_eq!(refused(parts(&key, &read, 0)), SettingsError::NoUses);
+    let unexpected = |expected| SettingsError::Unexpected { expected };
+    assert_eq!(refused(parts(&Value::Null, &read, 1)), unexpected("a key of 32 bytes"));
+    assert_eq!(refused(parts(&key, &read, 1 << 32)), unexpected("a number of uses"));
+    assert_eq!(refused(parts(&key, &Value::Null, 1)), unexpected("a level"));
 }
 
 #[test]
