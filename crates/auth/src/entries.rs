@@ -91,10 +91,10 @@ impl Kept {
 pub(crate) struct Entries {
     pub(crate) epochs: Epochs,
     kept: Vec<Arc<Kept>>,
-    by_author: BTreeMap<PublicKey, Vec<SettingsIndex>>,
+    by_author: BTreeMap<PublicKey, Arc<Vec<SettingsIndex>>>,
     own_limits: Vec<SettingsIndex>,
     /// The entries that would give something to a subject.
-    giving: BTreeMap<Subject, Vec<SettingsIndex>>,
+    giving: BTreeMap<Subject, Arc<Vec<SettingsIndex>>>,
 }
 
 impl Entries {
@@ -112,12 +112,12 @@ impl Entries {
     pub(crate) fn add(&mut self, epoch: EpochId, claim: &Claim<'_>) -> SettingsIndex {
         let index = self.epochs.add(epoch);
         let kept = Kept::of(claim);
-        self.by_author.entry(kept.author).or_default().push(index);
+        Arc::make_mut(self.by_author.entry(kept.author).or_default()).push(index);
         if kept.is_own_limit() {
             self.own_limits.push(index);
         }
         for subject in kept.gives_to() {
-            let giving = self.giving.entry(subject).or_default();
+            let giving = Arc::make_mut(self.giving.entry(subject).or_default());
             if giving.last() != Some(&index) {
                 giving.push(index);
             }
@@ -142,14 +142,14 @@ impl Entries {
     /// that limit their own author, for Read and Write allow nothing else in the settings.
     pub(crate) fn users_of(&self, subject: Subject) -> &[SettingsIndex] {
         match subject {
-            Subject::Key(key) => self.by_author.get(&key).map_or(&[], Vec::as_slice),
+            Subject::Key(key) => self.by_author.get(&key).map_or(&[], |users| users),
             Subject::Anyone => &self.own_limits,
         }
     }
 
     /// Returns the entries that would give something to a subject, whether they count or not.
     pub(crate) fn giving_to(&self, subject: Subject) -> &[SettingsIndex] {
-        self.giving.get(&subject).map_or(&[], Vec::as_slice)
+        self.giving.get(&subject).map_or(&[], |giving| giving)
     }
 
     /// Returns whether the first settings entry is in the past of the second.

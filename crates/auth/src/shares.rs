@@ -24,7 +24,8 @@ static NOTHING: Share = Share { holdings: Vec::new(), limits: Vec::new() };
 /// The shares of all subjects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shares {
-    of_keys: BTreeMap<PublicKey, Share>,
+    /// Shared by clones until either changes.
+    of_keys: BTreeMap<PublicKey, Arc<Share>>,
     of_anyone: Share,
     limits: usize,
 }
@@ -33,7 +34,7 @@ impl Shares {
     /// Returns the share of a subject itself.
     pub(crate) fn of(&self, subject: Subject) -> &Share {
         match subject {
-            Subject::Key(key) => self.of_keys.get(&key).unwrap_or(&NOTHING),
+            Subject::Key(key) => self.of_keys.get(&key).map_or(&NOTHING, Arc::as_ref),
             Subject::Anyone => &self.of_anyone,
         }
     }
@@ -46,7 +47,7 @@ impl Shares {
 
     fn of_mut(&mut self, subject: Subject) -> &mut Share {
         match subject {
-            Subject::Key(key) => self.of_keys.entry(key).or_default(),
+            Subject::Key(key) => Arc::make_mut(self.of_keys.entry(key).or_default()),
             Subject::Anyone => &mut self.of_anyone,
         }
     }
@@ -70,7 +71,7 @@ impl Shares {
 
     /// Iterates over all subjects that hold something or are limited, anyone last.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Subject, &Share)> {
-        let keys = self.of_keys.iter().map(|(key, share)| (Subject::Key(*key), share));
+        let keys = self.of_keys.iter().map(|(key, share)| (Subject::Key(*key), share.as_ref()));
         keys.chain([(Subject::Anyone, &self.of_anyone)])
     }
 }

@@ -28,7 +28,7 @@ pub(crate) type Stamp = (Time, EntryId, usize);
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub(crate) entries: Entries,
-    pub(crate) everything: Resolved,
+    pub(crate) everything: Arc<Resolved>,
     /// The entries that count otherwise than they would by the limits in their own pasts, ascending.
     unsettled: Vec<SettingsIndex>,
     pub(crate) settings: BTreeMap<String, (Stamp, Arc<str>)>,
@@ -39,7 +39,7 @@ impl Tables {
     pub(crate) fn new() -> Self {
         Self {
             entries: Entries::new(),
-            everything: Resolved::default(),
+            everything: Arc::default(),
             unsettled: Vec::new(),
             settings: BTreeMap::new(),
             cache: Cache::default(),
@@ -49,7 +49,7 @@ impl Tables {
     /// Adds a settings entry and, unless it moves others, what it gives and takes.
     pub(crate) fn add(&mut self, epoch: EpochId, claim: &Claim<'_>) -> (SettingsIndex, Extended) {
         let index = self.entries.add(epoch, claim);
-        let extended = extend(&self.entries, &mut self.everything, index);
+        let extended = extend(&self.entries, Arc::make_mut(&mut self.everything), index);
         if extended != Extended::Moves {
             self.settle(index);
         }
@@ -61,7 +61,7 @@ impl Tables {
 
     /// Resolves everything anew; returns the entries that count otherwise than before, ascending.
     pub(crate) fn resolve(&mut self) -> Vec<SettingsIndex> {
-        let after = resolve(&self.entries, None);
+        let after = Arc::new(resolve(&self.entries, None));
         let before = std::mem::replace(&mut self.everything, after);
         self.unsettled.clear();
         self.settings.clear();
