@@ -93,7 +93,7 @@ impl Site {
     fn take(&mut self, batch: Vec<Verified>) -> (Ingested, Duration) {
         let begun = Instant::now();
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
-        let taken = self.engine.ingest(&mut rows, self.id, batch, NOW).unwrap();
+        let taken = self.engine.ingest(&mut rows, self.id, batch, 2 * NOW).unwrap();
         self.engine.finish(&mut rows);
         self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
         (taken, begun.elapsed())

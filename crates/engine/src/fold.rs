@@ -259,6 +259,7 @@ pub(crate) fn fold_section(
     } else {
         StoreViewMut::new(rows, place)
     };
+    view = view.given_to(store_type);
     let mut changes = Vec::new();
     match store_type.apply(payload, &stamp, &mut view, &mut changes) {
         Ok(()) => {}

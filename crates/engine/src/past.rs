@@ -118,7 +118,7 @@ impl LeftOut<'_> {
                     whole.insert(place);
                 }
                 Touched::Rows(keys) => {
-                    let view = StoreViewMut::new(rows, place.clone());
+                    let view = StoreViewMut::new(rows, place.clone()).given_to(&**store_type);
                     let mut view = PastView { view, among: Among::Without(&self.ids) };
                     let refolded =
                         store_type.refold(keys, &BTreeSet::new(), &mut view, &mut Vec::new());
@@ -201,7 +201,8 @@ fn apply(
     stored: &Stored,
     among: Among<'_>,
 ) -> Result<(), StoreError> {
-    let mut view = PastView { view: StoreViewMut::new(rows, section.place.clone()), among };
+    let view = StoreViewMut::new(rows, section.place.clone()).given_to(section.store_type);
+    let mut view = PastView { view, among };
     give(&mut view, section.store_type, stored, section.payload)
 }
 
@@ -213,7 +214,7 @@ pub(crate) fn apply_stored(
     stored: &Stored,
     payload: &[u8],
 ) -> Result<(), StoreError> {
-    give(&mut StoreViewMut::new(rows, place), store_type, stored, payload)
+    give(&mut StoreViewMut::new(rows, place).given_to(store_type), store_type, stored, payload)
 }
 
 fn give(

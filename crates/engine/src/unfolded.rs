@@ -55,18 +55,19 @@ pub(crate) fn is_waiting(
     Ok(rows.get(unfolded(database), &key(number, section))?.is_some())
 }
 
-/// Returns whether any section of any database is not in the state yet.
+/// Returns whether any section of any database is not in the state yet, or is and should not be.
 ///
 /// # Errors
 /// Any [`StoreError`].
 pub fn has_unfolded(rows: &dyn Snapshot) -> Result<bool, StoreError> {
     for held in catalog::all_held(rows)? {
         let mut found = false;
-        let space = unfolded(held.number);
-        rows.range(space, KeyRange::all(), Order::Ascending, &mut |_, _| {
-            found = true;
-            ControlFlow::Break(())
-        })?;
+        for space in [unfolded(held.number), stale(held.number)] {
+            rows.range(space, KeyRange::all(), Order::Ascending, &mut |_, _| {
+                found = true;
+                ControlFlow::Break(())
+            })?;
+        }
         if found {
             return Ok(true);
         }

@@ -8,7 +8,9 @@ use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use weald_crdt::{Applied, Area, EntryStamp, SEALED_TYPE, View, ViewError, ViewMut, section_type};
+use weald_crdt::{
+    Applied, Area, EntryStamp, SEALED_TYPE, StoreType, View, ViewError, ViewMut, section_type,
+};
 use weald_dag::{
     Entry, EntryId, Graph, KeyRange, Number, Order, Overlay, Parcel, Snapshot, Space, Standing,
     StoreError, Stored, Visit,
@@ -329,6 +331,8 @@ pub(crate) fn stamp_of(entry: &Entry, is_visible: bool) -> EntryStamp {
 pub struct StoreViewMut<'a> {
     rows: &'a mut Overlay,
     place: StorePlace,
+    /// Whether its type is given sections of visible entries alone.
+    only_visible: bool,
     /// What each row of state that was written held before, if that is asked for.
     before: Option<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
@@ -336,12 +340,18 @@ pub struct StoreViewMut<'a> {
 impl<'a> StoreViewMut<'a> {
     /// Views the store at `place`.
     pub const fn new(rows: &'a mut Overlay, place: StorePlace) -> Self {
-        Self { rows, place, before: None }
+        Self { rows, place, only_visible: false, before: None }
     }
 
     /// Views the store at `place`, and remembers what rows of state held before they were written.
     pub(crate) const fn recording(rows: &'a mut Overlay, place: StorePlace) -> Self {
-        Self { rows, place, before: Some(BTreeMap::new()) }
+        Self { rows, place, only_visible: false, before: Some(BTreeMap::new()) }
+    }
+
+    /// Views it as a type that is given this.
+    pub(crate) fn given_to(mut self, store_type: &dyn StoreType) -> Self {
+        self.only_visible = !store_type.folds_hidden();
+        self
     }
 
     /// Returns what a row of state held before it was written; `None` also if it was not.
@@ -377,7 +387,8 @@ impl<'a> StoreViewMut<'a> {
 
 impl View for StoreViewMut<'_> {
     fn applied(&self, entry: &[u8; 32]) -> Result<Option<Applied>, ViewError> {
-        applied(self.rows, &self.place, entry)
+        let found = applied(self.rows, &self.place, entry)?;
+        Ok(found.filter(|applied| applied.stamp.is_visible || !self.only_visible))
     }
 
     fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {

@@ -75,6 +75,7 @@ fn fold_rows(
     } else {
         StoreViewMut::new(rows, place.clone())
     };
+    view = view.given_to(store_type);
     let mut changes = Vec::new();
     store_type.refold(keys, with, &mut view, &mut changes).map_err(|error| store_error(&error))?;
     let mut told = tell(&mut view, store, store_type.name(), changes)?;

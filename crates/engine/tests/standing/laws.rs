@@ -60,7 +60,8 @@ impl Chance {
             6 => Act::Set(n),
             7 => Act::Doc(n),
             8 => Act::Tally,
-            9..12 => Act::Many(n),
+            9 => Act::Votes,
+            10..12 => Act::Many(n),
             12 => Act::Both(self.operations(author), n),
             _ => Act::Settings(self.operations(author)),
         }

@@ -294,6 +294,30 @@ fn a_store_whose_type_is_not_known_is_right_when_it_is() {
 }
 
 #[test]
+fn a_store_that_has_only_lost_is_folded_whole_by_who_knows_its_type() {
+    let mut world = World::new(vec![grant(2, Level::Write(5))]);
+    let root = world.root();
+    for _ in 0..3 {
+        world.add(&[root], 2, &Act::Votes).unwrap();
+    }
+    let first = world.add(&[root], 1, &Act::Votes).unwrap();
+    let known = world.pool.len();
+    world.add(&[first], 1, &revoke(2)).unwrap();
+    let mut site = Site::new();
+    site.ingest(world.id, world.pool[..known].to_vec());
+    site.engine = Engine::new(StoreTypes::built_in());
+    site.ingest(world.id, world.pool[known..].to_vec());
+    assert!(has_unfolded(&*site.store.snapshot().unwrap()).unwrap());
+    site.restart();
+    let mut rows = site.rows();
+    assert_eq!(site.engine.catch_up(&mut rows).unwrap(), 1);
+    site.apply(rows);
+    assert!(!has_unfolded(&*site.store.snapshot().unwrap()).unwrap());
+    assert_eq!(site.listed("state", world.id), world.site.listed("state", world.id));
+    site.assert_sound(world.id);
+}
+
+#[test]
 fn what_a_shift_changes_is_told_with_what_rows_held() {
     let mut world = World::new(vec![grant(2, Level::Write(5))]);
     let root = world.root();

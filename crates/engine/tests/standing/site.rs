@@ -1,13 +1,14 @@
 //! A replica on a store in memory, with an index and a store of an own type.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use weald_auth::Operation;
 use weald_crdt::{
-    ApplyError, Area, Change, ChangeKind, EntryStamp, StoreType, ViewMut, Void, operations,
+    ApplyError, Area, Change, ChangeKind, EntryStamp, StoreType, Touched, ViewError, ViewMut, Void,
+    operations,
 };
 use weald_dag::{
     DatabaseId, Domain, Durability, EntryId, Graph, Head, KeyRange, MemoryStore, Number, Order,
@@ -56,8 +57,86 @@ impl StoreType for Tally {
     }
 }
 
+/// Counts the sections given to it, and can fold its row again.
+struct Votes;
+
+impl Votes {
+    fn count(view: &mut dyn ViewMut, with: &BTreeSet<[u8; 32]>) -> Result<Vec<Change>, ViewError> {
+        let (mut known, all) = (with.clone(), Bound::Unbounded);
+        view.range(Area::History, all, all, false, &mut |key, _| {
+            known.extend(<[u8; 32]>::try_from(key));
+            ControlFlow::Continue(())
+        })?;
+        let mut count = 0;
+        for entry in known {
+            if view.applied(&entry)?.is_some() {
+                count += 1;
+                view.put(Area::History, &entry, Vec::new());
+            } else {
+                view.remove(Area::History, &entry);
+            }
+        }
+        Self::set(view, count)
+    }
+
+    fn set(view: &mut dyn ViewMut, count: u8) -> Result<Vec<Change>, ViewError> {
+        let before = view.get(Area::State, b"v")?.map_or(0, |row| row[0]);
+        let kind = match (before, count) {
+            (same, again) if same == again => return Ok(Vec::new()),
+            (0, _) => ChangeKind::Created,
+            (_, 0) => ChangeKind::Removed,
+            _ => ChangeKind::Updated,
+        };
+        match count {
+            0 => view.remove(Area::State, b"v"),
+            count => view.put(Area::State, b"v", vec![count]),
+        }
+        Ok(vec![Change { key: b"v".to_vec(), kind, conflict: None }])
+    }
+}
+
+impl StoreType for Votes {
+    fn name(&self) -> &'static str {
+        "votes"
+    }
+
+    fn check(&self, payload: &[u8]) -> Result<(), Void> {
+        operations(payload, "votes", 1).map(drop)
+    }
+
+    fn apply(
+        &self,
+        payload: &[u8],
+        entry: &EntryStamp,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ApplyError> {
+        self.check(payload)?;
+        let before = view.get(Area::State, b"v")?.map_or(0, |row| row[0]);
+        view.put(Area::History, &entry.entry, Vec::new());
+        changes.extend(Self::set(view, before + 1)?);
+        Ok(())
+    }
+
+    fn touched(&self, payload: &[u8], _entry: &EntryStamp) -> Result<Touched, Void> {
+        self.check(payload)?;
+        Ok(Touched::Rows([b"v".to_vec()].into()))
+    }
+
+    fn refold(
+        &self,
+        _rows: &BTreeSet<Vec<u8>>,
+        with: &BTreeSet<[u8; 32]>,
+        view: &mut dyn ViewMut,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), ViewError> {
+        changes.extend(Self::count(view, with)?);
+        Ok(())
+    }
+}
+
 pub(crate) fn types() -> StoreTypes {
-    StoreTypes::built_in().with(Arc::new(Tally))
+    StoreTypes::built_in().with(Arc::new(Tally)).with(Arc::new(Votes))
 }
 
 /// A snapshot that counts the rows that are read.

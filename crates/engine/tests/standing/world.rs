@@ -39,6 +39,7 @@ pub(crate) enum Act {
     Set(u8),
     Doc(u8),
     Tally,
+    Votes,
     Many(u8),
     Settings(Vec<Operation>),
     /// Settings and a section beside them.
@@ -144,6 +145,7 @@ impl World {
             Act::Set(n) => vec![on("set", &mut |view| set(view, *n))],
             Act::Doc(n) => vec![on("doc", &mut |view| doc(view, *n))],
             Act::Tally => vec![("tally", OwnDraft::new("tally", 1).encode())],
+            Act::Votes => vec![("votes", OwnDraft::new("votes", 1).encode())],
             Act::Many(n) => vec![
                 on("counter", &mut |view| counter(view, *n)),
                 on("log", &mut |view| log(view, *n)),
