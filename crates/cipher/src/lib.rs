@@ -30,7 +30,9 @@ mod section;
 
 pub use epoch::{EPOCHS_MAX, EpochId, EpochKey};
 pub use error::CipherError;
-pub use password::{PASSWORD_LOCK_MAX, PasswordCost, PasswordLock, PasswordSeeds};
+pub use password::{
+    PASSWORD_LOCK_MAX, PasswordCost, PasswordLock, PasswordSeeds, succession_proof,
+};
 pub use reader::{READER_WRAP_LEN, unwrap_as_reader, wrap_for_reader};
 pub use rows::{ROW_PLACE_LEN, RowCipher};
 pub use section::{Binding, open_section, seal_section, section_epoch};

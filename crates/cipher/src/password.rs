@@ -152,6 +152,12 @@ impl PasswordLock {
     }
 }
 
+/// Proves that whoever wrote the bytes of a lock knew a key of the lock that it follows on.
+pub fn succession_proof(key: &EpochKey, successor: &[u8]) -> [u8; 32] {
+    let key = key.derive("weald 2026 sealed store lock succession v1");
+    *blake3::keyed_hash(&key, successor).as_bytes()
+}
+
 fn context(database: &[u8; 32], store: &str) -> Vec<u8> {
     [b"weald 2026 sealed store lock v1".as_slice(), database, store.as_bytes()].concat()
 }

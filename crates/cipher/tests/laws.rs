@@ -126,7 +126,8 @@ fn a_section_that_is_sealed_too_long_is_refused() {
 #[test]
 fn what_is_shown_of_keys_has_no_secret() {
     let key = EpochKey::new([0xab; 32]);
-    let lock = PasswordLock::new("hunter2", CHEAP, SEEDS, (&[3; 32], "s"), &[key.clone()]);
+    let lock =
+        PasswordLock::new("hunter2", CHEAP, SEEDS, (&[3; 32], "s"), std::slice::from_ref(&key));
     let rows = RowCipher::new(&key, &[1; 32], "s");
     let shown = format!("{key:?} {rows:?} {:?}", lock.unwrap());
     for secret in ["abab", "171, 171", "hunter2"] {

@@ -105,6 +105,12 @@ pub enum StoreError {
         /// What was found, and where.
         what: String,
     },
+    /// The rows are of a sealed store, and its key is not there.
+    #[error("the store '{store}' of the database is locked; unlock it")]
+    Locked {
+        /// The name of the store.
+        store: String,
+    },
     /// The store was closed.
     #[error("the store is closed; open the instance again")]
     Closed,

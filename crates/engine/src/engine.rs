@@ -15,11 +15,11 @@ use weald_dag::{
 
 use crate::catalog::{self, Held};
 use crate::commit::{self, Commit, CommitError, Made, Sign, Unsigned};
-use crate::fold::{Folded, RowChange, StoreTypes};
+use crate::fold::{Beside, Folded, StoreTypes};
 use crate::hidden::{HIDDEN_BYTES_MAX, HIDDEN_ENTRIES_MAX, HiddenMax};
 use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexStep, Indexes};
 use crate::ingest::{self, Ingested};
-use crate::locked;
+use crate::locked::{self, Unlocked};
 use crate::replica::Replica;
 use crate::standing::drop_unneeded;
 use crate::unfolded::rebuild;
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Folds the sections of a sealed store that came while a key was missing which is there now;
-    /// returns the rows that changed.
+    /// returns what each entry changed by it.
     ///
     /// # Errors
     /// Any [`StoreError`]: the whole group must be given up then.
@@ -230,10 +230,11 @@ impl Engine {
         &mut self,
         rows: &mut Overlay,
         (database, store): (u32, &str),
-    ) -> Result<Vec<RowChange>, StoreError> {
+    ) -> Result<Vec<Unlocked>, StoreError> {
         match self.replica(rows, database)? {
             Some((replica, types)) => {
-                locked::fold_waiting(rows, database, store, types, &replica.indexes)
+                let beside = Beside { record: replica.record, indexes: &replica.indexes };
+                locked::fold_waiting(rows, database, store, types, beside)
             }
             None => Ok(Vec::new()),
         }

@@ -239,7 +239,7 @@ pub(crate) fn fold_section(
 ) -> Result<Told, StoreError> {
     let Section { database, store, payload, is_visible } = *section;
     if section_type(payload) == Ok(SEALED_TYPE) {
-        locked::note(rows, database, store)?;
+        locked::note_sealed(rows, database, store)?;
     }
     let (place, store_type, payload) =
         match foldable(types, (database, store), &entry.author(), payload) {

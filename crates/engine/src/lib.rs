@@ -64,7 +64,10 @@ pub use index::{
 };
 pub use ingest::Ingested;
 pub use listing::{StoreName, stores, unfolded_stores};
-pub use locked::{has_locked, is_sealed, rest_key, sealed_prefix, sealed_rows, sealed_stores};
+pub use locked::{
+    Unlocked, has_locked, has_sealed, is_sealed, note_sealed, rest_key, sealed_prefix, sealed_rows,
+    sealed_stores,
+};
 pub use past::past;
 pub use secrets::{Opened, Secrets};
 pub use settings::load_authority;

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 
 use weald_crdt::{SEALED_TYPE, section_type};
 use weald_dag::{
-    Graph, KeyRange, Number, Order, Overlay, Snapshot, Space, Standing, StoreError, Stored,
+    EntryId, Graph, KeyRange, Number, Order, Overlay, PublicKey, Snapshot, Space, Standing,
+    StoreError, Stored, Time,
 };
 
 use crate::fold::{Beside, RowChange, Section, StoreTypes, Told, fold_section};
-use crate::index::Indexes;
 use crate::view::type_in_use;
 
 /// Length of the name of the key that a store's rows rest under.
@@ -98,6 +98,19 @@ pub fn is_sealed(rows: &dyn Snapshot, database: u32, store: &str) -> Result<bool
     Ok(rows.get(locked(database), &key(store, SEAL))?.is_some())
 }
 
+/// Returns whether a database has sealed stores at all.
+///
+/// # Errors
+/// Any [`StoreError`].
+pub fn has_sealed(rows: &dyn Snapshot, database: u32) -> Result<bool, StoreError> {
+    let mut found = false;
+    rows.range(locked(database), KeyRange::all(), Order::Ascending, &mut |_, _| {
+        found = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
+}
+
 /// Returns the name of the key that the rows of a sealed store rest under, if there are such rows.
 ///
 /// # Errors
@@ -133,7 +146,10 @@ pub fn sealed_stores(rows: &dyn Snapshot, database: u32) -> Result<Vec<String>, 
 
 /// Takes note that a store has sealed sections. A name that is in use for rows in the clear stays
 /// what it is, so that nobody can take a store from its users by sealing one of its name.
-pub(crate) fn note(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
+///
+/// # Errors
+/// Any [`StoreError`]: the whole group must be given up then.
+pub fn note_sealed(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
     if !is_sealed(rows, database, store)? && type_in_use(rows, database, store)?.is_none() {
         Seal { stale: false, rest: None }.put(rows, database, store);
     }
@@ -227,17 +243,29 @@ fn mark_all(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreE
     Ok(())
 }
 
-/// Folds the sections of a store that wait and whose keys are there now; returns the rows that
-/// changed. [`prepare`] must have been applied before, for what it drops is read until then.
+/// What an entry did to a sealed store, folded once its key was there.
+#[derive(Clone, Debug)]
+pub struct Unlocked {
+    /// The entry.
+    pub entry: EntryId,
+    /// Who signed it.
+    pub author: PublicKey,
+    /// When it was made, by its author's clock.
+    pub time: Time,
+    /// The rows of state that changed now.
+    pub changes: Vec<RowChange>,
+}
+
+/// Folds the sections of a store that wait and whose keys are there now; returns those that changed
+/// rows. [`prepare`] must have been applied before, for what it drops is read until then.
 pub(crate) fn fold_waiting(
     rows: &mut Overlay,
     database: u32,
     store: &str,
     types: &StoreTypes,
-    indexes: &Indexes,
-) -> Result<Vec<RowChange>, StoreError> {
-    let beside = Beside { record: false, indexes };
-    let mut changes = Vec::new();
+    beside: Beside<'_>,
+) -> Result<Vec<Unlocked>, StoreError> {
+    let mut unlocked = Vec::new();
     for (number, place) in waiting(rows, database, store)? {
         let Stored { local, parcel, .. } = Graph::new(rows, database).stored(number)?;
         let payload = parcel.payloads.get(place).and_then(Option::as_deref);
@@ -246,12 +274,16 @@ pub(crate) fn fold_waiting(
         let section = Section { database, store, payload, is_visible };
         match fold_section(rows, types, &section, &parcel.entry, beside)? {
             Told::Unknown(_) | Told::Locked => continue,
-            Told::Changes(more) => changes.extend(more),
-            Told::Void(_) => {}
+            Told::Changes(changes) if !changes.is_empty() => {
+                let entry = &parcel.entry;
+                let (entry, author, time) = (entry.id(), entry.author(), entry.time());
+                unlocked.push(Unlocked { entry, author, time, changes });
+            }
+            Told::Changes(_) | Told::Void(_) => {}
         }
         unmark(rows, database, store, number, place);
     }
-    Ok(changes)
+    Ok(unlocked)
 }
 
 /// Returns the sections of a store that wait: the number of the entry and the place in it.

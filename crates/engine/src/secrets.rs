@@ -55,6 +55,20 @@ impl StoreTypes {
         Shown::Section { place, type_name: type_name.into(), payload: payload.into() }
     }
 
+    /// Returns the name of a section's type, and the section as that type is to see it: opened, if it
+    /// was sealed and its key is there; `None` if it is sealed and does not open.
+    pub fn open_section<'a>(
+        &self,
+        (database, store): (u32, &str),
+        author: &PublicKey,
+        payload: &'a [u8],
+    ) -> Option<(Cow<'a, str>, Cow<'a, [u8]>)> {
+        match self.shown(database, store, author, payload) {
+            Shown::Section { type_name, payload, .. } => Some((type_name, payload)),
+            Shown::Locked | Shown::Void(_) => None,
+        }
+    }
+
     fn opened(
         &self,
         database: u32,

@@ -21,6 +21,7 @@ use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
 use crate::rows::Rows;
 use crate::seal::Sealer;
+use crate::sealed::{SealedRows, Vault};
 use crate::sync::Slot;
 use crate::system::SystemDatabases;
 use crate::user::{Logins, PasswordCost, Wanted};
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) wanted: Arc<Wanted>,
     /// What trying a password costs from now on.
     pub(crate) password_cost: PasswordCost,
+    /// The keys of sealed stores that are unlocked.
+    pub(crate) vault: Arc<Vault>,
     pub(crate) types: StoreTypes,
     pub(crate) system: SystemDatabases,
     #[cfg(feature = "text")]
@@ -67,8 +70,11 @@ impl Core {
         let types = StoreTypes::built_in();
         #[cfg(feature = "text")]
         let types = types.with(Arc::new(crate::text::TextType));
+        let vault = Arc::<Vault>::default();
         let types = own.into_iter().fold(types, StoreTypes::with);
-        let shared = Shared::default();
+        let types = types.with_secrets(Arc::<Vault>::clone(&vault));
+        let store: Arc<dyn Settle> = Arc::new(SealedRows::new(store, Arc::clone(&vault)));
+        let shared = Shared { vault: Arc::clone(&vault), ..Shared::default() };
         let desk = Desk::new(Engine::new(types.clone()), shared.clone());
         let writer = Writer::spawn(Arc::clone(&store), desk, WriterOptions::default())?;
         // It is set before anybody can submit a job.
@@ -86,6 +92,7 @@ impl Core {
             logins: Logins::default(),
             wanted: Arc::default(),
             password_cost,
+            vault,
             types,
             system: SystemDatabases::default(),
             #[cfg(feature = "text")]
@@ -133,6 +140,7 @@ impl Core {
         self.writer.close();
         self.feeds.clear();
         self.watchers.close();
+        self.vault.clear();
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(store);
         self.index_board.wake();

@@ -155,7 +155,7 @@ impl<'tx> CounterMut<'tx> {
     /// # Errors
     /// [`WriteError`] when the row cannot be read or the key cannot be used.
     pub fn value(&self, key: impl IntoKey) -> Result<i128, WriteError> {
-        let view = self.transaction.view(&self.name, CounterType::NAME);
+        let view = self.transaction.view(&self.name, CounterType::NAME)?;
         let key = key.into_key();
         key.encode().map_err(DraftError::from)?;
         Ok(counter::get(&view, &key).map_err(ReadError::from)?)

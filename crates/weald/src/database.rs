@@ -22,6 +22,7 @@ use crate::error::{Error, ReadError};
 use crate::log::Log;
 use crate::own::OwnStore;
 use crate::registry::{self, StoreSummary};
+use crate::sealed::SealedError;
 use crate::set::Set;
 use crate::settings::{NAME, Settings};
 use crate::store_ref::{StoreRef, own_type};
@@ -54,6 +55,9 @@ pub enum DatabaseError {
     /// The settings break a rule.
     #[error("the settings cannot be written: {0}")]
     Settings(#[from] SettingsError),
+    /// A store cannot be sealed, unlocked or locked.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -211,7 +215,7 @@ impl Database {
     /// # Errors
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn table<T>(&self, name: &str) -> Result<Table<T>, ReadError> {
-        StoreRef::open(&self.core, self.number, name, TableType::NAME).map(Table::new)
+        self.store(name, TableType::NAME).map(Table::new)
     }
 
     /// Opens a log of `T` for reading.
@@ -219,7 +223,7 @@ impl Database {
     /// # Errors
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn log<T>(&self, name: &str) -> Result<Log<T>, ReadError> {
-        StoreRef::open(&self.core, self.number, name, LogType::NAME).map(Log::new)
+        self.store(name, LogType::NAME).map(Log::new)
     }
 
     /// Opens a document for reading.
@@ -227,7 +231,7 @@ impl Database {
     /// # Errors
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn doc(&self, name: &str) -> Result<Doc, ReadError> {
-        StoreRef::open(&self.core, self.number, name, DocType::NAME).map(Doc::new)
+        self.store(name, DocType::NAME).map(Doc::new)
     }
 
     /// Lists the stores that have something in them, or of which something is noted, by name and type.
@@ -238,7 +242,7 @@ impl Database {
     /// # Errors
     /// [`ReadError`] when the rows cannot be read.
     pub fn stores(&self) -> Result<Vec<StoreSummary>, ReadError> {
-        registry::list(&self.core.rows()?, self.number)
+        registry::list(&self.core.rows()?, self.number, self.sealed_stores()?)
     }
 
     /// Opens a store of a type of the app's own for reading.
@@ -248,7 +252,7 @@ impl Database {
     /// type that the instance was not given.
     pub fn own(&self, name: &str, type_name: &str) -> Result<OwnStore, ReadError> {
         let store_type = own_type(&self.core, type_name)?;
-        StoreRef::open(&self.core, self.number, name, store_type.name()).map(OwnStore::new)
+        self.store(name, store_type.name()).map(OwnStore::new)
     }
 
     /// Opens a store of counters for reading.
@@ -256,7 +260,7 @@ impl Database {
     /// # Errors
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn counter(&self, name: &str) -> Result<Counter, ReadError> {
-        StoreRef::open(&self.core, self.number, name, CounterType::NAME).map(Counter::new)
+        self.store(name, CounterType::NAME).map(Counter::new)
     }
 
     /// Opens a set of `T` for reading.
@@ -264,7 +268,7 @@ impl Database {
     /// # Errors
     /// [`ReadError::Name`] for a name that cannot be used, or is in use for another type.
     pub fn set<T>(&self, name: &str) -> Result<Set<T>, ReadError> {
-        StoreRef::open(&self.core, self.number, name, SetType::NAME).map(Set::new)
+        self.store(name, SetType::NAME).map(Set::new)
     }
 
     /// Opens a text for reading.
@@ -274,7 +278,12 @@ impl Database {
     #[cfg(feature = "text")]
     pub fn text(&self, name: &str) -> Result<crate::text::Text, ReadError> {
         let type_name = crate::text::TextType::NAME;
-        StoreRef::open(&self.core, self.number, name, type_name).map(crate::text::Text::new)
+        self.store(name, type_name).map(crate::text::Text::new)
+    }
+
+    fn store(&self, name: &str, type_name: &'static str) -> Result<StoreRef, ReadError> {
+        self.attend()?;
+        StoreRef::open(&self.core, self.number, name, type_name)
     }
 
     /// Returns the settings: name, members, permissions.
@@ -287,6 +296,7 @@ impl Database {
     /// # Errors
     /// Any [`StoreError`].
     pub fn begin(&self) -> Result<Transaction, StoreError> {
+        self.attend()?;
         Transaction::begin(&self.core, self.number, &self.key)
     }
 

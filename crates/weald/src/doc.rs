@@ -172,7 +172,7 @@ impl<'tx> DocMut<'tx> {
     /// # Errors
     /// [`WriteError::Read`] when a row cannot be read or the path cannot be used.
     pub fn counter(&self, path: impl Into<Path>) -> Result<Option<i128>, WriteError> {
-        let view = self.transaction.view(&self.name, DocType::NAME);
+        let view = self.transaction.view(&self.name, DocType::NAME)?;
         Ok(doc::counter(&view, &path.into()).map_err(ReadError::from)?)
     }
 
@@ -181,7 +181,7 @@ impl<'tx> DocMut<'tx> {
     /// # Errors
     /// [`WriteError::Read`] when a row cannot be read or the path cannot be used.
     pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>, WriteError> {
-        let view = self.transaction.view(&self.name, DocType::NAME);
+        let view = self.transaction.view(&self.name, DocType::NAME)?;
         Ok(doc::get(&view, &path.into()).map_err(ReadError::from)?)
     }
 }

@@ -98,6 +98,14 @@ pub enum ReadError {
     /// The store cannot be used under this name.
     #[error(transparent)]
     Name(#[from] StoreNameError),
+    /// The store is sealed, and not unlocked on this instance.
+    #[error(
+        "the store '{store}' is locked; unlock it with its password, or with the key of a reader"
+    )]
+    Locked {
+        /// The store.
+        store: String,
+    },
     /// A row is damaged, or a key or path cannot be used.
     #[error(transparent)]
     Rows(#[from] weald_crdt::ReadError),
@@ -166,6 +174,7 @@ impl From<ReadError> for WriteError {
             ReadError::Text(error) => Self::Text(error),
             error @ (ReadError::Rows(_)
             | ReadError::Misfit(_)
+            | ReadError::Locked { .. }
             | ReadError::Index(_)
             | ReadError::Cursor(_)) => Self::Read(error),
         }

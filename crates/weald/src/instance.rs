@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::feed::CommitFeed;
 use crate::open::{InstanceBuilder, OpenError};
 use crate::reply::reply;
+use crate::sealed;
 use crate::user::{self, SyncSettings, User, UserError};
 
 /// What a check of a whole instance found.
@@ -205,7 +206,8 @@ impl Instance {
     }
 
     /// Makes the state of a database again from its entries, after [`Instance::verify`] found it
-    /// damaged. Damaged entries are not mended: fetch those from a peer. It takes memory for all
+    /// damaged. Damaged entries are not mended: fetch those from a peer. The rows of sealed stores are
+    /// made again where they are unlocked, or when they are unlocked next. It takes memory for all
     /// state of the database, and writing waits meanwhile.
     ///
     /// # Errors
@@ -214,7 +216,8 @@ impl Instance {
         let held = self.core.held(&database)?.ok_or(DatabaseError::NotHere { id: database })?;
         let (answer, reply) = reply();
         self.core.submit(Job::Rebuild(Rebuild { database: held.number, answer }))?;
-        Ok(reply.wait().unwrap_or_else(|| Err(lost()))?)
+        reply.wait().unwrap_or_else(|| Err(lost()))?;
+        Ok(sealed::fold_anew(&self.core, held.number)?)
     }
 
     /// Tells a feed of every durable group from now on; for apps that move entries in their own way.

@@ -65,6 +65,7 @@ mod resolve;
 mod row_edit;
 mod rows;
 mod seal;
+mod sealed;
 mod set;
 mod settings;
 mod sign;
@@ -112,6 +113,7 @@ pub use resolve::{
     RESOLUTION_ROUNDS_MAX, RESOLUTIONS_PER_COMMIT, RESOLUTIONS_REMEMBERED_MAX, Resolution,
     ResolveError, Resolver,
 };
+pub use sealed::{Keying, PasswordStore, SealedError, SealedStore, Sealing};
 pub use set::{SET_PAGE_ROWS, Set, SetMember, SetMembers, SetMut};
 pub use settings::{
     DatabaseSettings, MemberLimit, MemberPreview, Settings, SettingsError, SettingsPreview,

@@ -188,7 +188,7 @@ impl<'tx> ListMut<'tx> {
     /// # Errors
     /// [`WriteError`] when a row cannot be read.
     pub fn len(&self) -> Result<usize, WriteError> {
-        let view = self.transaction.view(self.name, DocType::NAME);
+        let view = self.transaction.view(self.name, DocType::NAME)?;
         let elements = doc::elements(&view, &self.path).map_err(ReadError::from)?;
         Ok(elements.map_or(0, |elements| elements.len()))
     }
@@ -206,7 +206,7 @@ impl<'tx> ListMut<'tx> {
     /// # Errors
     /// [`WriteError`] when a row cannot be read.
     pub fn get(&self, index: usize) -> Result<Option<Value>, WriteError> {
-        let view = self.transaction.view(self.name, DocType::NAME);
+        let view = self.transaction.view(self.name, DocType::NAME)?;
         Ok(doc::get(&view, &self.path.index(index)).map_err(ReadError::from)?)
     }
 
@@ -216,7 +216,7 @@ impl<'tx> ListMut<'tx> {
     /// # Errors
     /// [`WriteError`] when a row cannot be read.
     pub fn element(&self, index: usize) -> Result<Option<Path>, WriteError> {
-        let view = self.transaction.view(self.name, DocType::NAME);
+        let view = self.transaction.view(self.name, DocType::NAME)?;
         Ok(doc::locate(&view, &self.path.index(index)).map_err(ReadError::from)?)
     }
 }

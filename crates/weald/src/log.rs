@@ -223,7 +223,7 @@ impl<T: DeserializeOwned> LogMut<'_, T> {
     /// # Errors
     /// [`WriteError::Read`] when a row cannot be read.
     pub fn tail(&self, count: usize) -> Result<Vec<Result<T, Box<Misfit>>>, WriteError> {
-        let view = self.transaction.view(&self.name, LogType::NAME);
+        let view = self.transaction.view(&self.name, LogType::NAME)?;
         let items = weald_crdt::log::tail(&view, count).map_err(ReadError::from)?;
         let fit = |item: weald_crdt::Item| {
             Misfit::check(&item.value, &self.name, || RowKey::Log(Cursor(item.stamp)))

@@ -3,7 +3,7 @@
 //! Invariant: the list is read from the rows that are there, so it cannot be wrong; what is noted in
 //! `_stores` is a hint that merges field by field, and no rule rests on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use weald_crdt::{Key, TableType, Value};
@@ -12,6 +12,7 @@ use weald_engine::{StorePlace, StoreView, stores};
 use crate::core::Core;
 use crate::error::{ReadError, WriteError};
 use crate::rows::Rows;
+use crate::sealed::SealedStore;
 use crate::store_ref::StoreNameError;
 use crate::table_mut::TableMut;
 use crate::transaction::Transaction;
@@ -93,18 +94,31 @@ pub struct StoreSummary {
     pub type_name: String,
     /// Whether nothing is in it: it is noted, or was emptied and is noted.
     pub is_empty: bool,
+    /// Whether it is sealed. What its type is may not be known then, which leaves the name of that
+    /// empty; whether something is in it is not told.
+    pub is_sealed: bool,
     /// What is noted of it.
     pub options: StoreOptions,
 }
 
 /// Lists the stores that have rows or are noted, by name and type; not those of the library.
-pub(crate) fn list(rows: &Rows, database: u32) -> Result<Vec<StoreSummary>, ReadError> {
+pub(crate) fn list(
+    rows: &Rows,
+    database: u32,
+    sealed: Vec<SealedStore>,
+) -> Result<Vec<StoreSummary>, ReadError> {
     let mut found: BTreeMap<(String, String), (bool, StoreOptions)> = BTreeMap::new();
     for store in stores(rows, database)? {
         if !store.store.starts_with('_') {
             let options = StoreOptions::default();
             found.insert((store.store, store.type_name), (false, options));
         }
+    }
+    let mut sealed_stores = BTreeSet::new();
+    for store in sealed {
+        let place = (store.name, store.type_name.unwrap_or_default());
+        found.insert(place.clone(), (false, StoreOptions::default()));
+        sealed_stores.insert(place);
     }
     let view = StoreView::new(rows, StorePlace::new(database, STORES, TableType::NAME));
     let all = Bound::Unbounded;
@@ -115,11 +129,10 @@ pub(crate) fn list(rows: &Rows, database: u32) -> Result<Vec<StoreSummary>, Read
         }
         ControlFlow::Continue(())
     })?;
-    let summary = |((name, type_name), (is_empty, options))| StoreSummary {
-        name,
-        type_name,
-        is_empty,
-        options,
+    let summary = |(place, (is_empty, options))| {
+        let is_sealed = sealed_stores.contains(&place);
+        let (name, type_name) = place;
+        StoreSummary { name, type_name, is_empty, is_sealed, options }
     };
     Ok(found.into_iter().map(summary).collect())
 }

@@ -195,7 +195,7 @@ impl<'tx, T> SetMut<'tx, T> {
     /// # Errors
     /// [`WriteError`] when the rows cannot be read.
     pub fn len(&self) -> Result<u64, WriteError> {
-        let view = self.transaction.view(&self.name, SetType::NAME);
+        let view = self.transaction.view(&self.name, SetType::NAME)?;
         Ok(set::count(&view).map_err(ReadError::from)?)
     }
 
@@ -240,7 +240,7 @@ impl<T: Serialize> SetMut<'_, T> {
     /// [`WriteError`] when the row cannot be read.
     pub fn contains(&self, member: &T) -> Result<bool, WriteError> {
         let Ok(member) = Value::from_serde(member) else { return Ok(false) };
-        let view = self.transaction.view(&self.name, SetType::NAME);
+        let view = self.transaction.view(&self.name, SetType::NAME)?;
         Ok(set::contains(&view, &member).map_err(ReadError::from)?)
     }
 }

@@ -84,6 +84,23 @@ pub(crate) fn other_type<S: Snapshot>(
     type_in_use(rows, database, name)
 }
 
+/// Checks that a sealed store is unlocked, and of this type inside.
+pub(crate) fn check_sealed(
+    core: &Core,
+    database: u32,
+    name: &str,
+    wanted: &'static str,
+) -> Result<(), crate::ReadError> {
+    let name = name.to_owned();
+    match core.vault.type_of(database, &name) {
+        None => Err(crate::ReadError::Locked { store: name }),
+        Some(found) if found != wanted => {
+            Err(StoreNameError::OtherType { name, wanted, found }.into())
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn has_rows<S: Snapshot>(
     rows: &S,
     database: u32,
@@ -140,11 +157,13 @@ impl StoreRef {
         type_name: &'static str,
     ) -> Result<Self, crate::ReadError> {
         check_name(name)?;
-        if let Some(found) = other_type(&version, database, name, type_name)? {
+        let place = StorePlace::of(&version, &core.types, database, (name, type_name))?;
+        if place.is_sealed() {
+            check_sealed(core, database, name, type_name)?;
+        } else if let Some(found) = other_type(&version, database, name, type_name)? {
             let name = name.to_owned();
             return Err(StoreNameError::OtherType { name, wanted: type_name, found }.into());
         }
-        let place = StorePlace::new(database, name, type_name);
         let (core, name, version) = (Arc::clone(core), name.into(), Some(version));
         Ok(Self { core, database, name, place, version })
     }
@@ -154,6 +173,9 @@ impl StoreRef {
     }
 
     pub(crate) fn rows(&self) -> Result<Rows, StoreError> {
+        if self.place.is_sealed() && !self.core.vault.is_open(self.database, &self.name) {
+            return Err(StoreError::Locked { store: self.name.to_string() });
+        }
         self.version.clone().map_or_else(|| self.core.rows(), Ok)
     }
 

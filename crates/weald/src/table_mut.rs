@@ -107,7 +107,7 @@ impl<'tx, T> TableMut<'tx, T> {
     }
 
     fn stored(&self, key: &Key) -> Result<Option<Value>, WriteError> {
-        let view = self.transaction.view(&self.name, TableType::NAME);
+        let view = self.transaction.view(&self.name, TableType::NAME)?;
         Ok(table::get(&view, key).map_err(ReadError::from)?.map(|row| row.value))
     }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use weald_crdt::{Area, CounterType, DocType, LogType, SectionDraft, SetType, TableType, Ulid};
 use weald_dag::{EntryId, Overlay, PublicKey, SecretKey, Snapshot, StoreError};
-use weald_engine::{Commit, CommitError, Required, StorePlace, StoreView, StoreViewMut, space_of};
+use weald_engine::{
+    Commit, CommitError, Required, StorePlace, StoreView, StoreViewMut, has_sealed, space_of,
+};
 
 use crate::conflict::Conflict;
 use crate::core::{Core, lost};
@@ -24,7 +26,7 @@ use crate::registry::{self, StoreOptions};
 use crate::reply::{Reply, reply};
 use crate::rows::Rows;
 use crate::set::SetMut;
-use crate::store_ref::{StoreNameError, check_name, other_type, own_type};
+use crate::store_ref::{StoreNameError, check_name, check_sealed, other_type, own_type};
 use crate::table_mut::TableMut;
 #[cfg(feature = "text")]
 use crate::text::{MadeTexts, TextDrafts, TextType};
@@ -96,6 +98,8 @@ pub struct Transaction {
     #[cfg(feature = "text")]
     pub(crate) texts: TextDrafts,
     required: Vec<Required>,
+    /// Whether the database has sealed stores.
+    has_sealed: bool,
 }
 
 impl fmt::Debug for Transaction {
@@ -116,6 +120,7 @@ impl Transaction {
             database,
             key: Arc::clone(key),
             staged: Overlay::new(Arc::clone(&begun.0)),
+            has_sealed: has_sealed(&begun, database)?,
             begun,
             drafts: BTreeMap::new(),
             own: OwnDrafts::default(),
@@ -178,7 +183,7 @@ impl Transaction {
     pub fn own(&mut self, name: &str, type_name: &str) -> Result<OwnMut<'_>, WriteError> {
         let store_type = own_type(&self.core, type_name)?;
         self.check(name, store_type.name())?;
-        Ok(OwnMut::new(self, name.to_owned(), store_type))
+        Ok(OwnMut::new(self, name.to_owned(), store_type)?)
     }
 
     /// Opens a store of counters for writing.
@@ -207,7 +212,7 @@ impl Transaction {
     pub fn require_unchanged(&mut self, table: &str, key: impl IntoKey) -> Result<(), WriteError> {
         self.check(table, TableType::NAME)?;
         let key = key.into_key().encode().map_err(weald_crdt::DraftError::from)?;
-        let place = StorePlace::new(self.database, table, TableType::NAME);
+        let place = self.place(table, TableType::NAME)?;
         let row = self.begun.get(space_of(Area::State, self.database), &place.key(&key))?;
         let (store, type_name) = (table.to_owned(), TableType::NAME.to_owned());
         self.required.push(Required { store, type_name, key, row });
@@ -284,6 +289,10 @@ impl Transaction {
             None if self.texts.is_edited(name) => {
                 Some(TextType::NAME).filter(|found| *found != wanted).map(str::to_owned)
             }
+            None if self.place(name, wanted)?.is_sealed() => {
+                check_sealed(&self.core, self.database, name, wanted)?;
+                None
+            }
             None => other_type(&self.staged, self.database, name, wanted)?,
         };
         let name = name.to_owned();
@@ -301,8 +310,8 @@ impl Transaction {
         name: &str,
         type_name: &'static str,
     ) -> Result<(&mut SectionDraft, StoreViewMut<'_>), WriteError> {
-        let view =
-            StoreViewMut::new(&mut self.staged, StorePlace::new(self.database, name, type_name));
+        let place = self.place(name, type_name)?;
+        let view = StoreViewMut::new(&mut self.staged, place);
         let known = self.drafts.get(name);
         if known.is_none_or(|draft| draft.type_name() != type_name)
             && let Some(draft) = SectionDraft::new(type_name)
@@ -315,8 +324,20 @@ impl Transaction {
     }
 
     /// Returns the rows of a store as the transaction sees them.
-    pub(crate) fn view(&self, name: &str, type_name: &str) -> StoreView<'_, Overlay> {
-        StoreView::new(&self.staged, StorePlace::new(self.database, name, type_name))
+    pub(crate) fn view(
+        &self,
+        name: &str,
+        type_name: &str,
+    ) -> Result<StoreView<'_, Overlay>, StoreError> {
+        Ok(StoreView::new(&self.staged, self.place(name, type_name)?))
+    }
+
+    /// Names a store as it was when the transaction began.
+    pub(crate) fn place(&self, name: &str, type_name: &str) -> Result<StorePlace, StoreError> {
+        if !self.has_sealed {
+            return Ok(StorePlace::new(self.database, name, type_name));
+        }
+        StorePlace::of(&self.begun, &self.core.types, self.database, (name, type_name))
     }
 
     pub(crate) const fn core(&self) -> &Arc<Core> {

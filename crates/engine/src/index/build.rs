@@ -37,6 +37,14 @@ pub struct IndexDeclaration {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum IndexError {
+    /// An index would hold in the clear what is sealed.
+    #[error(
+        "the store '{store}' is sealed and has no indexes; ask for its rows by key, and filter"
+    )]
+    Sealed {
+        /// The store.
+        store: String,
+    },
     /// The name is empty or too long.
     #[error(
         "an index name has {length} bytes, not 1 to {INDEX_NAME_BYTES_MAX}; choose another name"

@@ -120,7 +120,7 @@ fn touch<'a>(
                     continue;
                 }
                 if place.is_sealed() {
-                    locked::note(rows, database, store)?;
+                    locked::note_sealed(rows, database, store)?;
                 }
                 let stamp = stamp_of(entry, turned.1 == Standing::Visible);
                 let touched = store_type.touched(&payload, &stamp);

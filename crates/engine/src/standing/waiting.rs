@@ -59,7 +59,7 @@ impl Waiting<'_> {
         match (is_waiting, to.is_needed()) {
             (true, false) => self.drop(rows),
             (false, true) if !from.is_needed() => {
-                locked::note(rows, database, store)?;
+                locked::note_sealed(rows, database, store)?;
                 locked::mark(rows, database, store, number, at);
             }
             _ => {}

@@ -76,6 +76,24 @@ pub(crate) struct Rebuild {
     pub(crate) answer: Answer<Result<(), StoreError>>,
 }
 
+/// A step of unlocking or locking a sealed store.
+pub(crate) struct Seal {
+    /// The local number of the database.
+    pub(crate) database: u32,
+    pub(crate) step: SealStep,
+    pub(crate) answer: Answer<Result<(), StoreError>>,
+}
+
+/// The steps of unlocking a store, each applied before the next, and of locking one.
+pub(crate) enum SealStep {
+    /// Its rows at rest are made ready for the key of this name.
+    Prepare { store: String, rest: [u8; 16] },
+    /// What waits is folded.
+    Fold { store: String },
+    /// All that was submitted before is written.
+    Settle,
+}
+
 /// An index should be there.
 pub(crate) struct Declare {
     /// The local number of the database.
@@ -103,6 +121,9 @@ pub(crate) enum Job {
     Take(Box<Take>),
     Complete(Complete),
     Rebuild(Rebuild),
+    Seal(Seal),
+    /// Readers get keys of sealed stores that they lack; nobody waits for it.
+    ShareKeys(u32),
     Declare(Box<Declare>),
     Discard(Box<Discard>),
     /// The next step of building the indexes of the database with this local number; nobody waits
@@ -196,9 +217,12 @@ impl Job {
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
+            Self::Seal(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Declare(job) => Outcome::Declare(job.answer, Err(error.clone().into())),
             Self::Discard(job) => Outcome::Discard(job.answer, Err(error.clone().into())),
-            Self::CatchUp | Self::BuildIndexes(_) | Self::Tend(_) => return None,
+            Self::CatchUp | Self::BuildIndexes(_) | Self::ShareKeys(_) | Self::Tend(_) => {
+                return None;
+            }
         })
     }
 }

@@ -6,10 +6,11 @@
 
 mod indexing;
 mod job;
+mod sealing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use weald_auth::Authority;
@@ -21,7 +22,7 @@ pub(crate) use indexing::IndexBoard;
 use indexing::{IndexWork, Indexing};
 pub(crate) use job::{
     Along, Change, Complete, Decide, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild,
-    Receipt, Take,
+    Receipt, Seal, SealStep, Take,
 };
 use job::{Outcome, in_order};
 
@@ -32,6 +33,7 @@ use crate::core::author_of;
 use crate::explain::{Refusals, RefusedEntry};
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
+use crate::sealed::Vault;
 use crate::settings::{self, SettingsError};
 use crate::sign::sign;
 use crate::watch::{EntryTold, Told, Versions, Watchers, tell};
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) key_ring: Arc<KeyRing>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) index_board: Arc<IndexBoard>,
     /// The way back to the writer thread; set once, before any job.
     pub(crate) writer: Arc<OnceLock<WeakWriter<Job>>>,
@@ -68,6 +71,10 @@ pub(crate) struct Done {
     settings: BTreeMap<u32, DatabaseId>,
     index_work: Vec<IndexWork>,
     refused: Vec<(DatabaseId, RefusedEntry)>,
+    /// Databases whose log of keys changed.
+    keys: BTreeSet<u32>,
+    /// Databases whose settings were changed here.
+    share: BTreeSet<u32>,
 }
 
 impl Done {
@@ -85,6 +92,12 @@ impl Done {
     }
 
     fn fold(&mut self, number: u32, origin: Option<PublicKey>, folded: Folded) {
+        if sealing::changes_keys(&folded) {
+            self.keys.insert(number);
+        }
+        if folded.settings && origin.is_none() {
+            self.share.insert(number);
+        }
         if folded.settings {
             self.settings.insert(number, folded.database);
         }
@@ -97,6 +110,8 @@ impl Done {
         self.refused.clear();
         self.authorities.clear();
         self.tended.clear();
+        self.keys.clear();
+        self.share.clear();
         self.index_work.iter_mut().for_each(|work| work.outcome = Err(error.clone()));
         for outcome in std::mem::take(&mut self.outcomes) {
             outcome.send_failed(error);
@@ -118,9 +133,11 @@ impl Desk {
     fn run(&mut self, job: Job, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
         match job {
             Job::Found(job) => self.found(*job, rows, done),
-            Job::Make(job) => self.make(vec![*job], rows, done),
+            Job::Make(job) => self.make_in_turn(vec![*job], rows, done),
             Job::Keep(job) => self.keep(*job, rows, done),
             Job::Change(job) => self.change(*job, rows, done),
+            Job::Seal(job) => self.seal(job, rows, done),
+            Job::ShareKeys(database) => self.share_keys(database, rows, done),
             Job::Take(job) => self.take(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
                 let completed = self.engine.complete(rows, database);
@@ -316,6 +333,11 @@ impl Desk {
             {
                 done.settings.insert(held.number, database);
             }
+            if ingested.folded.iter().any(sealing::changes_keys)
+                && let Some(held) = weald_engine::held(rows, &database)?
+            {
+                done.keys.insert(held.number);
+            }
             for ((entry, verdict), author) in ingested.verdicts.iter().zip(authors) {
                 if let Verdict::Refused(reason) = verdict {
                     let (entry, reason) = (*entry, reason.clone());
@@ -350,6 +372,7 @@ impl Desk {
 
     /// Stages what a group leaves for its end.
     fn finish(&mut self, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        self.refresh_keys(rows, done)?;
         self.engine.finish(rows);
         for (number, id) in std::mem::take(&mut done.settings) {
             if let Some(authority) = self.engine.authority(rows, number)? {
@@ -403,7 +426,7 @@ impl Work for Desk {
                     {
                         group.push(*next);
                     }
-                    self.make(group, rows, &mut done)
+                    self.make_in_turn(group, rows, &mut done)
                 }
                 other => self.run(other, rows, &mut done),
             };
@@ -415,6 +438,7 @@ impl Work for Desk {
             // Nothing of the group is written, so its callers are told now that it failed.
             rows.clear();
             self.engine.forget();
+            self.shared.vault.forget();
             for job in jobs {
                 if let Job::BuildIndexes(database) = job {
                     self.indexing.begun(database);
@@ -445,6 +469,14 @@ impl Work for Desk {
         }
         tell(&watching, self.engine.types(), &done.told);
         self.shared.feeds.tell(&feeds, &done.told);
+        if let Some(writer) = self.shared.writer.get().and_then(WeakWriter::upgrade) {
+            for database in done.share {
+                // A closing instance takes no more jobs: the next commit shares them.
+                if writer.submit(Job::ShareKeys(database)).is_err() {
+                    break;
+                }
+            }
+        }
         self.indexing.settle(done.index_work);
         for (number, authority) in tended {
             settings::tend(&self.shared, number, &authority);
@@ -453,6 +485,7 @@ impl Work for Desk {
 
     fn failed(&mut self, mut done: Done, error: &StoreError) {
         self.engine.forget();
+        self.shared.vault.forget();
         self.shared.access.forget();
         done.fail(error);
         self.indexing.settle(done.index_work);
@@ -461,6 +494,7 @@ impl Work for Desk {
     fn panicked(&mut self, panic: &WorkPanic) {
         let error = StoreError::OutcomeUnknown { reason: panic.to_string() };
         self.indexing.panicked(&error);
+        self.shared.vault.forget();
         self.engine.forget();
         self.shared.access.forget();
     }
@@ -478,6 +512,8 @@ impl Work for Desk {
             | Job::Discard(_)
             | Job::BuildIndexes(_)
             | Job::Tend(_)
+            | Job::Seal(_)
+            | Job::ShareKeys(_)
             | Job::CatchUp => 0,
         }
     }

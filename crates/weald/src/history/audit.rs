@@ -215,10 +215,15 @@ impl Audit {
             if !self.filter.takes_store(&section.store) {
                 continue;
             }
-            let type_name = payload.as_deref().and_then(|payload| section_type(payload).ok());
+            let (types, at) = (&self.database.core().types, self.database.number());
+            let known = payload.as_deref().and_then(|payload| {
+                let opened = types.open_section((at, &section.store), &entry.author(), payload);
+                let sealed = || section_type(payload).ok().map(str::to_owned);
+                opened.map(|(type_name, _)| type_name.into_owned()).or_else(sealed)
+            });
             let mut told = AuditStore {
                 store: section.store.clone(),
-                type_name: type_name.filter(|_| section.store != SETTINGS_STORE).map(str::to_owned),
+                type_name: known.filter(|_| section.store != SETTINGS_STORE),
                 changes: Vec::new(),
                 settings: self.settings(&section.store, payload.as_deref(), names),
             };

@@ -76,14 +76,14 @@ impl Database {
         let mut touched = BTreeMap::new();
         for (one, other) in [(&from, &to), (&to, &from)] {
             for number in graph.difference(one, other)? {
-                touch(&graph.stored(number)?, types, &mut touched);
+                touch(&graph.stored(number)?, database, types, &mut touched);
             }
         }
         let version = |tips: &[Number]| past(Arc::clone(&now.0), database, types, tips);
         let (from, to) = (version(&from)?, version(&to)?);
         let mut found = Vec::new();
         for ((store, type_name), touched) in touched {
-            let place = StorePlace::new(database, &store, &type_name);
+            let place = StorePlace::of(&now, types, database, (&store, &type_name))?;
             #[cfg(feature = "text")]
             if is_text(&type_name) {
                 let said = |version: &Overlay| -> Result<Option<Value>, StoreError> {
@@ -117,12 +117,17 @@ impl Database {
 }
 
 /// Adds the rows that an entry touched, by store and type.
-fn touch(stored: &Stored, types: &StoreTypes, touched: &mut BTreeMap<(String, String), Touched>) {
-    for (store, type_name, payload) in sections(stored) {
-        let Some(store_type) = types.get(type_name) else { continue };
+fn touch(
+    stored: &Stored,
+    database: u32,
+    types: &StoreTypes,
+    touched: &mut BTreeMap<(String, String), Touched>,
+) {
+    for (store, type_name, payload) in sections(stored, database, types) {
+        let Some(store_type) = types.get(&type_name) else { continue };
         // What breaks a rule of its type has touched nothing.
-        let Ok(more) = store_type.touched(payload, &stamp_of(stored)) else { continue };
-        let all = touched.entry((store.to_owned(), type_name.to_owned()));
+        let Ok(more) = store_type.touched(&payload, &stamp_of(stored)) else { continue };
+        let all = touched.entry((store.to_owned(), type_name.into_owned()));
         match (all.or_insert_with(|| Touched::Rows(BTreeSet::new())), more) {
             (Touched::Rows(rows), Touched::Rows(more)) => rows.extend(more),
             (all, Touched::Store) => *all = Touched::Store,

@@ -12,7 +12,9 @@ use weald_crdt::{
 };
 #[cfg(feature = "text")]
 use weald_dag::Number;
-use weald_dag::{EntryId, Graph, Overlay, PublicKey, Stored};
+use weald_dag::{EntryId, Graph, Overlay, PublicKey, StoreError, Stored};
+#[cfg(feature = "text")]
+use weald_engine::StoreTypes;
 use weald_engine::{StorePlace, StoreView, space_of};
 
 use super::counter_inverse::{self, CounterInverse};
@@ -54,6 +56,7 @@ pub(super) enum Part {
 fn text_sections(
     graph: &Graph<'_>,
     numbers: &[Number],
+    (database, types): (u32, &StoreTypes),
 ) -> Result<BTreeMap<String, Vec<TextSection>>, Error> {
     let mut entries = BTreeMap::new();
     for number in numbers {
@@ -64,9 +67,9 @@ fn text_sections(
     let mut texts: BTreeMap<String, Vec<TextSection>> = BTreeMap::new();
     for stored in entries.values() {
         let stamp = stamp_of(stored);
-        for (store, type_name, payload) in sections(stored) {
+        for (store, type_name, payload) in sections(stored, database, types) {
             if type_name == TextType::NAME && stamp.is_visible {
-                let (entry, author, payload) = (stamp.entry, stamp.author, payload.to_vec());
+                let (entry, author, payload) = (stamp.entry, stamp.author, payload.into_owned());
                 let section = TextSection { entry, author, payload };
                 texts.entry(store.to_owned()).or_default().push(section);
             }
@@ -114,7 +117,9 @@ impl<'a> Inverse<'a> {
         }
         parts.extend(docs.into_iter().map(|(store, rows)| Part::Doc(store, rows)));
         #[cfg(feature = "text")]
-        for (store, sections) in text_sections(&graph, &numbers)? {
+        for (store, sections) in
+            text_sections(&graph, &numbers, (self.database, self.steps.types()))?
+        {
             parts.push_back(Part::Text(store, sections));
         }
         Ok(parts)
@@ -327,11 +332,16 @@ impl<'a> Inverse<'a> {
         })
     }
 
+    fn doc_place(&self, store: &str) -> Result<StorePlace, StoreError> {
+        let named = (store, DocType::NAME);
+        StorePlace::of(self.rows, self.steps.types(), self.database, named)
+    }
+
     /// Returns whether a value above a leaf hides it that none of these rows holds: what is written to
     /// the leaf would hide that value in turn.
     fn is_hidden(&self, leaf: &RowPlace, rows: &[RowPlace]) -> Result<bool, Error> {
         let RowKey::Doc(path) = leaf.named() else { return Ok(false) };
-        let at = StorePlace::new(self.database, &leaf.store, DocType::NAME);
+        let at = self.doc_place(&leaf.store)?;
         let view = StoreView::new(self.rows, at);
         let mut above = path.parent();
         while let Some(path) = above.filter(|above| !above.is_root()) {
@@ -347,7 +357,7 @@ impl<'a> Inverse<'a> {
     /// Returns whether a counter is what its document shows.
     fn shows(&self, place: &RowPlace) -> Result<bool, Error> {
         let RowKey::Doc(path) = place.named() else { return Ok(false) };
-        let at = StorePlace::new(self.database, &place.store, DocType::NAME);
+        let at = self.doc_place(&place.store)?;
         let shown = doc::counter(&StoreView::new(self.rows, at), &path);
         Ok(shown.map_err(ReadError::from)?.is_some())
     }
@@ -359,7 +369,7 @@ impl<'a> Inverse<'a> {
         runs: &[(&RowPlace, Run<DocRow>, DocRow)],
     ) -> Result<Vec<(Vec<u8>, Path)>, Error> {
         let state = space_of(Area::State, self.database);
-        let at = StorePlace::new(self.database, store, DocType::NAME);
+        let at = self.doc_place(store)?;
         let overlay = || Overlay::new(Arc::clone(&self.rows.0));
         let (mut before, mut after) = (overlay(), overlay());
         for (place, run, _) in runs {

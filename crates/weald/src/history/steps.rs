@@ -2,11 +2,12 @@
 //!
 //! Invariant: what was found for a row or a store is found once, for all entries that are asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use weald_crdt::{Area, EntryStamp, LogType, Touched, Value, section_type};
+use weald_crdt::{Area, EntryStamp, LogType, Touched, Value};
 use weald_dag::{EntryId, Snapshot, Standing, StoreError, Stored};
 use weald_engine::{
     RowStep, RowValues, StorePlace, StoreStep, StoreTypes, row_steps, space_of, store_steps,
@@ -106,6 +107,10 @@ impl<'a> Steps<'a> {
         Self { rows, database, types, found }
     }
 
+    pub(crate) const fn types(&self) -> &'a StoreTypes {
+        self.types
+    }
+
     /// Returns what was found, to go on with; nothing if it is too much to keep.
     pub(crate) fn into_found(self) -> Found {
         if self.found.bytes > HISTORY_KEPT_BYTES { Found::default() } else { self.found }
@@ -135,7 +140,8 @@ impl<'a> Steps<'a> {
     ) -> Result<Vec<(RowPlace, RowValues)>, StoreError> {
         let mut changed = Vec::new();
         let id = stored.parcel.entry.id();
-        for (store, type_name, payload) in sections(stored) {
+        for (store, type_name, payload) in sections(stored, self.database, self.types) {
+            let (type_name, payload) = (&*type_name, &*payload);
             let Some(store_type) = self.types.get(type_name) else { continue };
             if !wants(store, type_name) {
                 continue;
@@ -185,7 +191,8 @@ impl<'a> Steps<'a> {
         let steps = match self.found.texts.entry(store.to_owned()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => {
-                let place = StorePlace::new(self.database, store, crate::text::TextType::NAME);
+                let named = (store, crate::text::TextType::NAME);
+                let place = StorePlace::of(self.rows, self.types, self.database, named)?;
                 let steps = crate::text::TextSteps::load(&StoreView::new(self.rows, place));
                 let steps = steps.map_err(text_error)?;
                 self.found.bytes = self.found.bytes.saturating_add(steps.bytes());
@@ -220,7 +227,8 @@ impl<'a> Steps<'a> {
     /// Returns a row as it is now.
     fn now(&self, place: &RowPlace) -> Result<Option<Vec<u8>>, StoreError> {
         let RowPlace { store, type_name, key } = place;
-        let key = StorePlace::new(self.database, store, type_name).key(key);
+        let place = StorePlace::of(self.rows, self.types, self.database, (store, type_name))?;
+        let key = place.key(key);
         self.rows.get(space_of(Area::State, self.database), &key)
     }
 }
@@ -246,13 +254,20 @@ pub(crate) fn is_text(type_name: &str) -> bool {
     }
 }
 
-/// Returns store, type and payload of each section on a store of the app's; stores of the library's
-/// own are neither told of nor taken back.
-pub(crate) fn sections(stored: &Stored) -> impl Iterator<Item = (&str, &str, &[u8])> {
-    let sections = stored.parcel.entry.sections().iter().zip(&stored.parcel.payloads);
-    sections.filter_map(|(section, payload)| {
+/// Returns store, type and payload of each section on a store of the app's, opened if it is sealed;
+/// stores of the library's own are neither told of nor taken back, and nothing is told of locked ones.
+pub(crate) fn sections<'s>(
+    stored: &'s Stored,
+    database: u32,
+    types: &StoreTypes,
+) -> impl Iterator<Item = (&'s str, Cow<'s, str>, Cow<'s, [u8]>)> {
+    let entry = &stored.parcel.entry;
+    let sections = entry.sections().iter().zip(&stored.parcel.payloads);
+    sections.filter_map(move |(section, payload)| {
         let payload = payload.as_deref().filter(|_| !section.store.starts_with('_'))?;
-        Some((section.store.as_str(), section_type(payload).ok()?, payload))
+        let at = (database, section.store.as_str());
+        let (type_name, payload) = types.open_section(at, &entry.author(), payload)?;
+        Some((section.store.as_str(), type_name, payload))
     })
 }
 

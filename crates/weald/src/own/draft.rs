@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use weald_crdt::{DraftError, EntryStamp, OwnDraft, StoreType, Value, View};
-use weald_dag::Overlay;
+use weald_dag::{Overlay, StoreError};
 use weald_engine::{StorePlace, StoreView, StoreViewMut};
 
 use crate::error::WriteError;
@@ -41,6 +41,7 @@ pub struct OwnMut<'tx> {
     transaction: &'tx mut Transaction,
     name: String,
     store_type: Arc<dyn StoreType>,
+    place: StorePlace,
 }
 
 impl fmt::Debug for OwnMut<'_> {
@@ -54,8 +55,9 @@ impl<'tx> OwnMut<'tx> {
         transaction: &'tx mut Transaction,
         name: String,
         store_type: Arc<dyn StoreType>,
-    ) -> Self {
-        Self { transaction, name, store_type }
+    ) -> Result<Self, StoreError> {
+        let place = transaction.place(&name, store_type.name())?;
+        Ok(Self { transaction, name, store_type, place })
     }
 
     /// Adds an operation: any value that the type understands.
@@ -91,7 +93,7 @@ impl<'tx> OwnMut<'tx> {
         let payload = draft.encode();
         self.store_type.check(&payload).map_err(DraftError::from)?;
         let mut rows = self.transaction.overlay();
-        let mut view = StoreViewMut::new(&mut rows, self.place());
+        let mut view = StoreViewMut::new(&mut rows, self.place.clone());
         let (own, mut changes) = (EntryStamp::PROVISIONAL, Vec::new());
         self.store_type.apply(&payload, &own, &mut view, &mut changes).map_err(DraftError::from)?;
         self.transaction.own.0.insert(self.name.clone(), Staged { draft, rows });
@@ -102,10 +104,6 @@ impl<'tx> OwnMut<'tx> {
     /// later than any other: see [`weald_crdt::Stamp::is_provisional`].
     pub fn view(&self) -> impl View + '_ {
         let staged = self.transaction.own.0.get(&self.name).map(|staged| &staged.rows);
-        StoreView::new(staged.unwrap_or_else(|| self.transaction.staged()), self.place())
-    }
-
-    fn place(&self) -> StorePlace {
-        StorePlace::new(self.transaction.database(), &self.name, self.store_type.name())
+        StoreView::new(staged.unwrap_or_else(|| self.transaction.staged()), self.place.clone())
     }
 }

@@ -88,6 +88,9 @@ impl Indexes {
     /// [`IndexError::Differs`] when the name is in use for other fields or options,
     /// [`IndexError::Field`] for a field that cannot be, and others for limits.
     pub fn declare(&self, name: &str, index: Index) -> Result<StoreIndex, IndexError> {
+        if self.store.place().is_sealed() {
+            return Err(IndexError::Sealed { store: self.store.name.to_string() });
+        }
         let declaration = IndexDeclaration {
             store: self.store.name.to_string(),
             type_name: self.type_name.to_owned(),
@@ -145,6 +148,9 @@ pub(super) fn find(
     type_name: &str,
     name: &str,
 ) -> Result<IndexDefinition, IndexError> {
+    if store.place().is_sealed() {
+        return Err(IndexError::Sealed { store: store.name.to_string() });
+    }
     let found = index_definition(rows, store.database, (&store.name, type_name), name)?;
     let (store, name) = (store.name.to_string(), name.to_owned());
     found.ok_or(IndexError::Unknown { store, name })

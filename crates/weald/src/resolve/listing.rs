@@ -23,7 +23,7 @@ pub(crate) fn row_conflicts(
     store: &str,
     key: Option<&Key>,
 ) -> Result<Vec<ConflictedValue>, ReadError> {
-    let view = table_view(rows, database, store);
+    let view = table_view(core, rows, database, store)?;
     let mut slots: Vec<(RowKey, SlotConflict)> = Vec::new();
     let mut add = |key: &[u8], row: &[u8]| {
         let name = RowKey::of(TableType::NAME, key);
@@ -59,7 +59,7 @@ pub(crate) fn doc_conflicts(
     store: &str,
     path: &Path,
 ) -> Result<Vec<ConflictedValue>, ReadError> {
-    let view = doc_view(rows, database, store);
+    let view = doc_view(core, rows, database, store)?;
     let mut found = Vec::new();
     let author_of = &mut |entry: &EntryId| core.author(rows, database, entry);
     for PathConflict { path, losers } in doc::conflicts(&view, path)? {

@@ -13,9 +13,11 @@ pub(crate) use listing::{doc_conflicts, row_conflicts};
 pub use resolution::{Resolution, ResolveError, Resolver};
 
 use weald_crdt::{DocType, Path, TableType, View};
+use weald_dag::StoreError;
 use weald_engine::{StorePlace, StoreView};
 
 use crate::conflict::ConflictedValue;
+use crate::core::Core;
 use crate::database::Database;
 use crate::error::{Error, ReadError, WriteError};
 use crate::rows::Rows;
@@ -115,10 +117,22 @@ impl Transaction {
 }
 
 /// Views the rows of the table, or document, with this name.
-fn table_view<'a>(rows: &'a Rows, database: u32, store: &str) -> impl View + use<'a> {
-    StoreView::new(rows, StorePlace::new(database, store, TableType::NAME))
+fn table_view<'a>(
+    core: &Core,
+    rows: &'a Rows,
+    database: u32,
+    store: &str,
+) -> Result<impl View + use<'a>, StoreError> {
+    let place = StorePlace::of(rows, &core.types, database, (store, TableType::NAME))?;
+    Ok(StoreView::new(rows, place))
 }
 
-fn doc_view<'a>(rows: &'a Rows, database: u32, store: &str) -> impl View + use<'a> {
-    StoreView::new(rows, StorePlace::new(database, store, DocType::NAME))
+fn doc_view<'a>(
+    core: &Core,
+    rows: &'a Rows,
+    database: u32,
+    store: &str,
+) -> Result<impl View + use<'a>, StoreError> {
+    let place = StorePlace::of(rows, &core.types, database, (store, DocType::NAME))?;
+    Ok(StoreView::new(rows, place))
 }

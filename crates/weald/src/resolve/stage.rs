@@ -90,7 +90,7 @@ fn write_leaf(
 fn keep_shown(tx: &mut Transaction, store: &str, path: &Path) -> Result<(), WriteError> {
     let mut at = path.clone();
     loop {
-        let shown = doc::get(&tx.view(store, DocType::NAME), &at).map_err(ReadError::from)?;
+        let shown = doc::get(&tx.view(store, DocType::NAME)?, &at).map_err(ReadError::from)?;
         if let Some(shown) = shown {
             return set(tx, store, &at, &shown);
         }

@@ -83,7 +83,7 @@ impl Transaction {
     }
 
     fn other_updates(&self, name: &str, sections: &[TextSection]) -> Result<Vec<Stored>, Error> {
-        let view = self.view(name, TextType::NAME);
+        let view = self.view(name, TextType::NAME)?;
         let others = rows::read_all(&view).map_err(ReplicaError::from);
         let mut others = others.map_err(ReadError::from)?;
         let entries: BTreeSet<&[u8]> = sections.iter().map(|one| one.entry.as_slice()).collect();

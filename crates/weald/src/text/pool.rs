@@ -50,6 +50,12 @@ impl TextPool {
         kept.remove(at).map(|(_, replica)| replica)
     }
 
+    /// Lets go of the text of a store.
+    pub(crate) fn forget(&self, database: u32, name: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(place, _)| place.0 != database || place.1 != name);
+    }
+
     /// Keeps a text that nobody is using any more.
     pub(super) fn put(&self, database: u32, name: &str, replica: Replica) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

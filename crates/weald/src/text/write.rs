@@ -174,7 +174,7 @@ impl Transaction {
 
     pub(super) fn text_draft(&mut self, name: &str) -> Result<&mut TextDraft, WriteError> {
         if !self.texts.contains(name) {
-            let view = self.view(name, super::TextType::NAME);
+            let view = self.view(name, super::TextType::NAME)?;
             let replica = self.core.texts.take(self.database, name, &view);
             let replica = replica.map_err(crate::error::ReadError::from)?;
             self.texts.add(name, TextDraft::begin(replica, &self.key.public())?);

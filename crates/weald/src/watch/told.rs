@@ -4,7 +4,7 @@
 
 use weald_crdt::Value;
 use weald_dag::{DatabaseId, EntryId, PublicKey, Refusal, Standing, Time};
-use weald_engine::{Folded, RowChange, RowValues, Shift, StoreTypes};
+use weald_engine::{Folded, RowChange, RowValues, Shift, StoreTypes, Unlocked};
 
 use super::backlog::Weighed;
 use super::{ChangeKind, Event, Filter, Origin, RowChanged};
@@ -16,6 +16,8 @@ pub(crate) enum Told {
     Entry(Box<EntryTold>),
     /// An entry was refused.
     Refused { database: DatabaseId, from: PublicKey, entry: EntryId, reason: Refusal },
+    /// What an entry wrote to a sealed store can be read now.
+    Unlocked { database: DatabaseId, unlocked: Unlocked },
     /// A database became whole.
     Complete { database: DatabaseId },
 }
@@ -57,7 +59,9 @@ impl Told {
     pub(super) fn database(&self) -> DatabaseId {
         match self {
             Self::Entry(told) => told.folded.database,
-            Self::Refused { database, .. } | Self::Complete { database } => *database,
+            Self::Refused { database, .. }
+            | Self::Unlocked { database, .. }
+            | Self::Complete { database } => *database,
         }
     }
 }
@@ -72,6 +76,7 @@ impl Telling<'_> {
                     self.push(Event::Refused { entry, from, reason }, 0);
                 }
             }
+            Told::Unlocked { unlocked, .. } => self.tell_unlocked(unlocked),
             Told::Complete { .. } => {
                 if self.filter.admits_nobodys(None) {
                     self.push(Event::Complete, 0);
@@ -82,6 +87,17 @@ impl Telling<'_> {
 
     fn push(&mut self, event: Event, bytes: usize) {
         self.events.push(Weighed { event, bytes });
+    }
+
+    /// Tells rows alone: of the entry itself was told when it came.
+    fn tell_unlocked(&mut self, unlocked: &Unlocked) {
+        let Unlocked { entry, author, time, .. } = *unlocked;
+        let origin = Origin::Local;
+        if self.filter.entries || !self.filter.admits_entry(origin, &author) {
+            return;
+        }
+        let cause = Cause { entry, author, time, origin, shifted: false };
+        self.tell_rows(&unlocked.changes, &cause);
     }
 
     fn tell_entry(&mut self, told: &EntryTold) {

@@ -16,7 +16,9 @@ use weald_crdt::{
     doc, log, table,
 };
 use weald_dag::{EntryId, StoreError, Time};
-use weald_engine::{StoreName, StorePlace, StoreView, store_error, stores, unfolded_stores};
+use weald_engine::{
+    StoreName, StorePlace, StoreView, sealed_stores, store_error, stores, unfolded_stores,
+};
 
 use super::super::error::ExportError;
 use super::super::meter::{Meter, TransferProgress};
@@ -112,6 +114,15 @@ impl Database {
     ) -> Result<JsonExportReport, ExportError> {
         let rows = self.core().rows()?;
         let mut all = stores(&rows, self.number())?;
+        for store in sealed_stores(&rows, self.number())? {
+            all.retain(|name| name.store != store);
+            if options.wants(&store) {
+                let type_name = self.core().vault.type_of(self.number(), &store);
+                let locked = || ReadError::Locked { store: store.clone() };
+                let type_name = type_name.ok_or_else(locked)?;
+                all.push(StoreName { store, type_name });
+            }
+        }
         all.retain(|name| options.wants(&name.store));
         let mut report = JsonExportReport::default();
         for (name, count) in unfolded_stores(&rows, self.number())? {
@@ -187,8 +198,9 @@ impl<W: Write> Export<'_, W> {
     }
 
     fn store(&mut self, name: &StoreName) -> Result<(), ExportError> {
-        let place = StorePlace::new(self.database.number(), &name.store, &name.type_name);
         let rows = self.rows.clone();
+        let (types, named) = (&self.database.core().types, (&*name.store, &*name.type_name));
+        let place = StorePlace::of(&rows, types, self.database.number(), named)?;
         let view = StoreView::new(&rows, place);
         match name.type_name.as_str() {
             TableType::NAME => self.table(name, &view)?,
