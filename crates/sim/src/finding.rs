@@ -84,6 +84,16 @@ pub enum Finding {
         /// The database.
         database: DatabaseId,
     },
+    /// Something was sent to a site that may not read it, by what was known where it was sent.
+    #[error("site {site} sent entries of {database} to site {peer}, which may not read it")]
+    SentOn {
+        /// Who sent.
+        site: usize,
+        /// Who may not read.
+        peer: usize,
+        /// The database.
+        database: DatabaseId,
+    },
     /// Sites that hold the same still talk.
     #[error("{frames} frames in {ms} ms after everything was equal, the last on link {link}")]
     Chatter {

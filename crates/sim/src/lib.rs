@@ -24,6 +24,7 @@ mod lie;
 mod network;
 mod oracle;
 mod outside;
+mod permits;
 mod plan;
 mod port;
 mod reads;

@@ -3,12 +3,13 @@
 //! Invariant: it reads what the sites have on disk and what their sessions say, and changes nothing.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use weald_dag::{DatabaseId, EntryId, Graph, MemoryStore, Number, Snapshot, Store, StoreError};
 use weald_engine::{Held, StoreTypes, all_held, held, state_digest, verify};
 
-use weald_sync::DatabaseStatus;
+use weald_sync::{DatabaseStatus, Reads as _};
 
 use crate::finding::Finding;
 use crate::lie::Lie;
@@ -36,7 +37,14 @@ pub(crate) fn unrest(
                 let link = link.0;
                 return Ok(Some(format!("site {index} has not noticed that link {link} is gone")));
             }
-            if let Some(database) = shared.iter().find(|id| !port.settled.contains(id)) {
+            let unsettled = |id: &&DatabaseId| -> Result<bool, StoreError> {
+                let both =
+                    reads(sites, outside, index, id)? && reads(sites, outside, port.peer, id)?;
+                Ok(both && !port.settled.contains(*id))
+            };
+            let mut unsettled = shared.iter().map(|id| Ok((id, unsettled(&id)?)));
+            let unsettled = unsettled.find(|found| !matches!(found, Ok((_, false))));
+            if let Some((database, _)) = unsettled.transpose()? {
                 let (database, link) = (database.short(), link.0);
                 return Ok(Some(format!("site {index} link {link} has not settled {database}")));
             }
@@ -53,6 +61,9 @@ pub(crate) fn unrest(
         let mut first = None;
         for site in sites.iter().filter(|site| honest(&site.index)) {
             let index = site.index;
+            if !reads(sites, outside, index, database)? {
+                continue;
+            }
             let Some(tips) = tips(site, database)? else {
                 return Ok(Some(format!("site {index} does not hold all of {}", database.short())));
             };
@@ -62,6 +73,23 @@ pub(crate) fn unrest(
         }
     }
     Ok(None)
+}
+
+/// Returns whether a site may read a database, by what the site knows that made it.
+fn reads(
+    sites: &[Site],
+    outside: &Outside,
+    site: usize,
+    database: &DatabaseId,
+) -> Result<bool, StoreError> {
+    if outside.plan.permits == 0 {
+        return Ok(true);
+    }
+    let founder = outside.founders.get(database).and_then(|founder| sites.get(*founder));
+    match founder.zip(sites.get(site)) {
+        Some((founder, site)) => founder.reads().may_read(database, &site.keys()),
+        None => Ok(false),
+    }
 }
 
 /// Returns the tips of a database that a site holds whole.
@@ -79,20 +107,27 @@ fn tips(site: &Site, database: &DatabaseId) -> Result<Option<BTreeSet<EntryId>>,
 pub(crate) fn check(
     sites: &[Site],
     shared: &[DatabaseId],
-    outside: &Outside,
+    outside: &mut Outside,
 ) -> Result<(), Finding> {
     for database in shared {
         let mut first = None;
         for site in sites.iter().filter(|site| Some(site.index) != outside.liar) {
             let snapshot = site.writer.disk().snapshot()?;
             let Some(held) = held(&*snapshot, database)? else { continue };
-            let entries = entries(&*snapshot, held)?;
+            if !reads(sites, outside, site.index, database)? {
+                outside.counts.shut_off += 1;
+                continue;
+            }
+            let (entries, hidden) = entries(&*snapshot, held)?;
+            outside.counts.hidden += hidden.len() as u64;
             if let Some(entry) = outside.forged.intersection(&entries).next() {
                 return Err(Finding::Believed { site: site.index, entry: *entry });
             }
             let acknowledged = outside.acknowledged.get(database).into_iter().flatten();
             for entry in acknowledged {
-                if !entries.contains(entry) {
+                // Who may not write any more keeps what it wrote; nobody else need have it.
+                let may_lack = outside.plan.permits > 0;
+                if !entries.contains(entry) && !hidden.contains(entry) && !may_lack {
                     return Err(Finding::Lost { site: site.index, entry: *entry });
                 }
             }
@@ -114,10 +149,19 @@ pub(crate) fn check(
     sites.get(sample).map_or(Ok(()), |site| sound(site, outside.plan.seed))
 }
 
-fn entries(snapshot: &dyn Snapshot, held: Held) -> Result<BTreeSet<EntryId>, StoreError> {
-    let graph = Graph::new(snapshot, held.number);
-    let count = graph.head()?.map_or(0, |(newest, _)| newest.0 + 1);
-    (0..count).map(|number| Ok(graph.entry(Number(number))?.id())).collect()
+/// Returns the entries that are needed, and the others that are held.
+fn entries(
+    snapshot: &dyn Snapshot,
+    held: Held,
+) -> Result<(BTreeSet<EntryId>, BTreeSet<EntryId>), StoreError> {
+    let (mut needed, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+    Graph::new(snapshot, held.number).each_from(Number(0), &mut |stored| {
+        let id = stored.parcel.entry.id();
+        let _ =
+            if stored.local.standing.is_needed() { needed.insert(id) } else { hidden.insert(id) };
+        ControlFlow::Continue(())
+    })?;
+    Ok((needed, hidden))
 }
 
 fn no_leaks(sites: &[Site], shared: &[DatabaseId]) -> Result<(), Finding> {

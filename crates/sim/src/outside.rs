@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Arguments;
+use std::sync::Arc;
 
-use weald_dag::{DatabaseId, EntryId, PublicKey};
+use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey};
 use weald_sync::limits::{FRAME_MAX, MESSAGE_MAX, WINDOW_BYTES};
 
 use crate::chance::Chance;
@@ -36,6 +37,12 @@ fn bound(site: usize, what: &'static str, found: usize, limit: usize) -> Result<
 pub struct Counts {
     /// Commits that were acknowledged.
     pub commits: u64,
+    /// Commits that were refused because their author may not make them, or not any more.
+    pub not_permitted: u64,
+    /// Entries that were hidden by others, when all was at rest.
+    pub hidden: u64,
+    /// Sites that may not read a database, when all was at rest.
+    pub shut_off: u64,
     /// Sessions that proved themselves, at the end that dialled.
     pub sessions: u64,
     /// Rounds that settled.
@@ -62,6 +69,9 @@ impl Counts {
     /// Adds what was counted in another world.
     pub const fn add(&mut self, other: &Self) {
         self.commits += other.commits;
+        self.not_permitted += other.not_permitted;
+        self.hidden += other.hidden;
+        self.shut_off += other.shut_off;
         self.sessions += other.sessions;
         self.rounds += other.rounds;
         if other.round_trips_max > self.round_trips_max {
@@ -89,6 +99,12 @@ pub(crate) struct Outside {
     pub(crate) acknowledged: BTreeMap<DatabaseId, BTreeSet<EntryId>>,
     /// The device key of each site.
     pub(crate) devices: Vec<PublicKey>,
+    /// The key of its own that each site writes with.
+    pub(crate) members: Vec<PublicKey>,
+    /// Which site made each database, and so may always read it.
+    pub(crate) founders: BTreeMap<DatabaseId, usize>,
+    /// The secret halves of invites, which everyone has got.
+    pub(crate) invites: Vec<Arc<SecretKey>>,
     /// Links that somebody on the path tampered with.
     pub(crate) tampered: BTreeSet<LinkId>,
     /// The site that lies, if there is one.
@@ -112,6 +128,9 @@ impl Outside {
             counts: Counts::default(),
             acknowledged: BTreeMap::new(),
             devices: Vec::new(),
+            members: Vec::new(),
+            founders: BTreeMap::new(),
+            invites: Vec::new(),
             tampered: BTreeSet::new(),
             liar: None,
             forged: BTreeSet::new(),

@@ -59,6 +59,9 @@ pub struct Plan {
     pub bursts: usize,
     /// How many entries are made on top of old ones, so that the graph grows wide.
     pub branches: usize,
+    /// How many times somebody changes who may do what, or tries to; with any, all sites dial all
+    /// others, and each proves a key of its own.
+    pub permits: usize,
     /// For how many virtual milliseconds things go wrong.
     pub storm_ms: u64,
     /// How often each kind of thing goes wrong.
@@ -86,6 +89,8 @@ impl Plan {
         let mut chance = Chance::from_seed(!seed);
         let topologies = [Topology::Chain, Topology::Ring, Topology::Star, Topology::Mesh];
         let sites = [2, 2, 3, 3, 3, 4, 5];
+        let lie = chance.percent(15).then(|| chance.pick(&Lie::ALL).copied()).flatten();
+        let permits = if lie.is_none() && chance.percent(40) { 1 + chance.index(40) } else { 0 };
         Self {
             seed,
             sites: chance.pick(&sites).copied().unwrap_or(2),
@@ -95,6 +100,7 @@ impl Plan {
             commits: chance.index(50),
             bursts: if chance.percent(12) { chance.index(4) } else { 0 },
             branches: if chance.percent(25) { chance.index(60) } else { 0 },
+            permits,
             storm_ms: chance.within(1_000..=40_000),
             faults: Faults {
                 cut: chance.within(0..=3),
@@ -109,7 +115,7 @@ impl Plan {
             skew_ms: if chance.percent(50) { 0 } else { chance.within(1..=240_000) },
             large_percent: if chance.percent(20) { 15 } else { 0 },
             latency_ms_max: chance.within(1..=250),
-            lie: chance.percent(15).then(|| chance.pick(&Lie::ALL).copied()).flatten(),
+            lie,
         }
     }
 
@@ -125,6 +131,7 @@ impl Plan {
             commits: 10,
             bursts: 0,
             branches: 0,
+            permits: 0,
             storm_ms: 2_000,
             faults,
             fault_count: 0,
@@ -151,7 +158,11 @@ impl Plan {
         if self.topology == Topology::Ring && self.sites > 2 {
             dials.push((0, self.sites - 1));
         }
-        if self.topology == Topology::Mesh {
+        if self.permits > 0 {
+            // Whoever may read must not depend on somebody between who may not.
+            let all = (0..self.sites).flat_map(|site| (0..site).map(move |peer| (site, peer)));
+            dials = all.collect();
+        } else if self.topology == Topology::Mesh {
             for _ in 0..self.sites {
                 let dial = (chance.index(self.sites), chance.index(self.sites));
                 if dial.0 != dial.1 && !dials.contains(&dial) {

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Write { site: usize, count: u64 },
     /// A site takes an entry that somebody made on top of old ones.
     Branch { site: usize },
+    /// A site changes who may do what, or tries to.
+    Permit { site: usize },
     /// The liar puts something false among what it holds.
     Lie,
     /// Something goes wrong.

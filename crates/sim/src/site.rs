@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_dag::{DatabaseId, EntryId, Number, Overlay, SecretKey, Snapshot, Store, Verdict};
+use weald_dag::{
+    DatabaseId, EntryId, Number, Overlay, PublicKey, SecretKey, Snapshot, Store, Verdict,
+};
 use weald_engine::{Held, held};
 use weald_sync::{
     BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions,
@@ -15,6 +17,7 @@ use crate::finding::Finding;
 use crate::lie::Lie;
 use crate::network::{End, LinkId};
 use crate::outside::Outside;
+use crate::permits;
 use crate::port::Port;
 use crate::reads::DiskReads;
 use crate::schedule::Event;
@@ -35,6 +38,7 @@ pub(crate) struct Site {
     pub(crate) ports: BTreeMap<LinkId, Port>,
     pub(crate) up: bool,
     device: SecretKey,
+    reads: DiskReads,
     authors: Vec<Arc<SecretKey>>,
     wanted: Vec<DatabaseId>,
     /// Those of them that its authors may write.
@@ -55,9 +59,13 @@ impl Site {
         skew_ms: i64,
         early_rows: bool,
     ) -> Self {
+        let writer = Writer::new(early_rows);
+        let keys = authors.first().map(|key| SecretKey::clone(key)).into_iter().collect();
+        let reads = DiskReads { disk: Arc::clone(writer.disk()), loaded: Arc::default(), keys };
         Self {
             index,
-            writer: Writer::new(early_rows),
+            writer,
+            reads,
             ports: BTreeMap::new(),
             up: true,
             device,
@@ -76,6 +84,33 @@ impl Site {
         if writable {
             self.writable.push(database);
         }
+    }
+
+    /// Returns the key that no other site writes with.
+    pub(crate) fn own_key(&self) -> Arc<SecretKey> {
+        let own = self.authors.first().map(Arc::clone);
+        own.unwrap_or_else(|| Arc::new(self.device.clone()))
+    }
+
+    /// Returns what its sessions read.
+    pub(crate) const fn reads(&self) -> &DiskReads {
+        &self.reads
+    }
+
+    /// Returns the keys by which its peers let it read.
+    pub(crate) fn keys(&self) -> Vec<PublicKey> {
+        vec![self.device.public(), self.own_key().public()]
+    }
+
+    /// Changes who may do what in one of its databases, or tries to.
+    pub(crate) fn permit(&mut self, outside: &mut Outside) -> Result<(), Finding> {
+        let snapshot = self.writer.disk().snapshot()?;
+        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
+        let wall = self.wall(outside.now());
+        if let Some(job) = permits::draw(held, key, snapshot, wall, outside)? {
+            self.submit(job, outside)?;
+        }
+        Ok(())
     }
 
     /// Has it dial a peer.
@@ -257,6 +292,7 @@ impl Site {
         self.up = false;
         self.life += 1;
         self.writer.crash(flushed)?;
+        self.reads.loaded = Arc::default();
         for (link, port) in std::mem::take(&mut self.ports) {
             outside.network.kill(link);
             let end = port.end.other();
@@ -297,6 +333,11 @@ impl Site {
                 outside.note(format_args!("site {} committed {}", self.index, id.short()));
                 outside.acknowledge(database, id);
                 self.committed(database, &[number], None, outside)
+            }
+            Answer::NotCommitted { reason, .. } if outside.plan.permits > 0 => {
+                outside.counts.not_permitted += 1;
+                outside.note(format_args!("site {} could not commit: {reason}", self.index));
+                Ok(())
             }
             Answer::NotCommitted { database, reason } => {
                 Err(Finding::NotCommitted { site: self.index, database, reason })
@@ -385,8 +426,15 @@ impl Site {
         act: impl FnOnce(&mut Session, u64, &dyn Reads),
     ) -> Result<(), Finding> {
         let Some(port) = self.ports.get_mut(&link) else { return Ok(()) };
-        let reads = DiskReads(Arc::clone(self.writer.disk()));
+        let reads = self.reads.clone();
+        let before = sent(&port.session, outside);
         act(&mut port.session, outside.now(), &reads);
+        for (database, entries) in sent(&port.session, outside) {
+            let more = entries > before.get(&database).copied().unwrap_or_default();
+            if more && !reads.may_read(&database, port.session.peer_keys(&database))? {
+                return Err(Finding::SentOn { site: self.index, peer: port.peer, database });
+            }
+        }
         let mut jobs = Vec::new();
         let mut closed = None;
         while let Some(output) = port.session.poll() {
@@ -439,4 +487,12 @@ impl Site {
         let (site, peer, reason) = (self.index, port.peer, reason.to_string());
         Err(Finding::Accused { site, peer, link: link.0, reason })
     }
+}
+
+/// Returns how many entries of each database a session has sent, in a world where that may be wrong.
+fn sent(session: &Session, outside: &Outside) -> BTreeMap<DatabaseId, u64> {
+    if outside.plan.permits == 0 {
+        return BTreeMap::new();
+    }
+    session.statuses().into_iter().map(|(id, status)| (id, status.entries_out)).collect()
 }

@@ -14,6 +14,7 @@ use crate::finding::Finding;
 use crate::network::{End, LinkId};
 use crate::oracle;
 use crate::outside::{Counts, Outside};
+use crate::permits;
 use crate::plan::Plan;
 use crate::schedule::Event;
 use crate::site::{EPOCH_MS, Site};
@@ -74,7 +75,7 @@ impl World {
         self.come_to_rest(&shared)?;
         self.keep_quiet()?;
         self.stay_live(&shared)?;
-        oracle::check(&self.sites, &shared, &self.outside)
+        oracle::check(&self.sites, &shared, &mut self.outside)
     }
 
     /// Makes the sites and the databases, and lets the sites dial. Returns what all of them share.
@@ -87,9 +88,13 @@ impl World {
             let device = SecretKey::from_seed(&outside.chance.bytes());
             outside.devices.push(device.public());
             let own = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
+            outside.members.push(own.public());
             let skew = i64::try_from(outside.chance.within(0..=2 * plan.skew_ms)).unwrap_or(0);
             let skew = skew - i64::try_from(plan.skew_ms).unwrap_or(0);
-            let authors = vec![own, Arc::clone(&everywhere)];
+            let mut authors = vec![own];
+            if plan.permits == 0 {
+                authors.push(Arc::clone(&everywhere));
+            }
             self.sites.push(Site::new(index, device, authors, skew, plan.early_rows));
         }
         let mut shared = Vec::new();
@@ -97,8 +102,14 @@ impl World {
             let private = number >= plan.databases;
             let founder = if private { 0 } else { outside.chance.index(plan.sites) };
             let Some(site) = self.sites.get_mut(founder) else { continue };
-            let founding = founding(private, outside.chance.bytes(), outside.chance.bytes());
+            let founding = if plan.permits > 0 && !private {
+                let key = site.own_key();
+                permits::founding(key, founder, &outside.members, &mut outside.chance)
+            } else {
+                founding(private, outside.chance.bytes(), outside.chance.bytes())
+            };
             let database = site.writer.found(founding, EPOCH_MS)?;
+            outside.founders.insert(database, founder);
             self.sites.iter_mut().for_each(|site| site.want(database, !private));
             if !private {
                 shared.push(database);
@@ -130,6 +141,10 @@ impl World {
         for _ in 0..plan.branches {
             let site = chance.index(plan.sites);
             schedule.at(chance.within(0..=plan.storm_ms), Event::Branch { site });
+        }
+        for _ in 0..plan.permits {
+            let site = chance.index(plan.sites);
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Permit { site });
         }
         for _ in 0..plan.lie.map_or(0, |_| LIES) {
             schedule.at(chance.within(0..=plan.storm_ms), Event::Lie);
@@ -174,6 +189,10 @@ impl World {
             },
             Event::Branch { site } => match up(&mut self.sites, site) {
                 Some(site) => site.branch(outside),
+                None => Ok(()),
+            },
+            Event::Permit { site } => match up(&mut self.sites, site) {
+                Some(site) => site.permit(outside),
                 None => Ok(()),
             },
             Event::Lie => {

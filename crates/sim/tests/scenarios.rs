@@ -95,3 +95,14 @@ fn liars_are_not_believed() {
         converges(&format!("{lie:?}"), liar);
     }
 }
+
+#[test]
+fn who_may_do_what_changes_while_syncing() {
+    let changing = |seed| Plan { sites: 3, commits: 20, permits: 25, ..Plan::calm(seed) };
+    let counts = converges("permits", changing);
+    assert!(counts.not_permitted > 0 && counts.hidden > 0 && counts.shut_off > 0, "{counts:?}");
+    let faults = Faults { cut: 1, partition: 1, crash: 1, ..NONE };
+    let stormy = |seed| Plan { permits: 40, branches: 20, ..stormy(seed, faults) };
+    let counts = converges("permits in a storm", stormy);
+    assert!(counts.hidden > 0 && counts.shut_off > 0, "{counts:?}");
+}

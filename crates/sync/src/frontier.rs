@@ -18,6 +18,8 @@ pub(crate) struct Frontier {
     held: BTreeSet<Number>,
     /// Our tips that the peer has said it does not keep: they are not offered again.
     declined: BTreeSet<Number>,
+    /// Our tips that the peer hides and does not keep, until it sees them otherwise.
+    unwanted: BTreeSet<Number>,
 }
 
 impl Frontier {
@@ -34,9 +36,11 @@ impl Frontier {
         self.held.extend(numbers);
     }
 
-    /// Takes back what was only sent: it did not stay there. What was declined stays declined.
+    /// Takes back what was only sent: it did not stay there, and what was hidden may be shown now. What
+    /// was declined for good stays declined.
     pub(crate) fn forget(&mut self) {
         self.held.clear();
+        self.unwanted.clear();
     }
 
     /// Learns from the peer's classes of our tips at the end of a round; returns their tally.
@@ -54,6 +58,9 @@ impl Frontier {
             match item.class {
                 // What is held back for its time is offered again in the next round.
                 Class::Held | Class::Missing | Class::Withheld | Class::HeldBack => certain = false,
+                Class::Unwanted if self.unwanted.len() < DECLINED_MAX => {
+                    self.unwanted.insert(*number);
+                }
                 _ if self.declined.len() < DECLINED_MAX => drop(self.declined.insert(*number)),
                 _ => {}
             }
@@ -74,6 +81,6 @@ impl Frontier {
 
     /// Returns what need not be sent, with all before it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Number> {
-        self.held.iter().chain(&self.declined).copied()
+        self.held.iter().chain(&self.declined).chain(&self.unwanted).copied()
     }
 }

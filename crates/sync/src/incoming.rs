@@ -49,8 +49,8 @@ pub(crate) struct Incoming {
     ingesting: BTreeMap<BatchId, Ingesting>,
     pending: Pending,
     kept_out: BTreeMap<EntryId, KeptOut>,
-    /// Whether the time of some entry that came lies too far ahead.
-    held_back: bool,
+    /// Whether some entry that came was kept out by its time or by authority as it is now.
+    again: bool,
     /// Whether parcels of this round could not be read, so that not even their ids are known.
     newer: bool,
     overflowed: bool,
@@ -68,7 +68,7 @@ impl Incoming {
             ingesting: BTreeMap::new(),
             pending: Pending::new(PENDING_MAX_BYTES),
             kept_out: BTreeMap::new(),
-            held_back: false,
+            again: false,
             newer: false,
             overflowed: false,
             entries: 0,
@@ -76,12 +76,15 @@ impl Incoming {
         }
     }
 
-    /// Starts a round with another chance for what only time, or a parcel that could not be read,
-    /// kept out. Returns whether the peer must offer again what it has sent.
+    /// Starts a round with another chance for what only time, authority as it is now, or a parcel that
+    /// could not be read, kept out. Returns whether the peer must offer again what it has sent.
     pub(crate) fn begin_round(&mut self) -> bool {
-        self.kept_out.retain(|_, kept_out| kept_out.class != Class::HeldBack);
-        let held_back = std::mem::take(&mut self.held_back);
-        std::mem::take(&mut self.newer) || held_back
+        let may_come = |kept_out: &KeptOut| {
+            kept_out.class == Class::HeldBack || kept_out.class == Class::Unwanted
+        };
+        self.kept_out.retain(|_, kept_out| !may_come(kept_out));
+        let again = std::mem::take(&mut self.again);
+        std::mem::take(&mut self.newer) || again
     }
 
     /// Takes a batch and hands its parcels over; returns how many entries came.
@@ -172,7 +175,7 @@ impl Incoming {
                 (Class::Refused, Some(text))
             }
             Verdict::HeldBack { time } => {
-                self.held_back = true;
+                self.again = true;
                 out.event(Event::HeldBack { database, entry, time });
                 (Class::HeldBack, None)
             }
@@ -180,7 +183,10 @@ impl Incoming {
                 out.event(Event::NewerVersion { database, entries: 1 });
                 (Class::NewerVersion, Some(what.chars().take(REASON_MAX).collect()))
             }
-            _ => (Class::Unwanted, None),
+            _ => {
+                self.again = true;
+                (Class::Unwanted, None)
+            }
         };
         self.remember(entry, KeptOut { class, reason });
     }

@@ -8,7 +8,7 @@ use weald_dag::{Graph, Number, StoreError};
 
 use crate::limits::WANT_STEPS_MAX;
 
-/// Returns at most `depth` of the entries that `from` reach and `covered` do not, ascending; those
+/// Returns at most `depth` of the entries that those of `from` that somebody needs reach and `covered` do not, ascending; those
 /// with the greatest numbers, which are nearest to `from`.
 pub(crate) fn nearest(
     graph: &Graph<'_>,
@@ -17,7 +17,12 @@ pub(crate) fn nearest(
     depth: usize,
 ) -> Result<Vec<Number>, StoreError> {
     // Of each entry that is still to be looked at: whether it is covered.
-    let mut open: BTreeMap<Number, bool> = from.iter().map(|number| (*number, false)).collect();
+    let mut open: BTreeMap<Number, bool> = BTreeMap::new();
+    for number in from {
+        if graph.local(*number)?.standing.is_needed() {
+            open.insert(*number, false);
+        }
+    }
     open.extend(covered.iter().map(|number| (*number, true)));
     let mut wanted = open.values().filter(|covered| !**covered).count();
     let mut found = Vec::new();

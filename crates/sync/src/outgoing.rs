@@ -1,7 +1,7 @@
 //! Entries on their way to a peer, for one database.
 //!
 //! Invariant: parents go before children; numbers wait here, parcels never do; what is packed is
-//! marked as known to the peer.
+//! marked as known to the peer, and nothing that nobody needs any more is packed.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -179,8 +179,11 @@ fn fill(
         && let Some(number) = numbers.pop_front()
     {
         let stored = graph.stored(number)?;
-        packer.push(&stored.parcel);
-        known.advance(number, &stored.local.parents);
+        // What was planned may have been hidden meanwhile, with all that descends from it.
+        if stored.local.standing.is_needed() {
+            packer.push(&stored.parcel);
+            known.advance(number, &stored.local.parents);
+        }
     }
     Ok(())
 }
