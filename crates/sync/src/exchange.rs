@@ -367,7 +367,11 @@ impl Exchange {
         let related = self.relations.get(&name).map(|relation| relation.database);
         let open = self.channels.get(&name).map(Channel::database);
         self.end(name, DatabaseState::Revoked, out);
-        let Some(database) = related.or(open) else {
+        let database = match related.or(open) {
+            Some(database) => Some(database),
+            None => self.resolve(name, reads)?,
+        };
+        let Some(database) = database else {
             return Ok(());
         };
         let parcels = shown::unpack(shown)?;
@@ -390,7 +394,9 @@ impl Exchange {
         let name = self.naming.name(&database);
         let complete = reads.database(&database)?.is_some_and(|local| local.complete);
         let may_read = complete && reads.may_read(&database, self.own_keys.of(&name))?;
-        if !may_read || self.channels.contains_key(&name) || !self.contradicted.insert(name) {
+        // Where each takes it from the other, neither has anything to say to it.
+        let is_open = self.channels.contains_key(&name) || self.leaving.contains_key(&name);
+        if !may_read || is_open || !self.contradicted.insert(name) {
             return Ok(());
         }
         self.own_keys.prove(name, &database, reads, out)?;

@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod authority;
 mod failing;
 mod site;
 mod sync;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use weald_auth::{Level, Operation, Subject};
 use weald_crdt::{LogDraft, MemoryView, Value};
 use weald_dag::{
-    DatabaseId, Domain, Durability, EntryId, Graph, MemoryStore, Number, Overlay, PublicKey,
-    SecretKey, Signature, Snapshot, Store, StoreError, Verdict, Verified,
+    DatabaseId, Domain, Durability, EntryId, Graph, MemoryStore, Number, Overlay, Parcel,
+    PublicKey, SecretKey, Signature, Snapshot, Standing, Store, StoreError, Verdict, Verified,
 };
 use weald_engine::{
     Commit, Engine, Founding, StoreTypes, all_held, held, load_authority, state_digest, taken_from,
@@ -104,6 +104,11 @@ impl Site {
         let grant = |subject, level| Operation::Grant { subject, level, name: None, expires: None };
         let mut operations = vec![grant(subject, Level::Admin(0))];
         operations.extend(anyone.map(|level| grant(Subject::Anyone, level)));
+        self.found_with(operations)
+    }
+
+    /// Makes a database with these settings in its root.
+    pub(crate) fn found_with(&self, operations: Vec<Operation>) -> DatabaseId {
         let mut engine = self.engine.lock().unwrap();
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
         let founding =
@@ -169,6 +174,48 @@ impl Site {
 
     pub(crate) fn digest(&self, database: DatabaseId) -> [u8; 32] {
         state_digest(&*self.store.snapshot().unwrap(), self.number(database)).unwrap()
+    }
+
+    /// Commits sections with a key; says why not where it is refused.
+    pub(crate) fn commit(
+        &self,
+        database: DatabaseId,
+        key: &Arc<SecretKey>,
+        sections: Vec<(String, Vec<u8>)>,
+    ) -> Result<EntryId, String> {
+        let (database_number, key) = (self.number(database), Arc::clone(key));
+        let commit = Commit { database: database_number, key, sections, required: Vec::new() };
+        let mut engine = self.engine.lock().unwrap();
+        let mut rows = Overlay::new(self.store.snapshot().unwrap());
+        let made = engine.commit(&mut rows, vec![commit], NOW, &sign).unwrap().remove(0);
+        self.apply(&mut engine, rows);
+        drop(engine);
+        let folded = made.map_err(|error| error.to_string())?;
+        self.tell(database, &[folded.number], None);
+        Ok(folded.id)
+    }
+
+    /// Returns an entry as it is sent.
+    pub(crate) fn parcel(&self, database: DatabaseId, id: EntryId) -> Parcel {
+        let snapshot = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*snapshot, self.number(database));
+        let number = graph.number(&id).unwrap().unwrap();
+        graph.stored(number).unwrap().parcel
+    }
+
+    /// Returns whether an entry is visible; `None` where it is not held.
+    pub(crate) fn shows(&self, database: DatabaseId, id: EntryId) -> Option<bool> {
+        let snapshot = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*snapshot, held(&*snapshot, &database).unwrap()?.number);
+        let number = graph.number(&id).unwrap()?;
+        Some(graph.local(number).unwrap().standing == Standing::Visible)
+    }
+
+    /// Returns what a key may do, by what is held here.
+    pub(crate) fn level(&self, database: DatabaseId, key: &PublicKey) -> Option<Level> {
+        let snapshot = self.store.snapshot().unwrap();
+        let authority = load_authority(&*snapshot, self.number(database)).unwrap();
+        authority.current().level_of(key)
     }
 
     /// Waits until this site holds `count` entries.
