@@ -18,7 +18,7 @@ use weald_dag::{EntryId, PublicKey, SecretKey, Time};
 const HISTORY: u64 = 10_000;
 /// How often a judgement is repeated in a run, and how many runs there are.
 const JUDGEMENTS: u32 = 500;
-const RUNS: u32 = 100;
+const RUNS: u32 = 20;
 
 fn key(seed: u64) -> PublicKey {
     let mut bytes = [7; 32];
