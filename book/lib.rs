@@ -21,10 +21,16 @@ chapter!(queries, "queries.md");
 chapter!(history, "history.md");
 chapter!(watching, "watching.md");
 chapter!(conflicts, "conflicts.md");
+chapter!(permissions, "permissions.md");
+chapter!(revocation, "revocation.md");
+chapter!(keys, "keys.md");
+chapter!(threat_model, "threat-model.md");
 chapter!(migration, "migration.md");
 chapter!(import_export, "import-export.md");
 chapter!(state, "state.md");
 chapter!(entry_format, "entry-format.md");
+chapter!(authority_format, "authority-format.md");
+chapter!(errors, "errors.md");
 
 /// The README's example.
 #[doc = include_str!("../README.md")]
