@@ -527,3 +527,16 @@ fn history_undo_and_versions_of_a_sealed_store_tell_its_rows_while_it_is_unlocke
     assert!(export(&a).is_err());
     assert!(a.diff(&before, &a.tips().unwrap()).unwrap().is_empty());
 }
+
+#[test]
+fn a_sealed_store_is_listed_as_such_and_has_no_indexes() {
+    let (_instance, _alice, a) = room();
+    a.seal_store("secrets", "table", Sealing::Readers).unwrap();
+    common::push(&a, "in the clear");
+    let listed = a.stores().unwrap();
+    let sealed: Vec<_> = listed.iter().map(|store| (&*store.name, store.is_sealed)).collect();
+    assert_eq!(sealed, [("messages", false), ("secrets", true)]);
+    let indexes = a.table::<Secret>("secrets").unwrap().indexes();
+    let refused = indexes.declare("by text", weald::Index::on([FIELD]));
+    assert!(matches!(refused, Err(weald::IndexError::Sealed { .. })));
+}
