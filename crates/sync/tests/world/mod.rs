@@ -51,6 +51,8 @@ pub struct Node {
     pub revoked: BTreeMap<PublicKey, Vec<EntryId>>,
     /// The keys that this node proves beside its device key.
     pub keys: Vec<SecretKey>,
+    /// Entries that this node would hide and does not keep.
+    pub hides: BTreeSet<EntryId>,
     /// Entries that this node refuses for good.
     pub refuses: BTreeSet<EntryId>,
     pub wall: u64,
@@ -102,6 +104,7 @@ impl Node {
             readers: None,
             revoked: BTreeMap::new(),
             keys: Vec::new(),
+            hides: BTreeSet::new(),
             refuses: BTreeSet::new(),
             wall: WALL,
             duplicates: 0,
@@ -206,6 +209,9 @@ impl Node {
             Admission::HeldBack { time } => return Verdict::HeldBack { time },
             Admission::Refused(refusal) => return Verdict::Refused(refusal.into()),
         };
+        if self.hides.contains(&verified.entry().id()) {
+            return Verdict::Unwanted;
+        }
         let parents: Vec<Number> = place.parents.iter().map(|parent| parent.number).collect();
         let number = held.place(&parents);
         let generation = place.generation;
