@@ -24,6 +24,7 @@ chapter!(conflicts, "conflicts.md");
 chapter!(permissions, "permissions.md");
 chapter!(revocation, "revocation.md");
 chapter!(keys, "keys.md");
+chapter!(encryption, "encryption.md");
 chapter!(threat_model, "threat-model.md");
 chapter!(migration, "migration.md");
 chapter!(import_export, "import-export.md");

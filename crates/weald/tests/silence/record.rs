@@ -56,7 +56,10 @@ impl Subscriber for Recorder {
 
 /// Records from now on, for the whole process.
 pub(crate) fn start() {
-    START.call_once(|| tracing::subscriber::set_global_default(Recorder).unwrap());
+    START.call_once(|| {
+        tracing::subscriber::set_global_default(Recorder).unwrap();
+        tracing::trace!("recording");
+    });
 }
 
 /// Returns what was logged so far.

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use weald::transport::http::HttpTransport;
 use weald::transport::memory::MemoryNetwork;
-use weald::{Database, DatabaseSettings, Filter, Instance, Level, PeerSync, User};
+use weald::{
+    Database, DatabaseSettings, Filter, Instance, KeyPhrase, Level, PasswordCost, PeerSync, User,
+};
 
 use crate::record;
 use crate::search::Search;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "correct horse battery staple";
+const EXPORT_PASSWORD: &str = "a password for the way";
+const STORE_PASSWORD: &str = "six green parrots on a ladder";
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
@@ -62,6 +67,47 @@ fn secret_file(search: &mut Search, directory: &Path) {
     search.bytes(&secret);
 }
 
+/// The private keys of a user, by the forms in which it can have them told.
+fn secret_keys(search: &mut Search, user: &User) {
+    for key in user.keys() {
+        let phrase = user.export_key_clear(&key.key).unwrap();
+        secret_phrase(search, &phrase);
+        let sealed = user.export_key(&key.key, EXPORT_PASSWORD).unwrap();
+        assert!(user.import_key(&sealed, Some("a guess"), None).is_err());
+        shown(search, &phrase);
+    }
+}
+
+fn secret_phrase(search: &mut Search, phrase: &KeyPhrase) {
+    let (words, text) = (phrase.words(), phrase.text());
+    search.text(&words);
+    search.text(&text);
+    // The seed and four bytes of a checksum follow the prefix.
+    let encoded = text.strip_prefix("wealdkey1").unwrap().to_uppercase();
+    let bytes = data_encoding::BASE32_NOPAD.decode(encoded.as_bytes()).unwrap();
+    search.bytes(&bytes[..32]);
+}
+
+/// A database with a recovery key, taken over with it, and a store sealed by a password.
+fn recover_and_seal(search: &mut Search, alice: &User, dora: &User) -> Database {
+    let (family, recovery) =
+        alice.create_database_with_recovery(DatabaseSettings::named("Family")).unwrap();
+    secret_phrase(search, &recovery);
+    search.public(recovery.public().as_bytes());
+    let stolen = [alice.default_key()];
+    let mine = dora.recover_database(&family.id(), &recovery, &stolen).unwrap();
+    let safe = mine.password_store("codes");
+    safe.create(STORE_PASSWORD, "log").unwrap();
+    mine.write(|tx| Ok(tx.log("codes")?.push(&"4711".to_owned())?)).unwrap();
+    safe.lock().unwrap();
+    let wrong = safe.unlock("a guess").map(drop);
+    let locked = mine.log::<String>("codes").map(drop);
+    shown(search, &(wrong, locked));
+    safe.unlock(STORE_PASSWORD).unwrap();
+    shown(search, &(&safe, mine.sealed_stores().unwrap(), &recovery));
+    mine
+}
+
 fn shown<T: std::fmt::Debug>(search: &Search, what: &T) {
     search.assert_clean(&format!("{what:?}"));
     search.assert_clean(&format!("{what:#?}").replace('\n', " "));
@@ -75,15 +121,38 @@ async fn serve(instance: &Instance, network: &MemoryNetwork, name: &str) -> Peer
     sync
 }
 
+/// Opens an instance with a secret that does not belong to its store, and with ones that are cut off.
+fn open_with_other_secrets(search: &Search, directory: &Path) {
+    let file = directory.join("device.secret");
+    let secret = fs::read(&file).unwrap();
+    for bad in [vec![7; 32], secret[..9].to_vec(), Vec::new()] {
+        fs::write(&file, &bad).unwrap();
+        let failed = Instance::open(directory).unwrap_err();
+        shown(search, &failed);
+        search.assert_clean(&failed.to_string());
+    }
+    fs::write(&file, secret).unwrap();
+    let instance = Instance::open(directory).unwrap();
+    instance.login_user("bob", None).unwrap();
+    instance.close();
+}
+
 #[tokio::test]
 async fn no_log_line_and_no_debug_text_holds_a_secret() {
     record::start();
     let (at_alice, at_bob) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut search = Search::default();
     let network = MemoryNetwork::new();
-    let here = Instance::open(at_alice.path()).unwrap();
+    for password in [PASSWORD, EXPORT_PASSWORD, STORE_PASSWORD] {
+        search.text(password);
+    }
+    let cheap = PasswordCost::new(8, 1).unwrap();
+    let here = Instance::builder(at_alice.path()).password_cost(cheap).open().unwrap();
     let alice = here.create_user("alice", None).unwrap();
     alice.add_private_key(Some("backup")).unwrap();
+    let dora = here.create_user("dora", Some(PASSWORD)).unwrap();
+    [&alice, &dora].into_iter().for_each(|user| secret_keys(&mut search, user));
+    let family = recover_and_seal(&mut search, &alice, &dora);
     let room = alice
         .create_database(DatabaseSettings::named("Room").grant_anyone(Level::Write(10)))
         .unwrap();
@@ -101,17 +170,18 @@ async fn no_log_line_and_no_debug_text_holds_a_secret() {
     hears(&room, "from bob").await;
     // What fails says more than what goes well.
     let denied = within("asking", bobs.join(&bob, &sync.ticket(&private))).await.map(drop);
-    let unknown = here.login_user("mallory", None).map(drop);
+    let unknown = here.login_user("mallory", Some(EXPORT_PASSWORD)).map(drop);
+    let wrong = here.login_user("dora", Some(STORE_PASSWORD)).map(drop);
     let nowhere = within("dialling", bobs.connect_to_peer("memory:nobody")).await.map(drop);
     let refused = within("dialling", bobs.connect_to_peer("127.0.0.1:1")).await.map(drop);
 
-    for (instance, users) in [(&here, [&alice]), (&there, [&bob])] {
+    for (instance, users) in [(&here, [&alice, &dora]), (&there, [&bob, &bob])] {
         publish(&mut search, instance, &users);
     }
-    for database in [&room, &private, &joined] {
+    for database in [&room, &private, &joined, &family] {
         publish_entries(&mut search, database);
     }
-    shown(&search, &(denied, unknown));
+    shown(&search, &(denied, unknown, wrong));
     shown(&search, &(nowhere, refused));
     shown(&search, &(&here, &alice, &room, alice.keys()));
     shown(&search, &(&sync, &bobs, sync.ticket(&room), sync.list_peers()));
@@ -119,23 +189,11 @@ async fn no_log_line_and_no_debug_text_holds_a_secret() {
     shown(&search, &(room.settings().members().unwrap(), bobs.status(&room.id())));
     search.assert_clean(&sync.ticket(&room).to_string());
 
-    // A secret that does not belong to the store, and one that is cut off.
     drop((joined, bobs, bob));
     there.close();
     drop(there);
-    let file = at_bob.path().join("device.secret");
-    let secret = fs::read(&file).unwrap();
-    for bad in [vec![7; 32], secret[..9].to_vec(), Vec::new()] {
-        fs::write(&file, &bad).unwrap();
-        let failed = Instance::open(at_bob.path()).unwrap_err();
-        shown(&search, &failed);
-        search.assert_clean(&failed.to_string());
-    }
-    fs::write(&file, secret).unwrap();
-    let there = Instance::open(at_bob.path()).unwrap();
-    there.login_user("bob", None).unwrap();
+    open_with_other_secrets(&search, at_bob.path());
     here.close();
-    there.close();
     let lines = record::lines();
     assert!(!lines.is_empty(), "something is logged");
     lines.iter().for_each(|line| search.assert_clean(line));
