@@ -13,7 +13,7 @@ use crate::fold::{Beside, Folded, Outcome, StoreTypes, fold};
 use crate::hidden;
 use crate::replica::{Placed, Replica};
 use crate::settings::{SettingsPayload, writes_data};
-use crate::standing::{drop_unneeded, merged, need, shift};
+use crate::standing::{Droppable, drop_unneeded, merged, need, shift};
 
 /// An entry that was let in.
 pub(crate) struct Entered {
@@ -57,7 +57,7 @@ pub(crate) fn enter(
     let mut stood = stand(replica, place, &parcel.entry, &claim, maker);
     if matches!(stood, Err(Verdict::Unwanted)) {
         let parents: Vec<Number> = place.parents.iter().map(|parent| parent.number).collect();
-        if drop_unneeded(replica, rows, &parents)? > 0 {
+        if drop_unneeded(replica, rows, Droppable::CameHidden, &parents)? > 0 {
             stood = stand(replica, place, &parcel.entry, &claim, maker);
         }
     }

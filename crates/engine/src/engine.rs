@@ -21,7 +21,7 @@ use crate::index::{self, IndexDeclaration, IndexDefinition, IndexError, IndexSte
 use crate::ingest::{self, Ingested};
 use crate::locked::{self, Unlocked};
 use crate::replica::Replica;
-use crate::standing::drop_unneeded;
+use crate::standing::{Droppable, drop_unneeded};
 use crate::unfolded::rebuild;
 
 /// A database to be made.
@@ -52,7 +52,7 @@ impl Engine {
         Self { types, replicas: BTreeMap::new(), recorded: BTreeSet::new(), hidden_max }
     }
 
-    /// Says how much is kept of each database that is hidden and that nobody needs, from now on.
+    /// Says how much is kept of each database that came hidden and that nobody needs, from now on.
     pub const fn keep_hidden(&mut self, max: HiddenMax) {
         self.hidden_max = max;
     }
@@ -255,14 +255,15 @@ impl Engine {
     }
 
     /// Drops what is stored of a database that is hidden and that nobody needs, but for settings;
-    /// returns how many entries that were. A peer may send them again. It is done without being asked
-    /// when more of it comes than is kept.
+    /// returns how many entries that were. A peer that still has them may send them again, if ever they
+    /// are shown again. What came hidden is dropped without being asked when more of it comes than is
+    /// kept.
     ///
     /// # Errors
     /// Any [`StoreError`]: the whole group must be given up then.
     pub fn prune(&mut self, rows: &mut Overlay, database: u32) -> Result<u64, StoreError> {
         match self.replica(rows, database)? {
-            Some((replica, _)) => drop_unneeded(replica, rows, &[]),
+            Some((replica, _)) => drop_unneeded(replica, rows, Droppable::All, &[]),
             None => Ok(0),
         }
     }

@@ -12,13 +12,13 @@ pub(crate) const fn hidden(database: u32) -> Space {
     Space::new("hidden", database)
 }
 
-/// Number → how many bytes the entry has.
+/// Number → how many bytes the entry has, and whether it came hidden.
 const SIZE: u8 = 0;
 /// Number and that of a child → nothing.
 const CHILD: u8 = 1;
 /// Number of an entry without children → nothing.
 const END: u8 = 2;
-/// Nothing → how many of the hidden entries nobody needs, their bytes, and how many were dropped.
+/// Nothing → how many of those that came hidden nobody needs, their bytes, and how many were dropped.
 const UNNEEDED: u8 = 3;
 
 fn key(kind: u8, number: Number) -> Vec<u8> {
@@ -48,15 +48,39 @@ pub(crate) fn bytes_of(entry: &Entry) -> u64 {
     payloads.fold(entry.body().len() as u64, u64::saturating_add)
 }
 
+/// What is told of one hidden entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// How many bytes it has with its payloads.
+    pub(crate) bytes: u64,
+    /// Whether it was never visible here. Of what was, this may be the last replica that has it when
+    /// the limit is taken back, so it never makes room for others.
+    pub(crate) came_hidden: bool,
+}
+
+impl Size {
+    fn row(self) -> Vec<u8> {
+        let mut row = self.bytes.to_be_bytes().to_vec();
+        row.push(u8::from(self.came_hidden));
+        row
+    }
+
+    fn of_row(row: &[u8]) -> Option<Self> {
+        let (came_hidden, bytes) = row.split_last()?;
+        let bytes = u64::from_be_bytes(bytes.try_into().ok()?);
+        (*came_hidden <= 1).then_some(Self { bytes, came_hidden: *came_hidden == 1 })
+    }
+}
+
 /// Stages the rows of an entry that is hidden from now on.
 pub(crate) fn hide(
     rows: &mut Overlay,
     database: u32,
     number: Number,
-    bytes: u64,
+    size: Size,
     children: &[Number],
 ) {
-    rows.put(hidden(database), key(SIZE, number), bytes.to_be_bytes());
+    rows.put(hidden(database), key(SIZE, number), size.row());
     for child in children {
         rows.put(hidden(database), child_key(number, *child), []);
     }
@@ -101,11 +125,10 @@ pub(crate) fn remove_child(
     Ok(is_last)
 }
 
-/// Returns how many bytes a hidden entry has.
-pub(crate) fn bytes(rows: &dyn Snapshot, database: u32, number: Number) -> Result<u64, StoreError> {
+/// Returns what is told of a hidden entry.
+pub(crate) fn size(rows: &dyn Snapshot, database: u32, number: Number) -> Result<Size, StoreError> {
     let row = rows.get(hidden(database), &key(SIZE, number))?;
-    let bytes = row.and_then(|row| row.as_slice().try_into().ok()).map(u64::from_be_bytes);
-    bytes.ok_or_else(|| damaged(database))
+    row.and_then(|row| Size::of_row(&row)).ok_or_else(|| damaged(database))
 }
 
 /// Returns the children of a hidden entry, ascending.
@@ -122,6 +145,18 @@ pub(crate) fn ends(rows: &dyn Snapshot, database: u32) -> Result<Vec<Number>, St
     listed(rows, database, &[END])
 }
 
+/// Returns the entries that came hidden and are so still, as far as their rows can be read.
+pub(crate) fn came_hidden(rows: &dyn Snapshot, database: u32) -> Result<Vec<Number>, StoreError> {
+    let mut found = Vec::new();
+    let range = KeyRange::prefix(&[SIZE]);
+    rows.range(hidden(database), range, Order::Ascending, &mut |key, row| {
+        let came_hidden = Size::of_row(row).is_some_and(|size| size.came_hidden);
+        found.extend(number_at_end(key).filter(|_| came_hidden));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 fn listed(rows: &dyn Snapshot, database: u32, prefix: &[u8]) -> Result<Vec<Number>, StoreError> {
     let mut found = Vec::new();
     let range = KeyRange::prefix(prefix);
@@ -132,8 +167,9 @@ fn listed(rows: &dyn Snapshot, database: u32, prefix: &[u8]) -> Result<Vec<Numbe
     found.into_iter().collect::<Option<_>>().ok_or_else(|| damaged(database))
 }
 
-/// How much is kept of each database that is hidden and that nobody needs. When more of it comes, what
-/// is there is dropped, but for settings; where that makes no room, what comes is not stored.
+/// How much is kept of each database that came hidden and that nobody needs. When more of it comes,
+/// what is there is dropped, but for settings; where that makes no room, what comes is not stored.
+/// What was visible here once is not counted and stays: who takes a limit back finds it.
 ///
 /// Default: [`HIDDEN_ENTRIES_MAX`] and [`HIDDEN_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +191,7 @@ impl Default for HiddenMax {
     }
 }
 
-/// How much is kept that nobody needs.
+/// How much is kept that came hidden and that nobody needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unneeded {
     pub(crate) entries: u64,

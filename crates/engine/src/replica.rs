@@ -15,7 +15,7 @@ use weald_dag::{
 use crate::authors::Authors;
 use crate::catalog::Held;
 use crate::fold::StoreTypes;
-use crate::hidden::{self, HiddenMax, Unneeded};
+use crate::hidden::{self, HiddenMax, Size, Unneeded};
 use crate::index::Indexes;
 use crate::settings::{self, Settings};
 use crate::standing::{Candidates, Turned};
@@ -194,9 +194,11 @@ impl Replica {
         self.unneeded.has_room(bytes, self.hidden_max)
     }
 
-    /// Takes note that a hidden entry of so many bytes was dropped.
-    pub(crate) fn dropped(&mut self, bytes: u64) {
-        self.unneeded.take(bytes);
+    /// Takes note that a hidden entry was dropped.
+    pub(crate) fn dropped(&mut self, size: Size) {
+        if size.came_hidden {
+            self.unneeded.take(size.bytes);
+        }
         self.unneeded.dropped += 1;
         self.recent.clear();
     }
@@ -258,7 +260,7 @@ impl Replica {
             self.tips.insert(number, Tip { id, known });
         } else {
             let bytes = hidden::bytes_of(entry);
-            hidden::hide(rows, database, number, bytes, &[]);
+            hidden::hide(rows, database, number, Size { bytes, came_hidden: true }, &[]);
             self.unneeded.add(bytes);
         }
         self.recent.insert(id, known);
@@ -300,14 +302,14 @@ impl Replica {
         for (number, (from, to)) in turned {
             restand(rows, database, *number, *to)?;
             self.restood.insert(*number, *to);
-            let bytes = match candidates.bytes_of(*number) {
-                Some(bytes) => bytes,
-                None => hidden::bytes(rows, database, *number)?,
+            let size = match candidates.bytes_of(*number).filter(|_| *from == Standing::Visible) {
+                Some(bytes) => Size { bytes, came_hidden: false },
+                None => hidden::size(rows, database, *number)?,
             };
             match (from, to) {
                 (Standing::Visible, Standing::Visible) => {}
                 (Standing::Visible, _) => {
-                    hidden::hide(rows, database, *number, bytes, candidates.children_of(*number));
+                    hidden::hide(rows, database, *number, size, candidates.children_of(*number));
                 }
                 (_, Standing::Visible) => hidden::show(rows, database, *number)?,
                 _ => {}
@@ -315,11 +317,15 @@ impl Replica {
             match (from.is_needed(), to.is_needed()) {
                 (true, false) => {
                     self.needed -= 1;
-                    self.unneeded.add(bytes);
+                    if size.came_hidden {
+                        self.unneeded.add(size.bytes);
+                    }
                 }
                 (false, true) => {
                     self.needed += 1;
-                    self.unneeded.take(bytes);
+                    if size.came_hidden {
+                        self.unneeded.take(size.bytes);
+                    }
                 }
                 _ => {}
             }

@@ -16,7 +16,7 @@ mod waiting;
 mod why;
 
 pub(crate) use beside::Candidates;
-pub(crate) use dropped::drop_unneeded;
+pub(crate) use dropped::{Droppable, drop_unneeded};
 pub(crate) use merged::merged;
 pub(crate) use needed::{Turned, need};
 pub(crate) use shift::shift;

@@ -12,7 +12,7 @@ use weald_dag::{
 };
 
 use super::beside::digest;
-use crate::hidden::{self, Unneeded};
+use crate::hidden::{self, Size, Unneeded};
 use crate::settings::{Settings, writes_data};
 
 /// What is kept of an entry meanwhile.
@@ -22,6 +22,33 @@ struct Seen {
     bytes: u64,
     found: Standing,
     is_visible: bool,
+    /// Whether its row says that it came hidden; nothing else tells of that.
+    came_hidden: bool,
+}
+
+/// Numbers of entries, a bit for each: there is a set for each limit.
+#[derive(Default)]
+struct Numbers(BTreeMap<u64, u64>);
+
+impl Numbers {
+    /// Puts a number in; returns whether it is new.
+    fn insert(&mut self, number: Number) -> bool {
+        let (word, bit) = Self::place(number);
+        let word = self.0.entry(word).or_default();
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    fn contains(&self, number: Number) -> bool {
+        let (word, bit) = Self::place(number);
+        self.0.get(&word).is_some_and(|word| word & bit != 0)
+    }
+
+    const fn place(number: Number) -> (u64, u64) {
+        let bits = u64::BITS as u64;
+        (number.0 / bits, 1 << (number.0 % bits))
+    }
 }
 
 /// How all entries stand.
@@ -29,7 +56,7 @@ pub(super) struct Standings<'a> {
     settings: &'a Settings,
     entries: BTreeMap<Number, Seen>,
     /// The settings entries that were asked about, with what is before them.
-    pasts: BTreeMap<SettingsIndex, BTreeSet<Number>>,
+    pasts: BTreeMap<SettingsIndex, Numbers>,
     children: BTreeMap<Number, Vec<Number>>,
     needed: BTreeSet<Number>,
     /// How many were dropped; nothing else tells of them.
@@ -56,6 +83,9 @@ impl<'a> Standings<'a> {
             all.see(stored);
             ControlFlow::Continue(())
         })?;
+        for number in hidden::came_hidden(rows, database)? {
+            all.entries.entry(number).and_modify(|seen| seen.came_hidden = true);
+        }
         if !settings.authority.hides_nothing() {
             graph.each_from(Number(0), &mut |stored| {
                 let is_visible = all.stands(&stored);
@@ -84,6 +114,7 @@ impl<'a> Standings<'a> {
             bytes: hidden::bytes_of(entry),
             found: stored.local.standing,
             is_visible: true,
+            came_hidden: false,
             parents: stored.local.parents.into(),
         };
         self.entries.insert(number, seen);
@@ -103,7 +134,7 @@ impl<'a> Standings<'a> {
             }
         }
         let is_before = |limit: SettingsIndex| {
-            self.pasts.get(&limit).is_some_and(|past| past.contains(&stored.number))
+            self.pasts.get(&limit).is_some_and(|past| past.contains(stored.number))
         };
         let claim = Claim {
             id: entry.id(),
@@ -117,8 +148,8 @@ impl<'a> Standings<'a> {
     }
 
     /// Returns an entry and everything before it.
-    fn past(&self, number: Number) -> BTreeSet<Number> {
-        let (mut past, mut open) = (BTreeSet::new(), vec![number]);
+    fn past(&self, number: Number) -> Numbers {
+        let (mut past, mut open) = (Numbers::default(), vec![number]);
         while let Some(next) = open.pop() {
             if past.insert(next)
                 && let Some(seen) = self.entries.get(&next)
@@ -187,8 +218,9 @@ impl<'a> Standings<'a> {
             (Overlay::new(MemoryStore::new().snapshot()?), Unneeded::default());
         for (number, seen) in self.entries.iter().filter(|(_, seen)| !seen.is_visible) {
             let children = self.children.get(number).map_or(&[][..], Vec::as_slice);
-            hidden::hide(&mut rows, database, *number, seen.bytes, children);
-            if !self.needed.contains(number) {
+            let Seen { bytes, came_hidden, .. } = *seen;
+            hidden::hide(&mut rows, database, *number, Size { bytes, came_hidden }, children);
+            if came_hidden && !self.needed.contains(number) {
                 unneeded.add(seen.bytes);
             }
         }

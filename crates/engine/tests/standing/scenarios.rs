@@ -264,6 +264,35 @@ fn of_what_nobody_needs_no_more_is_kept_than_there_is_room_for() {
 }
 
 #[test]
+fn what_was_visible_once_makes_no_room_for_what_comes_hidden() {
+    let writers = (3..5).map(|writer| grant(writer, Level::Write(5)));
+    let mut world = World::new([grant(2, Level::Admin(1))].into_iter().chain(writers).collect());
+    let root = world.root();
+    let kept: Vec<_> = (0..4).map(|n| world.add(&[root], 3, &Act::Table(n)).unwrap()).collect();
+    world.site.engine.keep_hidden(HiddenMax { entries: 2, bytes: 10_000 });
+    // A weak administrator hides the history of others, one of whom fills what room there is.
+    let limits = Act::Settings(vec![limit(3, None), limit(4, None)]);
+    world.add(&[root], 2, &limits).unwrap();
+    for n in 0..6 {
+        let draft = world.draft(&[root], 4, &Act::Log(n));
+        let verdict = world.site.ingest(world.id, vec![draft]).verdicts.pop().unwrap().1;
+        assert!(matches!(verdict, Verdict::Stored(_) | Verdict::Unwanted), "{verdict:?}");
+        world.site.assert_sound(world.id);
+        if n == 3 {
+            world.site.restart();
+            world.site.engine.keep_hidden(HiddenMax { entries: 2, bytes: 10_000 });
+        }
+    }
+    let standings = world.site.standings(world.id).into_keys();
+    assert!(standings.filter(|id| !world.ids.contains(id)).count() <= 2);
+    // A stronger one takes that back, and nothing of the history is lost.
+    world.add(&[root], 1, &Act::Settings(vec![limit(2, None)])).unwrap();
+    let needed = world.site.needed(world.id);
+    assert!(kept.iter().all(|entry| needed.get(entry) == Some(&true)), "{needed:?}");
+    world.site.assert_sound(world.id);
+}
+
+#[test]
 fn a_store_whose_type_is_not_known_is_right_when_it_is() {
     let mut world = World::new(vec![grant(2, Level::Write(5)), grant(3, Level::Write(5))]);
     let root = world.root();
