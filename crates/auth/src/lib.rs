@@ -40,6 +40,7 @@ mod past;
 mod powers;
 mod rank;
 mod refusal;
+mod request;
 mod resolve;
 mod resolved;
 mod restore;
@@ -60,5 +61,9 @@ pub use need::Claim;
 pub use operation::{Operation, SETTINGS_STORE, Subject};
 pub use rank::Rank;
 pub use refusal::AuthRefusal;
+pub use request::{
+    AccessRequest, NONCE_LEN, REQUEST_AHEAD_MAX_MS, REQUEST_LIFETIME_MAX_MS, REQUEST_MAX,
+    REQUEST_NAME_MAX, REQUEST_NOTE_MAX, REQUEST_VERSION, RequestRefusal, SignedRequest,
+};
 pub use restore::{RestoreError, RestoredEntry};
 pub use settings_index::SettingsIndex;

@@ -61,6 +61,20 @@ id! {
     DatabaseId
 }
 
+id! {
+    /// Names a request for access: the hash of its bytes.
+    RequestId
+}
+
+impl RequestId {
+    /// Returns the hash of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("weald 2026 access request v1");
+        hasher.update(bytes);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
 impl DatabaseId {
     /// Returns the id of the root entry.
     pub const fn root(&self) -> EntryId {

@@ -57,7 +57,7 @@ pub use beside::{ReachedBy, WALKED_AT_ONCE};
 pub use cbor::CodingError;
 pub use entry::{Entry, EntryError, Fields, NONCE_LEN, Section};
 pub use graph::{Graph, Stored, append, discard, index, restand};
-pub use id::{DatabaseId, EntryId};
+pub use id::{DatabaseId, EntryId, RequestId};
 pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{
     Domain, KEY_LEN, KeyError, KeyTextError, PublicKey, SIGNATURE_LEN, SecretKey, Signature,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, PublicKey, Verdict};
+use weald_dag::{DatabaseId, EntryId, PublicKey, RequestId, Verdict};
 
 use crate::channel::{Channel, Ending};
 use crate::close::{CloseReason, Farewell, PeerFault};
@@ -239,6 +239,15 @@ impl Exchange {
                 Ok(())
             }
             Control::Left(name) => self.left(name, reads, out),
+            Control::Ask(request) => {
+                out.event(Event::Asked { request: request.into_vec() });
+                Ok(())
+            }
+            Control::Answer { request, answer } => {
+                let request = RequestId::from_bytes(*request);
+                out.event(Event::Answered { request, answer });
+                Ok(())
+            }
             Control::Goodbye(code) => Err(CloseReason::Told(Farewell::from_code(code))),
             Control::Compared { name, round, tips, probe } => {
                 self.with(name, reads, out, |ch, ctx| ch.compared(round, &tips, &probe, ctx))

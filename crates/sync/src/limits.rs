@@ -70,6 +70,8 @@ pub const WANT_STEPS_MAX: usize = 4 * WANT_DEPTH_MAX as usize;
 pub const ROUNDS_MAX: u8 = 3;
 /// How many ids are remembered that are not held here, and how many that are not held there.
 pub const DECLINED_MAX: usize = 4_096;
+/// Greatest length of a request for access, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// Greatest length of a reason told to a peer, in characters.
 pub const REASON_MAX: usize = 256;
 /// How many reasons are told to a peer at the end of a round; of further tips, the class only.

@@ -5,18 +5,19 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::batch::EntryBatch;
 use crate::class::Class;
 use crate::close::PeerFault;
 use crate::ids::{Bits, Ids};
 use crate::limits::{
-    CONTROL_MAX, CONTROLS_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, SHOWN_MAX_BYTES, TIPS_PAGE,
-    WANT_DEPTH_MAX, WANT_MAX,
+    CONTROL_MAX, CONTROLS_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, REQUEST_BYTES_MAX, SHOWN_MAX_BYTES,
+    TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
 };
 use crate::naming::Name;
 use crate::possession::KeyProof;
+use crate::request::RequestAnswer;
 
 const CONTROLS: u8 = 0;
 const ENTRIES: u8 = 1;
@@ -92,6 +93,10 @@ pub(crate) enum Control {
     Wanted(Name),
     /// Says that this batch and all before it are stored.
     Ack { name: Name, batch: u64 },
+    /// Asks for access to a database, by bytes that only who decides can read.
+    Ask(ByteBuf),
+    /// Answers a request by the hash of its bytes, at once and again when it is decided.
+    Answer { request: ByteArray<32>, answer: RequestAnswer },
     /// Ends the session.
     Goodbye(u8),
 }
@@ -181,12 +186,14 @@ impl Control {
                     at_most("characters of a reason", reason.chars().count(), REASON_MAX)
                 })
             }
+            Self::Ask(request) => at_most("bytes of a request", request.len(), REQUEST_BYTES_MAX),
+            Self::Answer { answer, .. } => answer.check(),
             _ => Ok(()),
         }
     }
 }
 
-fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), PeerFault> {
+pub(crate) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), PeerFault> {
     if found > limit { Err(PeerFault::TooMany { what, found, limit }) } else { Ok(()) }
 }
 

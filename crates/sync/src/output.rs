@@ -1,9 +1,10 @@
 //! What a session asks of its driver, in the order in which it is to be done.
 
-use weald_dag::{DatabaseId, EntryId, Parcel, PublicKey, Refusal, Time};
+use weald_dag::{DatabaseId, EntryId, Parcel, PublicKey, Refusal, RequestId, Time};
 
 use crate::class::Classes;
 use crate::close::CloseReason;
+use crate::request::RequestAnswer;
 
 /// Names a batch of parcels that a session handed over; unique within the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,6 +121,19 @@ pub enum Event {
         database: DatabaseId,
         /// How many came in one batch.
         entries: u64,
+    },
+    /// The peer asks for access to a database; to be answered by
+    /// [`Session::answer`](crate::Session::answer).
+    Asked {
+        /// The request's bytes.
+        request: Vec<u8>,
+    },
+    /// The peer has answered a request for access, or has decided it since.
+    Answered {
+        /// The hash of the request's bytes; it may be one that was never made here.
+        request: RequestId,
+        /// What it says.
+        answer: RequestAnswer,
     },
     /// Tips that the peer announced did not come in several rounds.
     Unclassed {

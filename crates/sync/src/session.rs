@@ -4,18 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, Number, PublicKey, Verdict};
+use serde_bytes::{ByteArray, ByteBuf};
+use weald_dag::{DatabaseId, EntryId, Number, PublicKey, RequestId, Verdict};
 
 use crate::close::CloseReason;
 use crate::exchange::Exchange;
 use crate::frame::{Framer, GOODBYE};
 use crate::handshake::{Handshake, Peered, farewell, goodbye};
-use crate::limits::{HANDSHAKE_MAX_MS, SILENCE_MAX_MS};
+use crate::limits::{HANDSHAKE_MAX_MS, REQUEST_BYTES_MAX, SILENCE_MAX_MS};
 use crate::message::{Control, Message};
 use crate::options::SessionOptions;
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event, Output};
 use crate::reads::Reads;
+use crate::request::RequestAnswer;
 use crate::status::{DatabaseState, DatabaseStatus};
 
 enum Phase {
@@ -95,6 +97,33 @@ impl Session {
     /// Proves the keys to the peer that are there since, such as that of a user who has just logged in.
     pub fn prove(&mut self, now: u64, reads: &dyn Reads) {
         self.run(now, reads, |open, out| open.exchange.prove_all(reads, out));
+    }
+
+    /// Asks the peer for access to a database; a request longer than
+    /// [`REQUEST_BYTES_MAX`](crate::limits::REQUEST_BYTES_MAX) is not sent. Before the peer is proven nothing
+    /// is.
+    pub fn ask(&mut self, now: u64, request: Vec<u8>, reads: &dyn Reads) {
+        if request.len() <= REQUEST_BYTES_MAX {
+            self.run(now, reads, |_, out| {
+                out.control(Control::Ask(ByteBuf::from(request)));
+                Ok(())
+            });
+        }
+    }
+
+    /// Answers a request of the peer, also again once it is decided.
+    pub fn answer(
+        &mut self,
+        now: u64,
+        request: &RequestId,
+        answer: RequestAnswer,
+        reads: &dyn Reads,
+    ) {
+        let request = ByteArray::new(*request.as_bytes());
+        self.run(now, reads, |_, out| {
+            out.control(Control::Answer { request, answer });
+            Ok(())
+        });
     }
 
     /// Takes a frame from the link.

@@ -12,6 +12,7 @@ use crate::database::DatabaseError;
 use crate::misfit::Misfit;
 use crate::open::OpenError;
 use crate::query::CursorError;
+use crate::requests::{InviteError, RequestError};
 use crate::resolve::ResolveError;
 use crate::settings::SettingsError;
 use crate::store_ref::StoreNameError;
@@ -46,6 +47,12 @@ pub enum Error {
     /// Reading a ticket.
     #[error(transparent)]
     Ticket(#[from] ParseTicketError),
+    /// Inviting, and using an invite.
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    /// Asking for access, and deciding who asks.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// Syncing with peers.
     #[error(transparent)]
     Sync(#[from] SyncError),

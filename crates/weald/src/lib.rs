@@ -61,6 +61,7 @@ mod query;
 mod registry;
 mod relaxed;
 mod reply;
+mod requests;
 mod resolve;
 mod row_edit;
 mod rows;
@@ -109,6 +110,12 @@ pub use query::{
     Indexes, Page, QUERY_PAGE_ROWS, Queried, Query, QueryCursor, QueryOrder, QueryRows, StoreIndex,
 };
 pub use registry::{StoreOptions, StoreSummary};
+pub use requests::{
+    ASKS_PER_HOUR_MAX, AccessOptions, AccessRequest, InviteError, InviteOptions,
+    REQUESTS_DECIDED_MAX, REQUESTS_MADE_MAX, REQUESTS_PER_ADDRESS_MAX, REQUESTS_PER_DATABASE_MAX,
+    REQUESTS_PER_DEVICE_MAX, REQUESTS_WAITING_MAX, ReceivedRequest, RequestError, RequestPolicy,
+    RequestState, RequestStatus, Requests,
+};
 pub use resolve::{
     RESOLUTION_ROUNDS_MAX, RESOLUTIONS_PER_COMMIT, RESOLUTIONS_REMEMBERED_MAX, Resolution,
     ResolveError, Resolver,
@@ -146,15 +153,16 @@ pub use watch::{
     WriteCallback,
 };
 pub use weald_auth::{
-    Action, AuthRefusal, Invite, Level, Member, Operation as SettingsOperation, Rank, Subject,
+    Action, AuthRefusal, Invite, Level, Member, Operation as SettingsOperation,
+    REQUEST_LIFETIME_MAX_MS, REQUEST_NAME_MAX, REQUEST_NOTE_MAX, Rank, RequestRefusal, Subject,
 };
 pub use weald_crdt::{
     Decimal, DraftError, ElementId, Key, MAX_COMPONENT_BYTES, MAX_KEY_COMPONENTS, MAX_KEY_NESTING,
     MAX_NESTING, MAX_OPERATIONS, MAX_PAYLOAD_BYTES, Path, Step, Timestamp, Ulid, Value, ValueError,
 };
 pub use weald_dag::{
-    DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, Signature,
-    StoreError, Time, Verdict,
+    DatabaseId, Durability, EntryId, Fault, Number, Parcel, PublicKey, Refusal, RequestId,
+    Signature, StoreError, Time, Verdict,
 };
 pub use weald_engine::{
     CommitError, Findings, INDEX_EXPONENT_MAX, INDEX_FIELDS_MAX, INDEX_NAME_BYTES_MAX,
@@ -164,7 +172,7 @@ pub use weald_sync::{
     Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
 };
 pub use weald_transports::{
-    Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState, PeerStatus,
-    SyncError, SyncEvent, SyncStatus,
+    AccessEvent, Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState,
+    PeerStatus, SyncError, SyncEvent, SyncStatus,
 };
 pub use zeroize::Zeroizing;

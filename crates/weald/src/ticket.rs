@@ -6,8 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
-use weald_dag::{DatabaseId, KeyTextError, PublicKey, TextError};
+use weald_dag::{DatabaseId, KeyTextError, PublicKey, SecretKey, TextError};
 use weald_transports::{Address, AddressError};
+
+mod invite_text;
 
 /// What every ticket begins with.
 const SCHEME: &str = "weald:";
@@ -20,7 +22,8 @@ pub const TICKET_ADDRESSES_MAX: usize = 32;
 ///
 /// Its text is `weald:DATABASE?peer=KEY&at=ADDRESS&name=NAME`, with as many addresses as there are.
 /// `DATABASE@host:port` is read as well: it names no peer, so whoever answers there is trusted on
-/// first use.
+/// first use. A ticket with an invite has a part `invite=SECRET` besides: the text shows the secret, as
+/// it is to be handed out, but `Debug` does not.
 ///
 /// ```
 /// use weald::Ticket;
@@ -31,18 +34,31 @@ pub const TICKET_ADDRESSES_MAX: usize = 32;
 /// assert_eq!(ticket.to_string().parse::<Ticket>()?, ticket);
 /// # Ok::<(), weald::ParseTicketError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Ticket {
     database: DatabaseId,
     peer: Option<PublicKey>,
     addresses: Vec<Address>,
     name: Option<String>,
+    invite: Option<SecretKey>,
 }
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        self.database == other.database
+            && self.peer == other.peer
+            && self.addresses == other.addresses
+            && self.name == other.name
+            && self.invite_key() == other.invite_key()
+    }
+}
+
+impl Eq for Ticket {}
 
 impl Ticket {
     /// Makes a ticket that names a database alone.
     pub const fn new(database: DatabaseId) -> Self {
-        Self { database, peer: None, addresses: Vec::new(), name: None }
+        Self { database, peer: None, addresses: Vec::new(), name: None, invite: None }
     }
 
     /// Names the device that has the database. None by default: who answers is trusted on first use.
@@ -66,6 +82,29 @@ impl Ticket {
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
+    }
+
+    /// Adds an invite: its secret half.
+    #[must_use]
+    pub(crate) fn with_invite(mut self, invite: SecretKey) -> Self {
+        self.invite = Some(invite);
+        self
+    }
+
+    /// Takes the invite out, for a ticket that is shown or kept in the clear.
+    #[must_use]
+    pub fn without_invite(mut self) -> Self {
+        self.invite = None;
+        self
+    }
+
+    /// Returns the public half of the invite, if there is one.
+    pub fn invite_key(&self) -> Option<PublicKey> {
+        self.invite.as_ref().map(SecretKey::public)
+    }
+
+    pub(crate) const fn invite(&self) -> Option<&SecretKey> {
+        self.invite.as_ref()
     }
 
     /// Returns the database.
@@ -143,6 +182,14 @@ pub enum ParseTicketError {
         /// Where the second starts.
         at: usize,
     },
+    /// The invite is not one.
+    #[error(
+        "the invite in the ticket (from character {at} on) was not copied whole; copy the ticket again"
+    )]
+    Invite {
+        /// Where it starts.
+        at: usize,
+    },
     /// A percent sign is not followed by two hexadecimal digits, or what they give is no text.
     #[error(
         "the part of the ticket from character {at} on has a broken '%' sequence; copy it again"
@@ -162,6 +209,11 @@ impl fmt::Display for Ticket {
         for (place, (part, text)) in peer.chain(addresses).chain(name).enumerate() {
             let mark = if place == 0 { '?' } else { '&' };
             write!(f, "{mark}{part}={}", Escaped(&text))?;
+        }
+        if let Some(invite) = &self.invite {
+            let first = self.peer.is_none() && self.addresses.is_empty() && self.name.is_none();
+            let mark = if first { '?' } else { '&' };
+            write!(f, "{mark}invite={}", *invite_text::text_of(invite))?;
         }
         Ok(())
     }
@@ -216,6 +268,14 @@ fn parse_part(
     value: &str,
     at: usize,
 ) -> Result<(), ParseTicketError> {
+    if key == "invite" {
+        if ticket.invite.is_some() {
+            return Err(ParseTicketError::Twice { part: "invite", at });
+        }
+        let invite = invite_text::from_text(value).ok_or(ParseTicketError::Invite { at })?;
+        ticket.invite = Some(invite);
+        return Ok(());
+    }
     let text = unescape(value).ok_or(ParseTicketError::Escape { at })?;
     match key {
         "peer" if ticket.peer.is_some() => {
@@ -288,6 +348,7 @@ mod tests {
         #[test]
         fn what_is_displayed_parses_back(
             bytes: [u8; 32], seed: [u8; 32], peer: bool, name in proptest::option::of(".*"),
+            invite in proptest::option::of(any::<[u8; 32]>()),
             ports in proptest::collection::vec(0_u16.., 0..4),
         ) {
             let mut ticket = Ticket::new(DatabaseId::from_bytes(bytes));
@@ -299,6 +360,9 @@ mod tests {
             }
             if let Some(name) = name {
                 ticket = ticket.with_name(name);
+            }
+            if let Some(invite) = invite {
+                ticket = ticket.with_invite(SecretKey::from_seed(&invite));
             }
             prop_assert_eq!(ticket.to_string().parse::<Ticket>().unwrap(), ticket);
         }
@@ -321,7 +385,7 @@ mod tests {
 
     #[test]
     fn parts_of_later_versions_are_ignored() {
-        let text = format!("weald:{}?invite=abc&new&name=a%20b", id());
+        let text = format!("weald:{}?later=abc&new&name=a%20b", id());
         assert_eq!(text.parse::<Ticket>().unwrap(), Ticket::new(id()).with_name("a b"));
     }
 

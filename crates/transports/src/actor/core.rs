@@ -148,6 +148,11 @@ impl Core {
             }
             Command::Prove => self.links.tell_all(|| LinkCommand::Prove),
             Command::Reconsider { database } => self.reconsider(database),
+            Command::Ask { peer } => self.links.tell_peer(&peer, || LinkCommand::Ask),
+            Command::Answer { peer, request, answer } => {
+                let told = || LinkCommand::Answer { request, answer: answer.clone() };
+                self.links.tell_peer(&peer, told);
+            }
             Command::AddPeer { record } => {
                 let (peer, databases) = (record.key, record.databases.clone());
                 self.peers.merge(record);

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
-use weald_dag::{DatabaseId, PublicKey};
+use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
 
 use super::error::SyncError;
@@ -26,6 +26,7 @@ use super::outbox::Outbox;
 use super::rounds::Rounds;
 use super::status::Board;
 use super::wait::{Waiter, Waiters};
+use crate::address::Address;
 use crate::link::{BoxFuture, Link, LinkError, LinkReceiver};
 
 /// What a link task shares with its actor.
@@ -61,6 +62,8 @@ struct Drive {
     ingests: Ingests,
     completing: FuturesOrdered<Completing>,
     waiters: Waiters,
+    /// Where the link leads.
+    address: Address,
     /// The proven peer.
     peer: Option<PublicKey>,
     feed: Arc<LinkFeed>,
@@ -123,6 +126,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
     };
     let mut waiters = Waiters::default();
     waiting.into_iter().for_each(|waiter| waiters.add(waiter));
+    let address = link.peer().clone();
     let (sender, receiver) = link.split();
     let began = Instant::now();
     Ok(Drive {
@@ -137,6 +141,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         ingests: Ingests::default(),
         completing: FuturesOrdered::new(),
         waiters,
+        address,
         peer: None,
         feed: Arc::default(),
         accepted: false,
@@ -217,6 +222,7 @@ impl Drive {
                 for database in self.rounds.take_due(Instant::now()) {
                     self.relate(database);
                 }
+                self.ask();
             }
             Turn::Status => self.write_status(),
         }
@@ -252,6 +258,11 @@ impl Drive {
         match command {
             LinkCommand::Accept(databases) => self.accept(databases),
             LinkCommand::Wait(waiter) => self.wait(waiter),
+            LinkCommand::Ask => self.ask(),
+            LinkCommand::Answer { request, answer } => {
+                let host = Arc::clone(&self.common.host);
+                self.session.answer(self.now(), &request, answer, &*host);
+            }
             LinkCommand::Relate(database) => self.relate(database),
             LinkCommand::Prove => self.prove(),
             LinkCommand::Drop(database) => self.drop_relation(database),
@@ -263,10 +274,27 @@ impl Drive {
     fn accept(&mut self, databases: BTreeSet<DatabaseId>) {
         let Some(peer) = self.peer else { return };
         self.accepted = true;
+        self.ask();
         self.waiters.proven(peer);
         for database in databases.union(&self.waiters.databases()) {
             self.relate(*database);
         }
+    }
+
+    /// Sends the peer what it is to be asked for.
+    fn ask(&mut self) {
+        let (true, Some(peer)) = (self.accepted, self.peer) else { return };
+        let (host, now) = (Arc::clone(&self.common.host), self.now());
+        for request in host.requests_to(&peer) {
+            self.session.ask(now, request, &*host);
+        }
+    }
+
+    /// Answers a request of the peer.
+    fn asked(&mut self, peer: PublicKey, request: &[u8]) {
+        let host = Arc::clone(&self.common.host);
+        let answer = host.asked(peer, &self.address, request);
+        self.session.answer(self.now(), &RequestId::of(request), answer, &*host);
     }
 
     fn wait(&mut self, waiter: Waiter) {
@@ -352,6 +380,18 @@ impl Drive {
                 let error = SyncError::DatabaseUnknown { database: *database, peer };
                 self.database_failed(peer, *database, &error);
             }
+            Event::Asked { request } => {
+                self.asked(peer, request);
+                return Ok(());
+            }
+            Event::Answered { request, answer } => {
+                let opened = self.common.host.answered(peer, *request, answer.clone());
+                if let Some(database) = opened {
+                    self.relate(database);
+                }
+                // The host tells of those that it knows; anybody can answer others.
+                return Ok(());
+            }
             _ => {}
         }
         self.status_soon();
@@ -393,6 +433,7 @@ impl Drive {
         outcome: Result<(), HostError>,
     ) -> Result<(), EndReason> {
         outcome.map_err(EndReason::Host)?;
+        self.common.host.arrived(database);
         let Some(peer) = self.peer else { return Ok(()) };
         self.notify(Notice::Complete { link: self.token, database });
         self.common.board.tell(SyncEvent::Complete { database, peer });

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tokio::sync::broadcast;
-use weald_dag::{DatabaseId, PublicKey};
+use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::Event;
 
 use super::error::SyncError;
+use super::status::Board;
 use crate::address::Address;
 
 /// Something that happened while syncing.
@@ -54,11 +55,79 @@ pub enum SyncEvent {
         /// The peer that it came from.
         peer: PublicKey,
     },
+    /// Who holds what in a database, or asks for it, has changed by an invite or a request.
+    Access(AccessEvent),
     /// Events were missed because they were not read in time.
     Lagged {
         /// How many.
         missed: u64,
     },
+}
+
+/// How invites and requests for access fare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessEvent {
+    /// An invite was used: the key is a member.
+    Joined {
+        /// The database.
+        database: DatabaseId,
+        /// The key.
+        key: PublicKey,
+    },
+    /// An invite gives nothing any more; ask for a new ticket, or for access.
+    InviteFailed {
+        /// The database.
+        database: DatabaseId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A request came that somebody here has to decide, or a newer one in its place.
+    Requested {
+        /// The request.
+        request: RequestId,
+        /// The database.
+        database: DatabaseId,
+        /// Who is to hold what is wanted.
+        key: PublicKey,
+    },
+    /// A request that came here was decided.
+    Decided {
+        /// The request.
+        request: RequestId,
+        /// The database.
+        database: DatabaseId,
+        /// Who asked.
+        key: PublicKey,
+        /// Whether it was granted.
+        approved: bool,
+    },
+    /// A peer has said something new about a request of this device.
+    Answered {
+        /// The request.
+        request: RequestId,
+        /// The database.
+        database: DatabaseId,
+    },
+    /// A key that became a member by an invite is one no more: others used the invite before it and the entry
+    /// came later, or it was taken away.
+    Fell {
+        /// The database.
+        database: DatabaseId,
+        /// The key.
+        key: PublicKey,
+    },
+}
+
+/// Tells events to whoever listens to an actor. A cheap clone.
+#[derive(Debug, Clone)]
+pub struct EventTeller(pub(crate) Board);
+
+impl EventTeller {
+    /// Tells an event; nobody need listen.
+    pub fn tell(&self, event: AccessEvent) {
+        self.0.tell(SyncEvent::Access(event));
+    }
 }
 
 /// A stream of [`SyncEvent`]s, from the time it was made.

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
-use weald_dag::{DatabaseId, PublicKey};
+use weald_dag::{DatabaseId, PublicKey, RequestId};
+use weald_sync::RequestAnswer;
 
 use super::error::SyncError;
-use super::event::Events;
+use super::event::{EventTeller, Events};
 use super::feed::CommitFeed;
 use super::peer::PeerRecord;
 use super::status::{Board, PeerStatus};
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     SyncPeer { peer: PublicKey, databases: BTreeSet<DatabaseId>, all: bool, reply: Reply },
     Prove,
     Reconsider { database: DatabaseId },
+    Ask { peer: PublicKey },
+    Answer { peer: PublicKey, request: RequestId, answer: RequestAnswer },
     AddPeer { record: PeerRecord },
     Unrelate { peer: PublicKey, database: DatabaseId },
     Stop { reply: oneshot::Sender<()> },
@@ -218,6 +221,17 @@ impl ActorHandle {
         self.send(Command::Reconsider { database });
     }
 
+    /// Sends a linked peer the requests for access that the host has for it; one that is not linked gets them
+    /// when it is.
+    pub fn ask_access(&self, peer: PublicKey) {
+        self.send(Command::Ask { peer });
+    }
+
+    /// Tells a peer what was decided on a request of its, if it is linked; otherwise it asks again.
+    pub fn answer(&self, peer: PublicKey, request: RequestId, answer: RequestAnswer) {
+        self.send(Command::Answer { peer, request, answer });
+    }
+
     /// Returns every peer with its status.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.0.board.peers()
@@ -231,6 +245,11 @@ impl ActorHandle {
     /// Returns a stream of what happens from now on.
     pub fn events(&self) -> Events {
         self.0.board.events()
+    }
+
+    /// Returns what tells events to those who listen.
+    pub fn teller(&self) -> EventTeller {
+        EventTeller(self.0.board.clone())
     }
 
     /// Returns the feed to be told of every durable group. It does not keep the actor alive.

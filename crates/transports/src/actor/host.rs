@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, StoreError, Verdict, Verified};
-use weald_sync::Reads;
+use weald_dag::{
+    DatabaseId, EntryId, PublicKey, RequestId, SecretKey, StoreError, Verdict, Verified,
+};
+use weald_sync::{Reads, RequestAnswer};
 
 use super::peer::PeerRecord;
+use crate::address::Address;
 use crate::link::BoxFuture;
 
 /// The instance behind an actor: its reads, its keys and its one door for entries.
@@ -47,6 +50,35 @@ pub trait Host: Reads + Send + Sync + 'static {
 
     /// Notes that a first sync has brought all of a database.
     fn complete(&self, database: DatabaseId) -> BoxFuture<'static, Result<(), HostError>>;
+
+    /// Takes note that all of a database is here and noted as such, before anybody else is told.
+    ///
+    /// It may block for as long as a commit takes.
+    fn arrived(&self, _database: DatabaseId) {}
+
+    /// Answers a request for access of a proven peer, that came from this address.
+    ///
+    /// It may block for as long as a commit takes. By default no database takes requests.
+    fn asked(&self, _peer: PublicKey, _from: &Address, _request: &[u8]) -> RequestAnswer {
+        RequestAnswer::Unavailable
+    }
+
+    /// Returns the requests to be sent to a peer that is linked.
+    fn requests_to(&self, _peer: &PublicKey) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// Takes a peer's answer to a request; returns the database that is to be synced with it now.
+    ///
+    /// It may block for as long as a commit takes. Anybody can answer what was never asked.
+    fn answered(
+        &self,
+        _peer: PublicKey,
+        _request: RequestId,
+        _answer: RequestAnswer,
+    ) -> Option<DatabaseId> {
+        None
+    }
 
     /// Returns the peers kept.
     ///

@@ -27,7 +27,7 @@ mod status;
 mod wait;
 
 pub use error::SyncError;
-pub use event::{Events, SyncEvent};
+pub use event::{AccessEvent, EventTeller, Events, SyncEvent};
 pub use feed::CommitFeed;
 pub use handle::ActorHandle;
 pub use host::{Host, HostError};

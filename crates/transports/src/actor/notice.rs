@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use weald_dag::{DatabaseId, PublicKey};
-use weald_sync::{CloseReason, Farewell};
+use weald_dag::{DatabaseId, PublicKey, RequestId};
+use weald_sync::{CloseReason, Farewell, RequestAnswer};
 
 use super::error::SyncError;
 use super::host::HostError;
@@ -120,6 +120,10 @@ pub(crate) enum LinkCommand {
     Accept(BTreeSet<DatabaseId>),
     /// Someone waits.
     Wait(Waiter),
+    /// Send the requests for access that are for this peer.
+    Ask,
+    /// Tell what was decided on a request of the peer.
+    Answer { request: RequestId, answer: RequestAnswer },
     /// Keep this database in sync, or look at it again if it is.
     Relate(DatabaseId),
     /// The instance may have more keys to prove.

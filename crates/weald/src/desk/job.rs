@@ -13,6 +13,7 @@ use weald_engine::{
 
 use crate::conflict::Conflict;
 use crate::reply::Answer;
+use crate::requests::{InviteError, Seat, UseInvite};
 use crate::settings::SettingsError;
 
 /// Makes the commit that belongs to the founding of a database, to be written with it.
@@ -119,6 +120,7 @@ pub(crate) enum Job {
     Keep(Box<Keep>),
     Change(Box<Change>),
     Take(Box<Take>),
+    UseInvite(Box<UseInvite>),
     Complete(Complete),
     Rebuild(Rebuild),
     Seal(Seal),
@@ -165,6 +167,7 @@ pub(crate) enum Outcome {
         Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
         Result<Vec<(EntryId, Verdict)>, StoreError>,
     ),
+    UseInvite(Answer<Result<Seat, InviteError>>, Result<Seat, InviteError>),
     Plain(Answer<Result<(), StoreError>>, Result<(), StoreError>),
     Declare(Answer<Result<IndexDefinition, IndexError>>, Result<IndexDefinition, IndexError>),
     Discard(Answer<Result<bool, IndexError>>, Result<bool, IndexError>),
@@ -178,6 +181,7 @@ impl Outcome {
             Self::Make(answer, outcome) => answer.send(outcome),
             Self::Change(answer, outcome) => answer.send(outcome),
             Self::Take(answer, outcome) => answer.send(outcome),
+            Self::UseInvite(answer, outcome) => answer.send(outcome),
             Self::Plain(answer, outcome) => answer.send(outcome),
             Self::Declare(answer, outcome) => answer.send(outcome),
             Self::Discard(answer, outcome) => answer.send(outcome),
@@ -194,6 +198,9 @@ impl Outcome {
                 answer.send(outcome.and_then(|_| Err(error.clone().into())));
             }
             Self::Take(answer, _) => answer.send(Err(error.clone())),
+            Self::UseInvite(answer, outcome) => {
+                answer.send(outcome.and_then(|_| Err(error.clone().into())));
+            }
             Self::Plain(answer, _) => answer.send(Err(error.clone())),
             Self::Declare(answer, outcome) => {
                 answer.send(outcome.and_then(|_| Err(error.clone().into())));
@@ -215,6 +222,7 @@ impl Job {
             Self::Keep(job) => Outcome::Make(job.make.answer, Err(failed())),
             Self::Change(job) => Outcome::Change(job.answer, Err(error.clone().into())),
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
+            Self::UseInvite(job) => Outcome::UseInvite(job.answer, Err(error.clone().into())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Seal(job) => Outcome::Plain(job.answer, Err(error.clone())),

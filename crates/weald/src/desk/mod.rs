@@ -33,6 +33,7 @@ use crate::core::author_of;
 use crate::explain::{Refusals, RefusedEntry};
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
+use crate::requests::{InviteError, Seat, UseInvite, take_seat};
 use crate::sealed::Vault;
 use crate::settings::{self, SettingsError};
 use crate::sign::sign;
@@ -139,6 +140,7 @@ impl Desk {
             Job::Seal(job) => self.seal(job, rows, done),
             Job::ShareKeys(database) => self.share_keys(database, rows, done),
             Job::Take(job) => self.take(*job, rows, done),
+            Job::UseInvite(job) => self.use_invite(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
                 let completed = self.engine.complete(rows, database);
                 if let Ok(true) = completed {
@@ -320,6 +322,41 @@ impl Desk {
         let receipt = Receipt::of(&folded);
         done.fold(database, None, folded);
         Ok(Some(receipt))
+    }
+
+    fn use_invite(
+        &mut self,
+        job: UseInvite,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<(), StoreError> {
+        let outcome = self.seat(&job, rows, done);
+        let failure = match &outcome {
+            Err(InviteError::Commit(CommitError::Store(error))) => Err(error.clone()),
+            _ => Ok(()),
+        };
+        done.outcomes.push(Outcome::UseInvite(job.answer, outcome));
+        failure
+    }
+
+    fn seat(
+        &mut self,
+        job: &UseInvite,
+        rows: &mut Overlay,
+        done: &mut Done,
+    ) -> Result<Seat, InviteError> {
+        let now = wall_millis();
+        let authority = self.engine.authority(rows, job.number)?;
+        let authority = authority.ok_or(CommitError::UnknownDatabase)?;
+        let commit = match take_seat(job, &authority, now)? {
+            Ok(commit) => commit,
+            Err(held) => return Ok(Seat::Held(held)),
+        };
+        let made = self.engine.commit(rows, vec![commit], now, &sign)?.pop();
+        let folded = made.ok_or(CommitError::UnknownDatabase)??;
+        let id = folded.id;
+        done.fold(job.number, None, folded);
+        Ok(Seat::Taken(id))
     }
 
     fn take(&mut self, job: Take, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
@@ -506,6 +543,7 @@ impl Work for Desk {
             Job::Keep(job) => job.rows.iter().map(|(_, key, _)| key.len()).sum(),
             Job::Found(_)
             | Job::Change(_)
+            | Job::UseInvite(_)
             | Job::Complete(_)
             | Job::Rebuild(_)
             | Job::Declare(_)

@@ -19,6 +19,7 @@ use weald_auth::Authority;
 use weald_dag::StoreError;
 
 pub use change::SettingsReceipt;
+pub(crate) use change::{change as change_settings, commit as settings_commit};
 pub(crate) use decide::judge_now;
 pub use error::SettingsError;
 pub use founding::DatabaseSettings;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use weald_auth::Authority;
 use weald_dag::{
-    DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, StoreError, Verdict, Verified,
+    DatabaseId, EntryId, PublicKey, RequestId, SecretKey, Snapshot, StoreError, Verdict, Verified,
 };
 use weald_engine::{Held, all_held, held, taken_from};
 use weald_store::{Settle, Writer};
 use weald_sync::limits::KEYS_MAX;
-use weald_sync::{LocalDatabase, Reads};
-use weald_transports::{BoxFuture, Host, HostError, PeerRecord};
+use weald_sync::{LocalDatabase, Reads, RequestAnswer};
+use weald_transports::{Address, BoxFuture, Host, HostError, PeerRecord};
 
 use super::peers;
 use crate::access::Access;
@@ -23,6 +23,7 @@ use crate::clock::wall_millis;
 use crate::desk::{Complete, Job, Make, Take};
 use crate::key_ring::KeyRing;
 use crate::reply::{Reply, reply};
+use crate::requests::{InviteBook, RequestBook};
 use crate::rows::Rows;
 use crate::user::Wanted;
 
@@ -34,6 +35,8 @@ pub(super) struct Parts {
     pub(super) device: Arc<SecretKey>,
     pub(super) key_ring: Arc<KeyRing>,
     pub(super) wanted: Arc<Wanted>,
+    pub(super) invites: Arc<InviteBook>,
+    pub(super) requests: Arc<RequestBook>,
     /// The local number of the system database `_sync`.
     pub(super) database: u32,
     /// The peers kept, until the actor has taken them.
@@ -113,6 +116,7 @@ impl Reads for Parts {
     fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
         let rows = self.rows()?;
         let unlocked = self.key_ring.unlocked();
+        let invites = self.invites.pending(id);
         // What is known here of who may read may be old, so that a key is asked with where none holds
         // anything, also where anyone may read.
         let clone = |key: &Arc<SecretKey>| SecretKey::clone(key);
@@ -120,12 +124,20 @@ impl Reads for Parts {
             let authority = self.access.of(&held, &rows)?;
             let current = authority.current();
             let holders = unlocked.iter().filter(|key| current.ever_held(&key.public()));
-            let holders: Vec<_> = holders.map(clone).collect();
+            let holders: Vec<_> = invites.iter().chain(holders).map(clone).collect();
             if !holders.is_empty() {
                 return Ok(holders);
             }
         }
-        Ok(unlocked.iter().take(KEYS_MAX).map(clone).collect())
+        Ok(invites.iter().chain(&unlocked).take(KEYS_MAX).map(clone).collect())
+    }
+}
+
+/// Returns where a link comes from, the same for all links from one host.
+fn without_port(address: &Address) -> String {
+    match address.host_port() {
+        Some((host, _)) => host.to_string(),
+        None => address.to_string(),
     }
 }
 
@@ -188,6 +200,35 @@ impl Host for Parts {
         let (answer, reply) = reply();
         let submitted = self.submit(Job::Complete(Complete { database, answer }));
         Box::pin(answered(submitted, reply))
+    }
+
+    fn arrived(&self, database: DatabaseId) {
+        if let Err(error) = self.invites.redeem(database) {
+            tracing::warn!(%error, "an invite could not be used yet: it is tried again");
+        }
+    }
+
+    fn asked(&self, peer: PublicKey, from: &Address, request: &[u8]) -> RequestAnswer {
+        self.requests.asked(&peer, &without_port(from), request).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a request for access could not be kept");
+            RequestAnswer::NotNow
+        })
+    }
+
+    fn requests_to(&self, peer: &PublicKey) -> Vec<Vec<u8>> {
+        self.requests.to_send(peer)
+    }
+
+    fn answered(
+        &self,
+        peer: PublicKey,
+        request: RequestId,
+        answer: RequestAnswer,
+    ) -> Option<DatabaseId> {
+        self.requests.answered(&peer, &request, answer).unwrap_or_else(|error| {
+            tracing::warn!(%error, "an answer could not be kept: it is asked for again");
+            None
+        })
     }
 
     fn peers(&self) -> Result<Vec<PeerRecord>, HostError> {

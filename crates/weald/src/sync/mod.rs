@@ -6,13 +6,15 @@
 mod address;
 mod host;
 mod peers;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use weald_dag::{DatabaseId, Number, PublicKey};
+use weald_dag::{DatabaseId, Number, PublicKey, RequestId};
+use weald_sync::RequestAnswer;
 use weald_transports::{
     ActorHandle, ActorOptions, Address, Events, HTTP, PeerRecord, PeerStatus, SyncError,
     SyncStatus, Transport, spawn,
@@ -25,10 +27,12 @@ use crate::database::{Database, DatabaseError};
 use crate::error::Error;
 use crate::feed::CommitFeed;
 use crate::instance::Instance;
+use crate::requests::{InviteBook, InviteError, RequestBook, Requests};
 use crate::system;
 use crate::ticket::Ticket;
 use crate::user::{self, User, Wanted};
 use host::Parts;
+pub(crate) use rows::{SyncRows, waited};
 
 /// The place of an instance's actor, empty until sync is enabled.
 ///
@@ -42,7 +46,7 @@ pub(crate) struct Slot {
 
 #[derive(Default)]
 struct Place {
-    actor: Option<ActorHandle>,
+    running: Option<Running>,
     /// The instance is closed or about to be: no actor is started any more.
     closed: bool,
 }
@@ -52,21 +56,21 @@ impl Slot {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self) -> Option<ActorHandle> {
-        self.place().actor.clone()
+    fn get(&self) -> Option<Running> {
+        self.place().running.clone()
     }
 
     /// A user has logged in: its keys may open more at linked peers.
     pub(crate) fn keys_changed(&self) {
-        if let Some(actor) = self.get() {
-            actor.prove_keys();
+        if let Some(running) = self.get() {
+            running.actor.prove_keys();
         }
     }
 
     /// What users want of a database has changed.
     pub(crate) fn reconsider(&self, database: DatabaseId) {
-        if let Some(actor) = self.get() {
-            actor.reconsider(database);
+        if let Some(running) = self.get() {
+            running.actor.reconsider(database);
         }
     }
 
@@ -75,22 +79,31 @@ impl Slot {
         let actor = {
             let mut place = self.place();
             place.closed = true;
-            place.actor.clone()
+            place.running.as_ref().map(|running| running.actor.clone())
         };
         let _stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(actor) = actor {
             actor.stop_blocking();
         }
-        let stopped = self.place().actor.take();
+        let stopped = self.place().running.take();
         // Outside of the lock.
         drop(stopped);
     }
+}
+
+/// An actor with what it and its handles share.
+#[derive(Clone)]
+struct Running {
+    actor: ActorHandle,
+    invites: Arc<InviteBook>,
+    requests: Arc<RequestBook>,
 }
 
 /// Tells the actor's links of commits without keeping the actor alive.
 struct Feed {
     links: weald_transports::CommitFeed,
     wanted: Arc<Wanted>,
+    invites: Arc<InviteBook>,
 }
 
 impl CommitFeed for Feed {
@@ -99,6 +112,7 @@ impl CommitFeed for Feed {
         if self.wanted.combined(&database).on_commit {
             self.links.committed(database, numbers, origin);
         }
+        self.invites.look_for_fallen(database);
     }
 }
 
@@ -118,10 +132,13 @@ impl Instance {
         if place.closed {
             return Err(SyncError::InstanceDropped.into());
         }
-        if let Some(actor) = &place.actor {
-            return Ok(PeerSync { core: Arc::clone(core), actor: actor.clone() });
+        if let Some(running) = &place.running {
+            return Ok(PeerSync::new(core, running.clone()));
         }
         let database = system::open(core, system::SYNC)?;
+        let rows = Arc::new(SyncRows::new(core, database.number())?);
+        let invites = Arc::new(InviteBook::load(core, &database, Arc::clone(&rows))?);
+        let requests = Arc::new(RequestBook::load(core, &database, rows)?);
         let parts = Parts {
             store: core.store()?,
             writer: core.writer(),
@@ -129,20 +146,27 @@ impl Instance {
             device: Arc::clone(&core.device),
             key_ring: Arc::clone(&core.key_ring),
             wanted: Arc::clone(&core.wanted),
+            invites: Arc::clone(&invites),
+            requests: Arc::clone(&requests),
             database: database.number(),
             peers: Mutex::new(peers::load(&database)?),
         };
         let actor = spawn(Arc::new(parts), ActorOptions::default())?;
+        invites.tell_by(actor.teller());
+        requests.tell_by(actor.teller());
         let (links, wanted) = (actor.feed(), Arc::clone(&core.wanted));
-        core.feeds.add(Arc::new(Feed { links, wanted }));
-        place.actor = Some(actor.clone());
-        Ok(PeerSync { core: Arc::clone(core), actor })
+        core.feeds.add(Arc::new(Feed { links, wanted, invites: Arc::clone(&invites) }));
+        let running = Running { actor, invites, requests };
+        place.running = Some(running.clone());
+        drop(place);
+        let sync = PeerSync::new(core, running);
+        sync.redeem_waiting();
+        Ok(sync)
     }
 
     /// Returns the handle of the actor; `None` before [`enable_sync`](Self::enable_sync).
     pub fn sync(&self) -> Option<PeerSync> {
-        let actor = self.core().sync.get()?;
-        Some(PeerSync { core: Arc::clone(self.core()), actor })
+        Some(PeerSync::new(self.core(), self.core().sync.get()?))
     }
 }
 
@@ -176,6 +200,8 @@ impl Instance {
 pub struct PeerSync {
     core: Arc<Core>,
     actor: ActorHandle,
+    invites: Arc<InviteBook>,
+    requests: Arc<RequestBook>,
 }
 
 impl fmt::Debug for PeerSync {
@@ -187,6 +213,62 @@ impl fmt::Debug for PeerSync {
 }
 
 impl PeerSync {
+    fn new(core: &Arc<Core>, running: Running) -> Self {
+        let Running { actor, invites, requests } = running;
+        Self { core: Arc::clone(core), actor, invites, requests }
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn book(&self) -> &RequestBook {
+        &self.requests
+    }
+
+    /// Lists and decides the requests for access that come to this device.
+    pub fn requests(&self) -> Requests {
+        Requests::new(self.clone())
+    }
+
+    /// Sends a linked peer the requests that are for it.
+    pub(crate) fn ask(&self, peer: PublicKey) {
+        self.actor.ask_access(peer);
+    }
+
+    /// Tells a peer what was decided on its request, if it is linked.
+    pub(crate) fn answer(&self, peer: PublicKey, request: RequestId, answer: RequestAnswer) {
+        self.actor.answer(peer, request, answer);
+    }
+
+    /// Connects to a peer; returns its device key.
+    pub(crate) async fn reach(
+        &self,
+        addresses: Vec<Address>,
+        expected: Option<PublicKey>,
+    ) -> Result<PublicKey, SyncError> {
+        self.actor.connect(addresses, expected).await
+    }
+
+    /// Syncs a database with a peer.
+    pub(crate) async fn fetch(
+        &self,
+        addresses: Vec<Address>,
+        peer: PublicKey,
+        database: DatabaseId,
+    ) -> Result<(), SyncError> {
+        self.actor.sync_with(addresses, Some(peer), Some(database)).await.map(drop)
+    }
+
+    /// Uses the invites that wait for databases which are here, such as after a restart.
+    fn redeem_waiting(&self) {
+        for database in self.invites.waiting() {
+            if let Err(error) = self.invites.redeem(database) {
+                tracing::warn!(%error, "an invite could not be used yet: it is tried again");
+            }
+        }
+    }
+
     /// Adds a transport under a name of the app's choice, in place of one of that name.
     ///
     /// From now on peers at addresses of its kind are dialled. It accepts nobody by itself.
@@ -303,9 +385,17 @@ impl PeerSync {
     ///
     /// Where a server listens at all addresses of this machine, the ticket names the one by which it reaches others.
     pub fn ticket(&self, database: &Database) -> Ticket {
-        let mut ticket = Ticket::new(database.id()).with_peer(self.core.device.public());
-        for (_, address) in self.actor.servers() {
-            ticket = ticket.with_address(reachable(address));
+        Self::ticket_of(database)
+    }
+
+    pub(crate) fn ticket_of(database: &Database) -> Ticket {
+        let core = database.core();
+        let mut ticket = Ticket::new(database.id());
+        if let Some(running) = core.sync.get() {
+            ticket = ticket.with_peer(core.device.public());
+            for (_, address) in running.actor.servers() {
+                ticket = ticket.with_address(reachable(address));
+            }
         }
         match database.name() {
             Some(name) => ticket.with_name(name),
@@ -315,14 +405,23 @@ impl PeerSync {
 
     /// Joins the database of a ticket for a user: tracks it, fetches it from the ticket's addresses, opens it.
     ///
+    /// An invite in the ticket is proven to the peer, and used for the user's key once all of the database is
+    /// here; until then it is kept sealed, also over restarts. A key that holds as much already uses nothing.
+    ///
     /// A database that is here already is opened at once and kept in sync. Where fetching broke off, calling this
     /// again goes on where it stopped; where the ticket names the peer it goes on by itself, also after a restart.
     ///
     /// # Errors
-    /// [`Error::Sync`] when it cannot be fetched now.
+    /// [`Error::Sync`] when it cannot be fetched now, [`Error::Invite`] when the invite gives nothing any more.
     pub async fn join(&self, user: &User, ticket: &Ticket) -> Result<Database, Error> {
         let id = ticket.database();
         user.track(id)?;
+        if let Some(invite) = ticket.invite() {
+            let held = self.core.held(&id)?.is_some_and(|held| held.complete);
+            let key = if held { user.open_database(&id)?.key() } else { user.default_key() };
+            self.invites.keep(&self.core, id, invite, (key, user.name()))?;
+            self.actor.prove_keys();
+        }
         if let Some(peer) = ticket.peer().filter(|peer| *peer != self.core.device.public()) {
             let mut record = PeerRecord::new(peer);
             record.addresses = ticket.addresses().to_vec();
@@ -331,12 +430,22 @@ impl PeerSync {
         }
         if !self.core.held(&id)?.is_some_and(|held| held.complete) {
             let addresses = ticket.addresses().to_vec();
-            self.actor.sync_with(addresses, ticket.peer(), Some(id)).await?;
+            let fetched = self.actor.sync_with(addresses, ticket.peer(), Some(id)).await;
+            match (fetched, ticket.invite_key()) {
+                (Err(SyncError::Revoked { .. }), Some(invite)) => {
+                    self.invites.give_up(id, invite)?;
+                    return Err(InviteError::Spent { database: id }.into());
+                }
+                (fetched, _) => drop(fetched?),
+            }
         }
-        match self.core.held(&id)?.filter(|held| held.complete) {
-            Some(_) => user.open_database(&id),
-            None => Err(DatabaseError::NotHere { id }.into()),
+        if !self.core.held(&id)?.is_some_and(|held| held.complete) {
+            return Err(DatabaseError::NotHere { id }.into());
         }
+        if let Some(failed) = self.invites.redeem(id)?.pop() {
+            return Err(failed.into());
+        }
+        user.open_database(&id)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the tests of this folder share.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weald::{Database, DatabaseSettings, Instance, Level, User};
+use weald::{Database, DatabaseSettings, Filter, Instance, Level, User};
 
 /// How long a test waits for what must come.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -59,6 +59,25 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Awaits what must come before the deadline.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} took over {} s", DEADLINE.as_secs()),
+    }
+}
+
+/// Waits until a database is as expected; it is looked at whenever something happens in it.
+pub async fn settle(database: &Database, is_so: impl Fn(&Database) -> bool) {
+    let mut watch = database.watch(Filter::all());
+    within("what must come", async {
+        while !is_so(database) {
+            watch.next().await.unwrap();
+        }
+    })
+    .await;
 }
 
 /// Another instance with a user of its own that has this database.

@@ -1,0 +1,68 @@
+//! The use of an invite: the entry by which its bearer grants a key of its own what the invite gives.
+//!
+//! Invariant: whether the entry is needed, and whether it would count, is looked at by the writer thread in
+//! the moment in which it is made, so that one key takes one seat.
+
+use std::sync::Arc;
+
+use weald_auth::{Authority, Level, Operation, SETTINGS_STORE, Subject, encode_operations};
+use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey};
+use weald_engine::Commit;
+
+use super::InviteError;
+use crate::reply::Answer;
+
+/// A job of the writer thread: to use an invite for a key.
+pub(crate) struct UseInvite {
+    /// The local number of the database.
+    pub(crate) number: u32,
+    pub(crate) database: DatabaseId,
+    /// The secret half of the invite.
+    pub(crate) invite: Arc<SecretKey>,
+    /// Who is to hold what it gives.
+    pub(crate) key: PublicKey,
+    /// What people call it.
+    pub(crate) name: Option<String>,
+    pub(crate) answer: Answer<Result<Seat, InviteError>>,
+}
+
+/// What came of using an invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seat {
+    /// The key holds as much without it: the invite was not used.
+    Held(Level),
+    /// The entry that grants it.
+    Taken(EntryId),
+}
+
+/// Returns the commit that takes the seat, or what the key holds that makes it needless.
+pub(crate) fn take_seat(
+    job: &UseInvite,
+    authority: &Authority,
+    now_millis: u64,
+) -> Result<Result<Commit, Level>, InviteError> {
+    let (database, invite) = (job.database, job.invite.public());
+    let current = authority.current().at(now_millis);
+    let found = current.invite(&invite).ok_or(InviteError::Revoked { database })?;
+    if let Some(held) = current.level_of(&job.key).filter(|held| held.covers(found.gives)) {
+        return Ok(Err(held));
+    }
+    if found.has_ended {
+        return Err(InviteError::Expired { database });
+    }
+    if !found.is_open() {
+        return Err(InviteError::UsedUp { database });
+    }
+    let (subject, name) = (Subject::Key(job.key), job.name.clone());
+    let grant = Operation::Grant { subject, level: found.gives, name, expires: None };
+    let payload = encode_operations(&[grant]).map_err(|error| {
+        let (store, reason) = (SETTINGS_STORE.to_owned(), error.to_string());
+        InviteError::Commit(weald_engine::CommitError::Void { store, reason })
+    })?;
+    Ok(Ok(Commit {
+        database: job.number,
+        key: Arc::clone(&job.invite),
+        sections: vec![(SETTINGS_STORE.to_owned(), payload)],
+        required: Vec::new(),
+    }))
+}
