@@ -14,6 +14,16 @@ pub(crate) enum Request {
     Say(DatabaseId, String),
     /// Make a room.
     Create(String),
+    /// Make a room for those who are let in.
+    CreatePrivate(String),
+    /// Show a ticket with an invite to the room.
+    Invite(DatabaseId),
+    /// Show who asks to be let in.
+    Requests,
+    /// Let in who has this code.
+    Approve(String),
+    /// Turn down who has this code, and say why.
+    Reject(String, String),
     /// Join a room.
     Join(Box<Ticket>),
     /// Show how others join the room.
@@ -231,6 +241,11 @@ impl App {
             Command::Rooms => self.list(),
             Command::Room(name) => return self.find(&name),
             Command::New(name) => return Some(Request::Create(name)),
+            Command::Private(name) => return Some(Request::CreatePrivate(name)),
+            Command::Invite => return self.room().map(|room| Request::Invite(room.id)),
+            Command::Requests => return Some(Request::Requests),
+            Command::Approve(code) => return Some(Request::Approve(code)),
+            Command::Reject(code, reason) => return Some(Request::Reject(code, reason)),
             Command::Join(ticket) => return Some(Request::Join(ticket)),
             Command::Ticket => return self.ticket(),
             Command::Quit => return Some(Request::Quit),

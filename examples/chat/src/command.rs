@@ -10,6 +10,9 @@ pub(crate) const HELP: &[&str] = &[
     "Write a line and press Enter to send it.",
     "",
     "/new NAME      make a room          /join TICKET   join one",
+    "/private NAME  make one that only those whom you let in can read",
+    "/invite        a ticket that lets one person into this room",
+    "/requests      who asks to be let in: /approve CODE, /reject CODE REASON",
     "/rooms         list your rooms      /room NAME     go to one (or its number)",
     "/ticket        how others join      /quit          leave",
     "",
@@ -32,6 +35,16 @@ pub(crate) enum Command {
     Room(String),
     /// Make a room.
     New(String),
+    /// Make a room that nobody can read who was not let in.
+    Private(String),
+    /// Show a ticket with an invite to the current room.
+    Invite,
+    /// Show who asks to be let in.
+    Requests,
+    /// Let somebody in: the digits of the code of the request.
+    Approve(String),
+    /// Turn somebody down: the digits of the code of the request, and why.
+    Reject(String, String),
     /// Join a room.
     Join(Box<Ticket>),
     /// Show how others join the current room.
@@ -78,6 +91,14 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, CommandError> {
         "rooms" => Command::Rooms,
         "room" => Command::Room(needs("/room NAME, or its number in /rooms")?.to_owned()),
         "new" => Command::New(names::check(needs("/new NAME")?)?),
+        "private" => Command::Private(names::check(needs("/private NAME")?)?),
+        "invite" => Command::Invite,
+        "requests" => Command::Requests,
+        "approve" => Command::Approve(code(needs("/approve CODE, as in /requests")?).0),
+        "reject" => {
+            let (digits, reason) = code(needs("/reject CODE, and why")?);
+            Command::Reject(digits, reason)
+        }
         "join" => {
             // A ticket that was copied from several rows of a terminal has spaces in it.
             let text: String = needs("/join TICKET")?.split_whitespace().collect();
@@ -88,6 +109,14 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, CommandError> {
         other => return Err(CommandError::Unknown(other.to_owned())),
     };
     Ok(Some(command))
+}
+
+/// Reads the digits of a code, which may be in two groups, and what follows them.
+fn code(given: &str) -> (String, String) {
+    let is_code = |c: char| c.is_ascii_digit() || c.is_whitespace();
+    let end = given.find(|c| !is_code(c)).unwrap_or(given.len());
+    let (digits, rest) = given.split_at(end);
+    (digits.chars().filter(char::is_ascii_digit).collect(), rest.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -109,6 +138,15 @@ mod tests {
         assert_eq!(parse("   ").unwrap(), None);
         assert_eq!(parse("/quit").unwrap(), Some(Command::Quit));
         assert_eq!(parse("/new  The Room ").unwrap(), Some(Command::New("The Room".to_owned())));
+    }
+
+    #[test]
+    fn a_code_is_read_in_one_group_or_two() {
+        let approve = |line: &str| parse(line).unwrap().unwrap();
+        assert_eq!(approve("/approve 123 456"), Command::Approve("123456".to_owned()));
+        assert_eq!(approve("/approve 123456"), Command::Approve("123456".to_owned()));
+        let rejected = Command::Reject("123456".to_owned(), "who are you?".to_owned());
+        assert_eq!(approve("/reject 123 456 who are you?"), rejected);
     }
 
     #[test]

@@ -57,6 +57,12 @@ pub(crate) enum ChatError {
     /// The terminal, a stream or a signal of the system.
     #[error("the system refuses: {0}")]
     System(#[source] io::Error),
+    /// Somebody at the other end decided against it.
+    #[error("you were not let in: {}", if .0.is_empty() { "no reason was given" } else { .0 })]
+    Rejected(String),
+    /// Nobody asks with this code, or several do.
+    #[error("no single request has the code {0}; /requests lists them")]
+    NoRequest(String),
     /// A room cannot be fetched.
     #[error("{}", words(.0))]
     Sync(#[source] SyncError),

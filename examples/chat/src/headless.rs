@@ -80,7 +80,7 @@ impl Talk {
             Update::People(id) if id == self.room => {
                 self.printer.names = self.rooms.room(id)?.names()?;
             }
-            Update::Trouble(text) => notice(&text),
+            Update::Trouble(text) | Update::Notice(text) => notice(&text),
             Update::Lost { id, error } if id == self.room => return Err(error),
             Update::Lost { error, .. } => notice(&error.to_string()),
             _ => {}

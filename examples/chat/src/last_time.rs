@@ -66,12 +66,14 @@ impl LastTime {
         self.facts.joining.get(&room.to_string())?.parse().ok()
     }
 
-    /// Remembers the ticket of a room until it has been fetched.
+    /// Remembers the ticket of a room until it has been fetched, without its invite: that is a secret, and
+    /// kept sealed elsewhere.
     ///
     /// # Errors
     /// The error of the file system; what was remembered before stays.
     pub(crate) fn set_joining(&mut self, ticket: &Ticket) -> io::Result<()> {
-        let (room, text) = (ticket.database().to_string(), ticket.to_string());
+        let room = ticket.database().to_string();
+        let text = ticket.clone().without_invite().to_string();
         self.change(|facts| drop(facts.joining.insert(room, text)))
     }
 

@@ -7,8 +7,8 @@ use tokio::time::timeout;
 use weald::transport::ListenError;
 use weald::transport::http::HttpTransport;
 use weald::{
-    CloseReason, Database, DatabaseId, Error, Instance, PeerState, PeerSync, SyncError, SyncEvents,
-    Ticket, User,
+    AccessOptions, AccessRequest, CloseReason, Database, DatabaseId, Error, Instance, InviteError,
+    Level, PeerState, PeerSync, Requests, SyncError, SyncEvents, Ticket, User,
 };
 
 use crate::app::Status;
@@ -80,6 +80,25 @@ impl Peers {
         Ok(database)
     }
 
+    /// Asks whoever a ticket names to let a person into its room.
+    ///
+    /// # Errors
+    /// Any error of the library.
+    pub(crate) async fn ask(
+        &self,
+        user: &User,
+        ticket: &Ticket,
+        level: Level,
+    ) -> Result<AccessRequest, Error> {
+        let options = AccessOptions::new(user.default_key(), level).name(user.name());
+        self.sync.request_access(ticket, &options).await
+    }
+
+    /// Returns the requests of others.
+    pub(crate) fn requests(&self) -> Requests {
+        self.sync.requests()
+    }
+
     /// Returns what happens from now on.
     pub(crate) fn events(&self) -> SyncEvents {
         self.sync.events()
@@ -132,6 +151,20 @@ pub(crate) fn is_final(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns whether a room is not given to this person, which asking for access may change.
+pub(crate) const fn is_refused(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Sync(SyncError::DatabaseUnknown { .. } | SyncError::Revoked { .. })
+            | Error::Invite(
+                InviteError::Spent { .. }
+                    | InviteError::UsedUp { .. }
+                    | InviteError::Expired { .. }
+                    | InviteError::Revoked { .. }
+            )
+    )
 }
 
 /// Says in the words of a chat why syncing failed.

@@ -9,14 +9,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use weald::{
-    Cursor, Database, DatabaseId, DatabaseSettings, Event, Filter, Instance, Level, OpenError,
-    PublicKey, RowKey, SyncEvent, SyncEvents, Ticket, User, Watch,
+    AccessEvent, Cursor, Database, DatabaseId, DatabaseSettings, Event, Filter, Instance,
+    InviteOptions, Level, OpenError, PublicKey, ReceivedRequest, RequestPolicy, RequestStatus,
+    RowKey, SyncEvent, SyncEvents, Ticket, User, Watch,
 };
 
 use crate::app::Status;
 use crate::error::ChatError;
 use crate::last_time::LastTime;
-use crate::peers::{Peers, is_final};
+use crate::peers::{Peers, is_final, is_refused};
 use crate::room::{MESSAGES, OpenRoom, PEOPLE, title};
 
 /// What everybody who has the ticket of a room may do.
@@ -51,6 +52,8 @@ pub(crate) enum Update {
     },
     /// Somebody has chosen a name.
     People(DatabaseId),
+    /// Something that a person should know.
+    Notice(String),
     /// Something goes wrong and is tried again.
     Trouble(String),
     /// A room cannot be joined.
@@ -127,6 +130,7 @@ impl Rooms {
 
     /// Begins to tell of all rooms, and goes on joining those that were not reached last time.
     pub(crate) fn follow_all(&self) -> Result<(), ChatError> {
+        tokio::spawn(self.clone().tell_of_requests(self.inner.peers.events()));
         for summary in self.inner.user.databases()? {
             if summary.complete {
                 self.follow(self.inner.user.open_database(&summary.id)?);
@@ -168,6 +172,69 @@ impl Rooms {
         let id = database.id();
         self.follow(database);
         Ok(id)
+    }
+
+    /// Makes a room that nobody can read who was not let in.
+    pub(crate) fn create_private(&self, name: &str) -> Result<DatabaseId, ChatError> {
+        let database = self.inner.user.create_database(DatabaseSettings::named(name))?;
+        let id = database.id();
+        self.inner.peers.requests().set_policy(id, RequestPolicy::Queue)?;
+        self.follow(database);
+        Ok(id)
+    }
+
+    /// Makes a ticket that lets one person into a room.
+    pub(crate) fn invite(&self, id: DatabaseId) -> Result<Ticket, ChatError> {
+        Ok(self.room(id)?.database().invite(&InviteOptions::new(EVERYBODY))?)
+    }
+
+    /// Says who asks to be let in, a row each.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let pending = self.inner.peers.requests().pending();
+        if pending.is_empty() {
+            return vec!["Nobody asks to be let in.".to_owned()];
+        }
+        pending.iter().map(|request| self.request_row(request)).collect()
+    }
+
+    fn request_row(&self, request: &ReceivedRequest) -> String {
+        let name = clean(&request.name).unwrap_or_else(|| "somebody".to_owned());
+        let room = self.room(request.database).map(|room| room.title());
+        let room = room.unwrap_or_else(|_| request.database.short());
+        format!("{}  {name} ({}) for {room}", request.short_code, request.key.short())
+    }
+
+    /// Lets in who has a code.
+    pub(crate) fn approve(&self, code: &str) -> Result<(), ChatError> {
+        let request = self.with_code(code)?;
+        Ok(self.inner.peers.requests().approve(&request.id, None)?)
+    }
+
+    /// Turns down who has a code.
+    pub(crate) fn reject(&self, code: &str, reason: &str) -> Result<(), ChatError> {
+        let request = self.with_code(code)?;
+        Ok(self.inner.peers.requests().reject(&request.id, reason)?)
+    }
+
+    fn with_code(&self, code: &str) -> Result<ReceivedRequest, ChatError> {
+        let mut found = self.inner.peers.requests().pending();
+        found.retain(|request| request.short_code.replace(' ', "") == code);
+        match (found.pop(), found.is_empty()) {
+            (Some(request), true) => Ok(request),
+            _ => Err(ChatError::NoRequest(code.to_owned())),
+        }
+    }
+
+    /// Tells of those who ask to be let in, as long as the program runs.
+    async fn tell_of_requests(self, mut events: SyncEvents) {
+        while let Some(event) = events.next().await {
+            let SyncEvent::Access(AccessEvent::Requested { request, .. }) = event else { continue };
+            let pending = self.inner.peers.requests().pending();
+            if let Some(found) = pending.iter().find(|pending| pending.id == request) {
+                let row = self.request_row(found);
+                self.told(Update::Notice(format!("asks to be let in (/requests): {row}"))).await;
+            }
+        }
     }
 
     /// Begins to join a room, and tries until it has been fetched.
@@ -259,7 +326,7 @@ impl Rooms {
         }
     }
 
-    async fn reach(self, ticket: Ticket) {
+    async fn reach(self, mut ticket: Ticket) {
         let id = ticket.database();
         if self.room(id).is_err() {
             let title = title(id, ticket.name());
@@ -274,6 +341,17 @@ impl Rooms {
                     self.remember(|last_time| last_time.joined(id));
                     return self.follow(database);
                 }
+                Err(error) if is_refused(&error) => match self.ask(&ticket, error.into()).await {
+                    // What was given is the key's own: the invite is not needed.
+                    Ok(()) => {
+                        ticket = ticket.without_invite();
+                        continue;
+                    }
+                    Err(error) => {
+                        self.remember(|last_time| last_time.joined(id));
+                        return self.give_up(id, error).await;
+                    }
+                },
                 Err(error) if is_final(&error) => {
                     self.remember(|last_time| last_time.joined(id));
                     return self.give_up(id, error.into()).await;
@@ -290,6 +368,25 @@ impl Rooms {
                 () = completed(&mut events, id) => {}
             }
             pause = (pause * 2).min(JOIN_AGAIN_LAST);
+        }
+    }
+
+    /// Asks to be let into a room, and waits until somebody decides.
+    async fn ask(&self, ticket: &Ticket, refused: ChatError) -> Result<(), ChatError> {
+        let asked = self.inner.peers.ask(&self.inner.user, ticket, EVERYBODY).await?;
+        if let Some(code) = asked.short_code() {
+            let title = title(ticket.database(), ticket.name());
+            let text = format!(
+                "you asked to be let into {title}; whoever decides sees the code {code} too"
+            );
+            self.told(Update::Notice(text)).await;
+        }
+        match asked.wait().await? {
+            RequestStatus::Approved => Ok(()),
+            RequestStatus::Rejected { reason } => {
+                Err(ChatError::Rejected(crate::text::one_line(&reason)))
+            }
+            _ => Err(refused),
         }
     }
 
@@ -368,3 +465,6 @@ impl News {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

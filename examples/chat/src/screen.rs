@@ -132,7 +132,7 @@ impl Chat {
             }
             Update::Messages { id, .. } => self.refresh(id),
             Update::People(id) => self.read_names(id),
-            Update::Trouble(text) => self.app.fail(&text),
+            Update::Trouble(text) | Update::Notice(text) => self.app.fail(&text),
             Update::Lost { id, error } => {
                 self.app.remove(id);
                 self.app.fail(&error);
@@ -161,6 +161,23 @@ impl Chat {
                 }
                 Err(error) => self.app.fail(&error),
             },
+            Request::CreatePrivate(name) => match self.rooms.create_private(&name) {
+                Ok(id) => {
+                    self.wanted = Some(id);
+                    self.obey(Request::Invite(id));
+                }
+                Err(error) => self.app.fail(&error),
+            },
+            Request::Invite(id) => match self.rooms.invite(id) {
+                Ok(ticket) => self.app.panel = Some(invite_panel(&ticket)),
+                Err(error) => self.app.fail(&error),
+            },
+            Request::Requests => {
+                let rows = self.rooms.requests();
+                self.app.panel = Some(Panel { title: "Who asks to be let in".to_owned(), rows });
+            }
+            Request::Approve(code) => self.decided(self.rooms.approve(&code)),
+            Request::Reject(code, reason) => self.decided(self.rooms.reject(&code, &reason)),
             Request::Join(ticket) => self.wanted = Some(self.rooms.join(*ticket)),
             Request::Ticket(id) => match self.rooms.ticket(id) {
                 Ok(ticket) => self.app.panel = Some(ticket_panel(&ticket)),
@@ -172,6 +189,13 @@ impl Chat {
                 self.refresh(id);
             }
             Request::Quit => self.left = true,
+        }
+    }
+
+    fn decided(&mut self, decided: Result<(), ChatError>) {
+        match decided {
+            Ok(()) => self.obey(Request::Requests),
+            Err(error) => self.app.fail(&error),
         }
     }
 
@@ -208,6 +232,15 @@ impl Chat {
             self.app.input.restore(text);
         }
     }
+}
+
+fn invite_panel(ticket: &Ticket) -> Panel {
+    let rows = vec![
+        "Give this to one person; whoever has it first gets in with  /join TICKET".to_owned(),
+        String::new(),
+        ticket.to_string(),
+    ];
+    Panel { title: "Invite".to_owned(), rows }
 }
 
 fn ticket_panel(ticket: &Ticket) -> Panel {
