@@ -15,7 +15,6 @@ use weald::{
 
 /// An instance in memory that listens, with one user.
 struct Place {
-    instance: Instance,
     user: User,
     sync: PeerSync,
 }
@@ -26,7 +25,7 @@ async fn place(network: &MemoryNetwork, name: &str) -> Place {
     let sync = instance.enable_sync().unwrap();
     sync.register_transport("wires", network.transport(name));
     within("serving", sync.accept_connections()).await.unwrap();
-    Place { instance, user, sync }
+    Place { user, sync }
 }
 
 fn private(user: &User) -> Database {

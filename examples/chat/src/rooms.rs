@@ -17,6 +17,7 @@ use weald::{
 use crate::app::Status;
 use crate::error::ChatError;
 use crate::last_time::LastTime;
+use crate::names::clean;
 use crate::peers::{Peers, is_final, is_refused};
 use crate::room::{MESSAGES, OpenRoom, PEOPLE, title};
 
