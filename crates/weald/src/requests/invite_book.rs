@@ -1,7 +1,8 @@
 //! The uses of invites that are pending, and what became of those that were made.
 //!
-//! Invariant: a pending use survives restarts with its secret half sealed, until the invite was used, was
-//! not needed or cannot be used any more.
+//! Invariant: a use survives restarts with the secret half sealed, until the invite was not needed or cannot
+//! be used any more. One that was made keeps it too: until a peer has the entry that grants the key, the
+//! invite is the only way to bring it there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,13 +28,13 @@ use crate::sync::{SyncRows, waited};
 const INVITES: &str = "invites";
 const CONTEXT: &[u8] = b"weald 2026 pending invite v1";
 
-/// A use at rest: pending while it has its sealed secret, made once it has its entry.
+/// A use at rest.
 #[derive(Serialize, Deserialize)]
 struct InviteRow {
     name: String,
     key: ByteBuf,
-    sealed: Option<ByteBuf>,
-    /// Whether the key was a member by it.
+    sealed: ByteBuf,
+    /// Whether the entry that grants the key was made.
     taken: bool,
 }
 
@@ -42,8 +43,12 @@ struct InviteRow {
 struct Use {
     key: PublicKey,
     name: String,
-    /// The secret half, until the invite was used.
-    secret: Option<Arc<SecretKey>>,
+    /// The secret half.
+    secret: Arc<SecretKey>,
+    /// Whether the entry that grants the key was made.
+    taken: bool,
+    /// The secret half as it rests.
+    sealed: Vec<u8>,
 }
 
 /// Names a use: the database, and the public half of the invite.
@@ -90,12 +95,11 @@ impl InviteBook {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the secret halves of the invites to a database that are still to be used, to be proven to
-    /// peers.
-    pub(crate) fn pending(&self, database: &DatabaseId) -> Vec<Arc<SecretKey>> {
+    /// Returns the secret halves of the invites to a database, to be proven to peers.
+    pub(crate) fn secrets(&self, database: &DatabaseId) -> Vec<Arc<SecretKey>> {
         let uses = self.uses();
         let of_database = uses.iter().filter(|((of, _), _)| of == database);
-        of_database.filter_map(|(_, used)| used.secret.clone()).collect()
+        of_database.map(|(_, used)| Arc::clone(&used.secret)).collect()
     }
 
     /// Keeps an invite to be used for a key as soon as the database is here.
@@ -110,12 +114,11 @@ impl InviteBook {
         if self.uses().get(&place).is_some_and(|used| used.key == key) {
             return Ok(());
         }
+        let (name, secret) = (name.to_owned(), Arc::new(invite.clone()));
         let sealed = core.sealer.seal(invite, &context(&place, &key))?;
-        let sealed = Some(ByteBuf::from(sealed));
-        let row = row(&key, name, sealed, false);
-        self.rows.put(INVITES, &row_key(&place), &row)?;
-        let (name, secret) = (name.to_owned(), Some(Arc::new(invite.clone())));
-        self.uses().insert(place, Use { key, name, secret });
+        let used = Use { key, name, secret, taken: false, sealed };
+        self.rows.put(INVITES, &row_key(&place), &row(&used))?;
+        self.uses().insert(place, used);
         Ok(())
     }
 
@@ -124,19 +127,17 @@ impl InviteBook {
     /// It blocks until the entries are durable. Called again, or twice at once, it uses nothing twice.
     pub(crate) fn redeem(&self, database: DatabaseId) -> Result<Vec<InviteError>, Error> {
         let of_database = |(place, used): (&Place, &Use)| {
-            let secret = used.secret.clone().filter(|_| place.0 == database)?;
-            Some((*place, used.clone(), secret))
+            (place.0 == database && !used.taken).then(|| (*place, used.clone()))
         };
         let pending: Vec<_> = self.uses().iter().filter_map(of_database).collect();
         let mut failed = Vec::new();
-        for (place, used, secret) in pending {
-            match self.take_seat(database, &used, secret) {
+        for (place, used) in pending {
+            match self.take_seat(database, &used) {
                 None => return Ok(failed),
                 Some(Ok(Seat::Taken(_))) => {
-                    let row = row(&used.key, &used.name, None, true);
-                    self.rows.put(INVITES, &row_key(&place), &row)?;
-                    let key = used.key;
-                    self.uses().insert(place, Use { secret: None, ..used });
+                    let (key, used) = (used.key, Use { taken: true, ..used });
+                    self.rows.put(INVITES, &row_key(&place), &row(&used))?;
+                    self.uses().insert(place, used);
                     self.tell(AccessEvent::Joined { database, key });
                 }
                 Some(Ok(Seat::Held(_))) => self.forget(&place)?,
@@ -153,17 +154,12 @@ impl InviteBook {
     }
 
     /// Takes the seat of one invite; `None` while the database is not all here.
-    fn take_seat(
-        &self,
-        database: DatabaseId,
-        used: &Use,
-        invite: Arc<SecretKey>,
-    ) -> Option<Result<Seat, InviteError>> {
+    fn take_seat(&self, database: DatabaseId, used: &Use) -> Option<Result<Seat, InviteError>> {
         let number = match self.number(database) {
             Ok(number) => number?,
             Err(error) => return Some(Err(error.into())),
         };
-        let (key, name) = (used.key, Some(used.name.clone()));
+        let (key, name, invite) = (used.key, Some(used.name.clone()), Arc::clone(&used.secret));
         let (answer, reply) = reply();
         let job = UseInvite { number, database, invite, key, name, answer };
         let submitted = self.rows.submit(Job::UseInvite(Box::new(job)));
@@ -191,7 +187,7 @@ impl InviteBook {
         let mut waiting: Vec<_> = self
             .uses()
             .iter()
-            .filter(|(_, used)| used.secret.is_some())
+            .filter(|(_, used)| !used.taken)
             .map(|((database, _), _)| *database)
             .collect();
         waiting.dedup();
@@ -217,7 +213,7 @@ impl InviteBook {
         let current = authority.current().at(wall_millis());
         let mut fallen = Vec::new();
         for (place, used) in &*self.uses() {
-            let is_made = place.0 == database && used.secret.is_none();
+            let is_made = place.0 == database && used.taken;
             if is_made && current.level_of(&used.key) == current.anyone_level() {
                 fallen.push((*place, used.key));
             }
@@ -240,8 +236,10 @@ fn row_key((database, invite): &Place) -> Key {
     Key::Tuple(parts.into_iter().map(|part| Key::Bytes(part.to_vec())).collect())
 }
 
-fn row(key: &PublicKey, name: &str, sealed: Option<ByteBuf>, taken: bool) -> InviteRow {
-    InviteRow { name: name.to_owned(), key: ByteBuf::from(*key.as_bytes()), sealed, taken }
+fn row(used: &Use) -> InviteRow {
+    let Use { key, name, taken, sealed, .. } = used;
+    let (key, sealed) = (ByteBuf::from(*key.as_bytes()), ByteBuf::from(sealed.clone()));
+    InviteRow { name: name.clone(), key, sealed, taken: *taken }
 }
 
 fn read_use(core: &Core, key: &Key, row: InviteRow) -> Option<(Place, Use)> {
@@ -250,15 +248,10 @@ fn read_use(core: &Core, key: &Key, row: InviteRow) -> Option<(Place, Use)> {
     let database = DatabaseId::from_bytes(database.as_slice().try_into().ok()?);
     let place = (database, public_key(invite)?);
     let key = public_key(&row.key)?;
-    let secret = match row.sealed {
-        Some(sealed) => {
-            let secret = core.sealer.open(&sealed, &context(&place, &key))?;
-            Some(Arc::new(Some(secret).filter(|secret| secret.public() == place.1)?))
-        }
-        None if row.taken => None,
-        None => return None,
-    };
-    Some((place, Use { key, name: row.name, secret }))
+    let secret = core.sealer.open(&row.sealed, &context(&place, &key))?;
+    let secret = Some(secret).filter(|secret| secret.public() == place.1)?;
+    let (secret, sealed) = (Arc::new(secret), row.sealed.into_vec());
+    Some((place, Use { key, name: row.name, secret, taken: row.taken, sealed }))
 }
 
 fn public_key(bytes: &[u8]) -> Option<PublicKey> {

@@ -116,7 +116,7 @@ impl Reads for Parts {
     fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
         let rows = self.rows()?;
         let unlocked = self.key_ring.unlocked();
-        let invites = self.invites.pending(id);
+        let invites = self.invites.secrets(id);
         // What is known here of who may read may be old, so that a key is asked with where none holds
         // anything, also where anyone may read.
         let clone = |key: &Arc<SecretKey>| SecretKey::clone(key);
