@@ -241,6 +241,54 @@ fn a_stolen_creator_key_loses_to_the_recovery_key() {
     assert!(matches!(again, Err(Error::Commit(CommitError::NotPermitted { .. }))), "{again:?}");
 }
 
+#[test]
+fn who_was_granted_by_an_entry_that_is_hidden_is_told_which() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    room.settings().grant(bob.subject(), Level::Admin(5), Some("Bob")).unwrap();
+    bring(&room, &bob.instance);
+    room.settings().revoke(bob.subject()).unwrap();
+    let carol = device("carol");
+    let granted = his.settings().grant(carol.subject(), Level::Write(9), Some("Carol")).unwrap();
+    let hers = carol.join(&his);
+    push(&hers, "by Carol");
+    let last = hers.tips().unwrap()[0];
+    bring(&hers, &alice.instance);
+    exchange((&alice, &room), (&bob, &his));
+    bring(&room, &carol.instance);
+    assert_equal(&room, &his);
+    assert_equal(&room, &hers);
+    let said = hers.why_hidden(&last).unwrap().unwrap().to_string();
+    let by = granted.entry.unwrap().short();
+    assert!(said.contains(&by) && said.contains("of Bob") && said.contains("ask"), "{said}");
+    let said = hers.why_hidden(&granted.entry.unwrap()).unwrap().unwrap().to_string();
+    assert!(said.contains("of alice") && said.contains("Bob"), "{said}");
+    assert!(hers.why_not(&carol.user.default_key(), Action::Write).unwrap().is_some());
+}
+
+#[cfg(feature = "text")]
+#[test]
+fn a_text_that_is_kept_in_memory_loses_and_regains_what_is_hidden_and_shown() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    let carol = device("carol");
+    room.settings().grant(carol.subject(), Level::Admin(5), Some("Carol")).unwrap();
+    room.write(|tx| Ok(tx.text("page")?.push("Hello")?)).unwrap();
+    bring(&room, &bob.instance);
+    let hers = carol.join(&room);
+    hers.settings().revoke(bob.subject()).unwrap();
+    his.write(|tx| Ok(tx.text("page")?.push(", world")?)).unwrap();
+    let read = |of: &Database| of.text("page").unwrap().read().unwrap();
+    assert_eq!(read(&his), "Hello, world");
+    bring(&hers, &bob.instance);
+    assert_eq!(read(&his), "Hello");
+    room.settings().revoke(carol.subject()).unwrap();
+    exchange((&alice, &room), (&bob, &his));
+    assert_eq!((read(&room), read(&his)), ("Hello, world".to_owned(), "Hello, world".to_owned()));
+    room.write(|tx| Ok(tx.text("page")?.push("!")?)).unwrap();
+    bring(&room, &bob.instance);
+    assert_eq!(read(&his), "Hello, world!");
+    assert_equal(&room, &his);
+}
+
 /// An entry of a key that no instance holds, on top of what a database says.
 fn crafted(
     on: &Database,

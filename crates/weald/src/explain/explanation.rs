@@ -36,7 +36,8 @@ pub struct Explanation {
     pub author: PublicKey,
     /// Why.
     pub reason: Reason,
-    /// Who signed the entry that limits the author, if that is why.
+    /// Who signed the entry that limits the author, or that granted what the author held and is
+    /// hidden itself, if that is why.
     pub by: Option<PublicKey>,
     pub(super) names: Names,
 }
@@ -89,6 +90,17 @@ impl Explanation {
                     f,
                     "{needed}, and entry {}{} took that from {}; only a new grant by somebody at \
                      least as strong brings it back",
+                    by.short(),
+                    whose.unwrap_or_default(),
+                    self.names.called(author)
+                )
+            }
+            AuthRefusal::GrantHidden { needed, author, by } => {
+                let whose = self.by.map(|by| format!(" of {}", self.names.called(&by)));
+                write!(
+                    f,
+                    "{needed}, and entry {}{}, which granted that to {}, is hidden itself; ask an \
+                     administrator for a new grant, and why that one is hidden",
                     by.short(),
                     whose.unwrap_or_default(),
                     self.names.called(author)

@@ -108,7 +108,9 @@ impl Database {
     ) -> Result<Explanation, StoreError> {
         let graph = Graph::new(rows, self.number());
         let by = match &reason {
-            Reason::Hidden(AuthRefusal::Limited { by, .. }) => graph.number(by)?,
+            Reason::Hidden(
+                AuthRefusal::Limited { by, .. } | AuthRefusal::GrantHidden { by, .. },
+            ) => graph.number(by)?,
             _ => None,
         };
         let by = by.map(|number| graph.entry(number)).transpose()?.map(|entry| entry.author());

@@ -60,7 +60,7 @@ impl DatabaseSettings {
     }
 
     /// Makes a key the strongest of all, stronger than the creator's: the public half of a
-    /// [`crate::RecoveryKey`], whose secret half rests where no thief of a device finds it. None by
+    /// [`crate::KeyPhrase`], whose secret half rests where no thief of a device finds it. None by
     /// default, and it cannot be added later. [`crate::User::create_database_with_recovery`] makes
     /// one.
     #[must_use]

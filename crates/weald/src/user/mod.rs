@@ -288,7 +288,9 @@ impl User {
     /// As for [`User::open_database`], and [`DatabaseError::NoKey`].
     pub fn open_database_with(&self, id: &DatabaseId, key: &PublicKey) -> Result<Database, Error> {
         let held = self.held(id)?;
-        Ok(Database::new(&self.core, &held, self.secret(key)?))
+        let key = self.secret(key)?;
+        self.core.tend(&held);
+        Ok(Database::new(&self.core, &held, key))
     }
 
     /// Returns the key of the user that may do most in a database now, limits, ends of grants and
