@@ -71,11 +71,36 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] when there is no such entry.
     pub fn standing(&self, number: Number) -> Result<Standing, StoreError> {
+        let missing = || self.damaged(format!("entry number {} is missing", number.0));
+        self.standing_if_stored(number)?.ok_or_else(missing)
+    }
+
+    /// Returns how the entry with this number stands; `None` where there is none, because it was
+    /// hidden and dropped, or is still to come.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn standing_if_stored(&self, number: Number) -> Result<Option<Standing>, StoreError> {
         let mut flags = None;
         let (space, key) = (row::entries(self.database), number.key());
         self.rows.read(space, &key, &mut |row| flags = row.first().copied())?;
-        let missing = || self.damaged(format!("entry number {} is missing", number.0));
-        flags.map(Standing::from_flags).ok_or_else(missing)
+        Ok(flags.map(Standing::from_flags))
+    }
+
+    /// Returns those of some numbers that are still stored, in order. Whoever keeps numbers from one
+    /// snapshot to a later one asks this first: what was hidden may have been dropped.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn still_stored(
+        &self,
+        numbers: impl IntoIterator<Item = Number>,
+    ) -> Result<Vec<Number>, StoreError> {
+        let mut stored = Vec::new();
+        for number in numbers {
+            stored.extend(self.standing_if_stored(number)?.map(|_| number));
+        }
+        Ok(stored)
     }
 
     fn front(&self, number: Number) -> Result<Front, StoreError> {

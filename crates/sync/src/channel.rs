@@ -337,7 +337,7 @@ impl Channel {
         let judged = self.incoming.judge(batch, verdicts, ctx.out)?;
         let view = ctx.view(&self.database)?;
         if let Some(graph) = view.graph() {
-            for number in judged.live {
+            for number in graph.still_stored(judged.live)? {
                 self.known.advance(number, &graph.local(number)?.parents);
             }
         }
@@ -506,7 +506,7 @@ impl Channel {
             return Ok(());
         };
         let tips = graph.head()?.map(|(_, head)| head.tips).unwrap_or_default();
-        let known: Vec<Number> = self.known.iter().collect();
+        let known = graph.still_stored(self.known.iter())?;
         let new = graph.difference(&tips, &known)?;
         if !new.is_empty() {
             self.outgoing.start(Plan::Numbers(new.into()), true);
@@ -533,7 +533,7 @@ impl Channel {
         }
         round.wants_there += 1;
         let tips = round.theirs.iter().flat_map(|theirs| &theirs.tips);
-        let covered: Vec<Number> = tips.flatten().copied().collect();
+        let tips: Vec<Number> = tips.flatten().copied().collect();
         let view = ctx.view(&self.database)?;
         let mut numbers = Vec::new();
         if !ctx.may_send(&self.database, &view)? {
@@ -542,6 +542,7 @@ impl Channel {
         }
         if let Some(graph) = view.graph() {
             let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+            let covered = graph.still_stored(tips)?;
             numbers = nearest(&graph, &graph.numbers(&ids.0)?, &covered, depth)?;
         }
         self.outgoing.answer(numbers);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use weald_dag::{Graph, Number, StoreError, Stored};
+use weald_dag::{Graph, Number, Standing, StoreError, Stored};
 
 use crate::batch::Packer;
 use crate::close::PeerFault;
@@ -178,9 +178,9 @@ fn fill(
     while !packer.is_full()
         && let Some(number) = numbers.pop_front()
     {
-        let stored = graph.stored(number)?;
-        // What was planned may have been hidden meanwhile, with all that descends from it.
-        if stored.local.standing.is_needed() {
+        // What was planned may have been hidden meanwhile, with all that descends from it, and dropped.
+        if graph.standing_if_stored(number)?.is_some_and(Standing::is_needed) {
+            let stored = graph.stored(number)?;
             packer.push(&stored.parcel);
             known.advance(number, &stored.local.parents);
         }

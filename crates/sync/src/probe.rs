@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use weald_dag::{Graph, Number, StoreError};
+use weald_dag::{Graph, Number, Standing, StoreError};
 
 use crate::limits::PROBE_MAX;
 
@@ -27,7 +27,8 @@ pub(crate) fn below(graph: &Graph<'_>, tips: &[Number]) -> Result<Vec<Number>, S
     let mut step = 1;
     while step < newest {
         let number = Number(newest - step);
-        if graph.local(number)?.standing.is_needed() {
+        // Where one was dropped, the others have to do.
+        if graph.standing_if_stored(number)?.is_some_and(Standing::is_needed) {
             picked.insert(number);
         }
         step *= 2;

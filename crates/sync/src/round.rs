@@ -247,7 +247,8 @@ impl Round {
         let both_moved = self.theirs.as_ref().is_some_and(|theirs| !theirs.all_known());
         let mut ids = Vec::new();
         if let Some(graph) = graph.filter(|_| both_moved && !self.ours.tips.is_empty()) {
-            self.announced = probe::below(graph, &self.ours.tips)?;
+            let ours = graph.still_stored(self.ours.tips.iter().copied())?;
+            self.announced = probe::below(graph, &ours)?;
             ids = graph.ids(&self.announced)?;
         }
         Ok(Announce {
@@ -313,21 +314,23 @@ impl Round {
         if self.caught_up || self.equal(theirs) {
             return Ok(Decision::Nothing);
         }
-        let mut common: Vec<Number> = theirs.common().chain(known).collect();
-        common.extend(&self.common);
+        let common = theirs.common().chain(known).chain(self.common.iter().copied());
+        let common = graph.still_stored(common)?;
         if !theirs.all_known() {
             if !self.compared {
                 return Ok(Decision::Wait);
             }
             if common.is_empty() && self.steps == 0 {
-                let asked = probe::below(graph, &self.ours.tips)?;
+                let ours = graph.still_stored(self.ours.tips.iter().copied())?;
+                let asked = probe::below(graph, &ours)?;
                 return Ok(self.ask(asked));
             }
         } else if common.is_empty() {
             let count = self.ours.entries;
             return Ok(Decision::Send(Plan::All { next: Number(0), end: newest, count }));
         }
-        let difference = graph.difference(&self.ours.tips, &common)?;
+        let ours = graph.still_stored(self.ours.tips.iter().copied())?;
+        let difference = graph.difference(&ours, &common)?;
         if difference.is_empty() {
             return Ok(Decision::Nothing);
         }

@@ -113,3 +113,48 @@ fn what_waits_for_parents_is_bounded() {
     assert_eq!(world.links[link][0].session.statuses()[&database].pending_in, 0);
     assert_eq!(world.settled(link, 0).map(|(_, complete)| complete), Some(false));
 }
+
+#[test]
+fn numbers_that_dropped_entries_leave_out_are_no_damage() {
+    let trunk = chain(10);
+    let database = database_of(&trunk);
+    let (mine, other) = (SecretKey::from_seed(&[9; 32]), SecretKey::from_seed(&[8; 32]));
+    let first = child(&mine, &[&trunk[9]], b"first".to_vec());
+    let hidden = child(&other, &[&trunk[9]], b"hidden".to_vec());
+    let second = child(&mine, &[&first], b"second".to_vec());
+    let held = [trunk.clone(), vec![first, hidden.clone(), second]].concat();
+    let mut sender = Node::with(2, database, &held);
+    sender.hide(database, &hidden);
+    sender.lose(database, &hidden);
+    let mut receiver = Node::with(1, database, &trunk);
+    let (_, theirs) = receiver.commit(database, "beside");
+    let mut world = World::new(vec![receiver, sender]);
+    let link = world.link(0, 1);
+    // Both have moved, so each asks what is common below its tips.
+    world.sync(link, database);
+    assert!(world.links[link].iter().all(|end| end.closed.is_none()));
+    assert!(world.nodes[0].holds(database, &held[12]) && world.nodes[1].holds(database, &theirs));
+}
+
+#[test]
+fn what_a_peer_holds_and_was_dropped_here_does_not_end_the_session() {
+    let trunk = chain(10);
+    let database = database_of(&trunk);
+    let other = SecretKey::from_seed(&[8; 32]);
+    let entry = |text: &str| child(&other, &[&trunk[9]], text.as_bytes().to_vec());
+    let (shown, lost, after) = (entry("shown"), entry("lost"), entry("after"));
+    let theirs = [trunk.clone(), vec![lost.clone(), after.clone()]].concat();
+    let mut keeper =
+        Node::with(2, database, &[trunk, vec![shown.clone(), lost.clone(), after]].concat());
+    keeper.hide(database, &shown);
+    keeper.hide(database, &lost);
+    let mut world = World::new(vec![Node::with(1, database, &theirs), keeper]);
+    let link = world.link(0, 1);
+    world.sync(link, database);
+    world.nodes[1].lose(database, &lost);
+    world.nodes[1].show(database, &shown);
+    world.committed_at(1, database);
+    world.run();
+    assert!(world.links[link].iter().all(|end| end.closed.is_none()));
+    assert!(world.nodes[0].holds(database, &shown));
+}

@@ -8,7 +8,7 @@ use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
     Admission, DatabaseId, Durability, EntryId, Fields, Graph, Head, Local, MemoryStore, Number,
     Overlay, Parcel, PublicKey, Randomness, Refusal, SecretKey, Section, Snapshot, Standing, Store,
-    StoreError, Time, Verdict, Verified, admit, append, index, verify,
+    StoreError, Time, Verdict, Verified, admit, append, discard, index, restand, verify,
 };
 use weald_sync::{
     BatchId, CloseReason, Event, LocalDatabase, Output, Reads, Role, Session, SessionOptions,
@@ -242,6 +242,44 @@ impl Node {
         index(&mut rows, held.number, &parcel.entry.id(), number);
         append(&mut rows, held.number, number, &local, &parcel);
         self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
+    }
+
+    /// Hides an entry that is not the newest and that nobody needs.
+    pub fn hide(&mut self, database: DatabaseId, parcel: &Parcel) {
+        self.restand(database, parcel, Standing::Hidden);
+        self.forget_tips(database, std::slice::from_ref(parcel));
+    }
+
+    /// Shows an entry that was hidden, as a tip.
+    pub fn show(&mut self, database: DatabaseId, parcel: &Parcel) {
+        let shown = self.restand(database, parcel, Standing::Visible);
+        self.databases.get_mut(&database).unwrap().tips.insert(shown);
+        self.forget_tips(database, &[]);
+    }
+
+    fn restand(&mut self, database: DatabaseId, parcel: &Parcel, standing: Standing) -> Number {
+        let mut rows = Overlay::new(self.store.snapshot().unwrap());
+        let number = self.databases[&database].number;
+        let entry = Graph::new(&rows, number).number(&parcel.entry.id()).unwrap().unwrap();
+        restand(&mut rows, number, entry, standing).unwrap();
+        self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
+        entry
+    }
+
+    /// Drops an entry that is hidden; its number stays a gap.
+    pub fn lose(&mut self, database: DatabaseId, parcel: &Parcel) {
+        let mut rows = Overlay::new(self.store.snapshot().unwrap());
+        let number = self.databases[&database].number;
+        let lost = Graph::new(&rows, number).number(&parcel.entry.id()).unwrap().unwrap();
+        discard(&mut rows, number, lost, parcel);
+        self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
+    }
+
+    /// Returns whether an entry is stored.
+    pub fn holds(&self, database: DatabaseId, parcel: &Parcel) -> bool {
+        let rows = self.store.snapshot().unwrap();
+        let graph = Graph::new(&*rows, self.databases[&database].number);
+        graph.number(&parcel.entry.id()).unwrap().is_some()
     }
 
     /// Takes entries from the tips, without anything after them.
