@@ -3,17 +3,17 @@
 //!
 //! Invariant: what is not let in leaves nothing behind, neither rows nor memory.
 
-use weald_auth::{AuthRefusal, Claim, EpochId, Inserted, Operation, SETTINGS_STORE};
+use weald_auth::{AuthRefusal, Claim, EpochId, Inserted, Operation, SETTINGS_STORE, Subject};
 use weald_dag::{
-    Entry, Fault, Known, Local, Number, Overlay, Parcel, Place, Refusal, Standing, StoreError,
-    Verdict, append,
+    Entry, Fault, Known, Local, Number, Overlay, Parcel, Place, PublicKey, Refusal, Standing,
+    StoreError, Verdict, append,
 };
 
 use crate::fold::{Beside, Folded, Outcome, StoreTypes, fold};
 use crate::hidden;
 use crate::replica::{Placed, Replica};
 use crate::settings::{SettingsPayload, writes_data};
-use crate::standing::{Droppable, drop_unneeded, merged, need, shift};
+use crate::standing::{Droppable, Moved, drop_unneeded, merged, need, shift};
 
 /// An entry that was let in.
 pub(crate) struct Entered {
@@ -76,6 +76,8 @@ struct Stood {
     standing: Standing,
     /// What its settings do.
     inserted: Option<Inserted>,
+    /// Whom its settings limit, unless anyone is among them.
+    limited: Option<Vec<PublicKey>>,
 }
 
 /// Judges an entry by its own past, and then among everything. Authority knows it from then on, unless
@@ -105,7 +107,7 @@ fn stand(
         if let (Err(reason), false) = (stands, may_hide) {
             return Err(kept_out(Some(reason)));
         }
-        return Ok(Stood { epoch: replica.epoch(before), standing, inserted: None });
+        return Ok(Stood { epoch: replica.epoch(before), standing, inserted: None, limited: None });
     }
     let of_before = (!may_hide).then(|| now.clone());
     let epoch = replica.epoch(before);
@@ -115,7 +117,22 @@ fn stand(
         replica.put_back(of_before);
         return Err(kept_out(reason));
     }
-    Ok(Stood { epoch, standing: standing(inserted.visible), inserted: Some(inserted) })
+    let (standing, limited) = (standing(inserted.visible), limited_by(claim));
+    Ok(Stood { epoch, standing, inserted: Some(inserted), limited })
+}
+
+/// Returns whom an entry limits, unless that is anyone.
+fn limited_by(claim: &Claim<'_>) -> Option<Vec<PublicKey>> {
+    let operations = claim.operations.unwrap_or_default().iter();
+    let subjects = operations.filter_map(|operation| match operation {
+        Operation::Limit { subject, .. } => Some(*subject),
+        _ => None,
+    });
+    let keys = subjects.map(|subject| match subject {
+        Subject::Key(key) => Some(key),
+        Subject::Anyone => None,
+    });
+    keys.collect()
 }
 
 const fn standing(is_visible: bool) -> Standing {
@@ -135,7 +152,7 @@ fn take_in(
     place: &Place,
     stood: Stood,
 ) -> Result<Entered, StoreError> {
-    let Stood { epoch, standing, inserted } = stood;
+    let Stood { epoch, standing, inserted, limited } = stood;
     let (entry, database, generation) = (&parcel.entry, replica.held.number, place.generation);
     let (number, epoch, time) = (replica.next(), epoch.0, entry.time());
     let known = Known { number, generation, epoch, standing, time };
@@ -154,7 +171,10 @@ fn take_in(
     let local = Local { standing, generation, epoch, parents, head: None };
     append(rows, database, number, &local, &parcel);
     let shift = match inserted {
-        Some(Inserted { moved, .. }) if !moved.is_empty() => shift(replica, rows, types, &moved)?,
+        Some(Inserted { index, moved, .. }) if !moved.is_empty() => {
+            let limits_only = limited.filter(|_| moved == [index]);
+            shift(replica, rows, types, &Moved { all: &moved, limits_only })?
+        }
         _ => None,
     };
     let folded = Folded {

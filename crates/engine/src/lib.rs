@@ -50,6 +50,7 @@ mod taken;
 mod unfolded;
 mod verify;
 mod view;
+mod written;
 
 pub use catalog::{Held, all_held, held};
 pub use commit::{Commit, CommitError, Required, Sign};

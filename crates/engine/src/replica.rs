@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Inserted, Origin, SettingsIndex};
 use weald_dag::{
-    Entry, EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, Refusal, Snapshot,
-    Standing, StoreError, Time, append, index, restand,
+    Entry, EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal,
+    Snapshot, Standing, StoreError, Time, append, index, restand,
 };
 
 use crate::authors::Authors;
@@ -20,6 +20,7 @@ use crate::index::Indexes;
 use crate::settings::{self, Settings};
 use crate::standing::{Candidates, Turned};
 use crate::unfolded::fold_waiting;
+use crate::written::Written;
 
 /// How many recent entries are kept in memory, to find parents without reading rows.
 const RECENT_MAX: usize = 16_384;
@@ -50,6 +51,10 @@ pub(crate) struct Replica {
     pub(crate) indexes: Indexes,
     /// How much is kept that is hidden and not needed.
     pub(crate) hidden_max: HiddenMax,
+    /// Who has written what, once that was asked.
+    written: Option<Written>,
+    /// How many entries were judged again for limits that took nothing.
+    in_vain: u64,
     refused: BTreeMap<EntryId, Refusal>,
     refused_in_order: VecDeque<EntryId>,
     settings: Settings,
@@ -86,6 +91,8 @@ impl Replica {
             record: false,
             indexes: Indexes::load(rows, held.number)?,
             hidden_max: HiddenMax::default(),
+            written: None,
+            in_vain: 0,
             refused: BTreeMap::new(),
             refused_in_order: VecDeque::new(),
             settings: settings::load(rows, held.number)?,
@@ -268,6 +275,8 @@ impl Replica {
         if let Some(index) = settings {
             self.settings.save_entry(rows, database, index, number);
             self.published = None;
+        } else if let Some(written) = &mut self.written {
+            written.note(entry.author(), number);
         }
         self.authors.note(entry.author(), entry.seq())
     }
@@ -333,6 +342,33 @@ impl Replica {
         // What is known of them in memory is not true any more.
         self.recent.clear();
         Ok(())
+    }
+
+    /// Takes note that what came from `first` on was judged again for a limit that took nothing. Whoever
+    /// may do no more than read can limit itself, as often as it likes and on parents as old as it likes:
+    /// once as much was looked at in vain as there is, it is worth to know who has written what.
+    pub(crate) const fn looked_in_vain(&mut self, first: Number) {
+        let entries = self.next.0.saturating_sub(first.0);
+        self.in_vain = self.in_vain.saturating_add(entries);
+    }
+
+    /// Returns whether any entry of these authors is visible, settings aside; `None` while nobody needs
+    /// to know.
+    pub(crate) fn shows_any_of(
+        &mut self,
+        rows: &dyn Snapshot,
+        authors: &[PublicKey],
+    ) -> Result<Option<bool>, StoreError> {
+        let Self { written, settings, held, .. } = self;
+        let written = match written {
+            Some(written) => written,
+            None if self.in_vain < self.next.0 => return Ok(None),
+            None => {
+                let is_settings = |number| settings.index_of.contains_key(&number);
+                written.insert(Written::load(rows, held.number, is_settings)?)
+            }
+        };
+        written.shows(rows, held.number, authors).map(Some)
     }
 
     /// Takes up other tips.

@@ -19,5 +19,5 @@ pub(crate) use beside::Candidates;
 pub(crate) use dropped::{Droppable, drop_unneeded};
 pub(crate) use merged::merged;
 pub(crate) use needed::{Turned, need};
-pub(crate) use shift::shift;
+pub(crate) use shift::{Moved, shift};
 pub use why::why_hidden;

@@ -2,12 +2,13 @@
 //! touched folded again.
 //!
 //! Invariant: the cost is what is beside the settings entries that have changed what they do, and
-//! the rows that are touched by what becomes visible or hidden.
+//! the rows that are touched by what becomes visible or hidden; limits on who shows nothing
+//! cost little more than history together, however many they are.
 
 use std::collections::BTreeSet;
 
 use weald_auth::SettingsIndex;
-use weald_dag::{Graph, Overlay, PublicKey, Standing, StoreError};
+use weald_dag::{Graph, Number, Overlay, PublicKey, Standing, StoreError};
 
 use super::beside::Candidates;
 use super::judged::judge;
@@ -17,19 +18,38 @@ use super::tips::tips;
 use crate::fold::{Beside, Shift, StoreTypes};
 use crate::replica::Replica;
 
+/// What has changed what it does.
+pub(crate) struct Moved<'a> {
+    /// The settings entries.
+    pub(crate) all: &'a [SettingsIndex],
+    /// Whom the newest entry limits, where it is the only one of them and limits no others than these.
+    pub(crate) limits_only: Option<Vec<PublicKey>>,
+}
+
 /// Brings all entries to what follows from `moved`; `None` if none stands otherwise.
 pub(crate) fn shift(
     replica: &mut Replica,
     rows: &mut Overlay,
     types: &StoreTypes,
-    moved: &[SettingsIndex],
+    moved: &Moved<'_>,
 ) -> Result<Option<Box<Shift>>, StoreError> {
-    let numbers = moved.iter().filter_map(|index| replica.settings_number(*index)).collect();
+    let numbers = moved.all.iter().filter_map(|index| replica.settings_number(*index));
+    let numbers: Vec<Number> = numbers.collect();
+    if let Some(keys) = &moved.limits_only
+        && replica.shows_any_of(rows, keys)? == Some(false)
+    {
+        return Ok(None);
+    }
     let mut candidates = Candidates::find(replica, rows, numbers)?;
     judge(replica, rows, &mut candidates)?;
     let database = replica.held.number;
     let turned = turned(rows, database, &candidates)?;
     if turned.is_empty() {
+        if moved.limits_only.is_some()
+            && let Some((first, _)) = candidates.of.first_key_value()
+        {
+            replica.looked_in_vain(*first);
+        }
         return Ok(None);
     }
     let tips = tips(replica, rows, &candidates, &turned)?;

@@ -418,3 +418,28 @@ fn a_revocation_costs_what_is_beside_it_and_not_history() {
     let (few, many) = (reads(20), reads(120));
     assert_eq!(few, many);
 }
+
+#[test]
+fn limits_on_who_shows_nothing_do_not_cost_history_each_time() {
+    let mut world = World::new(vec![grant(3, Level::Read), grant(4, Level::Write(5))]);
+    let root = world.root();
+    let mut parent = root;
+    for n in 0..200 {
+        parent = world.add(&[parent], 1, &Act::Log(n)).unwrap();
+    }
+    // A reader limits itself again and again, beside all of history.
+    let leave = Act::Settings(vec![limit(3, None)]);
+    let reads: Vec<u64> = (0..6)
+        .map(|_| {
+            let draft = world.draft(&[root], 3, &leave);
+            world.site.reads_of(world.id, draft)
+        })
+        .collect();
+    assert!(reads[0] > 200 && reads[4..].iter().all(|reads| *reads < 100), "{reads:?}");
+    world.site.assert_sound(world.id);
+    // Who has written something loses it all the same.
+    let wrote = world.add(&[parent], 4, &Act::Log(1)).unwrap();
+    world.add(&[root], 4, &Act::Settings(vec![limit(4, None)])).unwrap();
+    assert!(world.hidden().contains(&wrote));
+    world.site.assert_sound(world.id);
+}

@@ -222,7 +222,7 @@ impl Site {
             Arc::new(Counted { base: self.store.snapshot().unwrap(), reads: AtomicU64::new(0) });
         let mut rows = Overlay::new(Arc::<Counted>::clone(&counted));
         let ingested = self.engine.ingest(&mut rows, id, vec![one], NOW).unwrap();
-        assert!(ingested.folded[0].shift.is_some());
+        assert_eq!(ingested.folded.len(), 1);
         self.apply(rows);
         counted.reads.load(Ordering::Relaxed)
     }
