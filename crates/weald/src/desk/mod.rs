@@ -4,40 +4,40 @@
 //! Invariant: whoever is told of an entry could read it from the disk after a power cut, and
 //! entries are told in the order of their commits.
 
+mod changing;
+mod done;
 mod indexing;
 mod job;
+mod making;
 mod sealing;
+mod taking;
 #[cfg(test)]
 mod tests;
+mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use weald_auth::Authority;
-use weald_dag::{DatabaseId, EntryId, Graph, Overlay, PublicKey, Refusal, StoreError, Verdict};
-use weald_engine::{CommitError, Engine, Folded, IndexError, RowChange, StoreTypes};
+use weald_dag::{Overlay, StoreError};
+use weald_engine::{Engine, IndexError};
 use weald_store::{WeakWriter, Work, WorkPanic};
 
+use done::Done;
 pub(crate) use indexing::IndexBoard;
 use indexing::{IndexWork, Indexing};
+use job::Outcome;
 pub(crate) use job::{
     Along, Change, Complete, Decide, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild,
     Receipt, Seal, SealStep, Take,
 };
-use job::{Outcome, in_order};
 
 use crate::access::Access;
 use crate::clock::wall_millis;
-use crate::conflict::{ConflictedValue, RowKey};
-use crate::core::author_of;
-use crate::explain::{Refusals, RefusedEntry};
+use crate::explain::Refusals;
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
-use crate::requests::{InviteError, Seat, UseInvite, take_seat};
 use crate::sealed::Vault;
-use crate::settings::{self, SettingsError};
-use crate::sign::sign;
-use crate::watch::{EntryTold, Told, Versions, Watchers, tell};
+use crate::settings;
+use crate::watch::{Told, Watchers, tell};
 
 /// Runs the engine on the writer thread.
 pub(crate) struct Desk {
@@ -58,71 +58,6 @@ pub(crate) struct Shared {
     pub(crate) index_board: Arc<IndexBoard>,
     /// The way back to the writer thread; set once, before any job.
     pub(crate) writer: Arc<OnceLock<WeakWriter<Job>>>,
-}
-
-/// What is to be said once the outcome of a group is known.
-#[derive(Default)]
-pub(crate) struct Done {
-    outcomes: Vec<Outcome>,
-    told: Vec<Told>,
-    authorities: Vec<(u32, DatabaseId, Arc<Authority>)>,
-    /// Databases that were opened or completed, whose settings may want something done.
-    tended: Vec<(u32, Arc<Authority>)>,
-    /// Databases whose settings changed, by their local number.
-    settings: BTreeMap<u32, DatabaseId>,
-    index_work: Vec<IndexWork>,
-    refused: Vec<(DatabaseId, RefusedEntry)>,
-    /// Databases whose log of keys changed.
-    keys: BTreeSet<u32>,
-    /// Databases whose settings were changed here.
-    share: BTreeSet<u32>,
-}
-
-impl Done {
-    fn refuse(
-        &mut self,
-        database: DatabaseId,
-        entry: EntryId,
-        author: PublicKey,
-        from: PublicKey,
-        reason: Refusal,
-    ) {
-        let at_millis = wall_millis();
-        let refused = RefusedEntry { entry, author, from, reason, at_millis, times: 1 };
-        self.refused.push((database, refused));
-    }
-
-    fn fold(&mut self, number: u32, origin: Option<PublicKey>, folded: Folded) {
-        if sealing::changes_keys(&folded) {
-            self.keys.insert(number);
-        }
-        if folded.settings && origin.is_none() {
-            self.share.insert(number);
-        }
-        if folded.settings {
-            self.settings.insert(number, folded.database);
-        }
-        self.told.push(entry_told(origin, folded));
-    }
-
-    /// Turns every success into a failure and forgets what was to be told.
-    fn fail(&mut self, error: &StoreError) {
-        self.told.clear();
-        self.refused.clear();
-        self.authorities.clear();
-        self.tended.clear();
-        self.keys.clear();
-        self.share.clear();
-        self.index_work.iter_mut().for_each(|work| work.outcome = Err(error.clone()));
-        for outcome in std::mem::take(&mut self.outcomes) {
-            outcome.send_failed(error);
-        }
-    }
-}
-
-fn entry_told(origin: Option<PublicKey>, folded: Folded) -> Told {
-    let (versions, shift_versions) = (Vec::new(), Vec::new());
-    Told::Entry(Box::new(EntryTold { origin, folded, versions, shift_versions }))
 }
 
 impl Desk {
@@ -207,206 +142,6 @@ impl Desk {
         failure
     }
 
-    fn found(&mut self, job: Found, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
-        let Found { founding, along, answer } = job;
-        let outcome = self.found_along(founding, along, rows, done);
-        let failure = match &outcome {
-            Err(CommitError::Store(error)) => Err(error.clone()),
-            _ => Ok(()),
-        };
-        done.outcomes.push(Outcome::Found(answer, outcome));
-        failure
-    }
-
-    /// Makes a database and the commit that belongs to it.
-    fn found_along(
-        &mut self,
-        founding: weald_engine::Founding,
-        along: Option<Along>,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<weald_engine::Held, CommitError> {
-        let system = founding.system;
-        let (held, folded) = self.engine.found(rows, founding, wall_millis(), &sign)?;
-        if system {
-            self.shared.feeds.hide(held.id);
-        }
-        done.fold(held.number, None, folded);
-        let Some(along) = along else { return Ok(held) };
-        let commit = along(&held)?;
-        let number = commit.database;
-        for made in self.engine.commit(rows, vec![commit], wall_millis(), &sign)? {
-            done.fold(number, None, made?);
-        }
-        Ok(held)
-    }
-
-    fn make(
-        &mut self,
-        group: Vec<Make>,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<(), StoreError> {
-        let (commits, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|job| (job.commit, job.answer)).unzip();
-        let numbers: Vec<u32> = commits.iter().map(|commit| commit.database).collect();
-        match self.engine.commit(rows, commits, wall_millis(), &sign) {
-            Ok(made) => {
-                for ((made, answer), number) in made.into_iter().zip(answers).zip(numbers) {
-                    let outcome = made.map(|folded| {
-                        let receipt = Receipt::of(&folded);
-                        done.fold(number, None, folded);
-                        receipt
-                    });
-                    done.outcomes.push(Outcome::Make(answer, outcome));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let failed = |answer| Outcome::Make(answer, Err(error.clone().into()));
-                done.outcomes.extend(answers.into_iter().map(failed));
-                Err(error)
-            }
-        }
-    }
-
-    fn keep(&mut self, job: Keep, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
-        self.make(vec![job.make], rows, done)?;
-        if let Some(Outcome::Make(_, Ok(_))) = done.outcomes.last() {
-            for (space, key, row) in job.rows {
-                match row {
-                    Some(row) => rows.put(space, key, row),
-                    None => rows.remove(space, key),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that what is due in the settings of a database is to be seen to.
-    fn tend(&mut self, database: u32, rows: &Overlay, done: &mut Done) -> Result<(), StoreError> {
-        let authority = self.engine.authority(rows, database)?;
-        done.tended.extend(authority.map(|authority| (database, authority)));
-        Ok(())
-    }
-
-    fn change(
-        &mut self,
-        job: Change,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<(), StoreError> {
-        let Change { database, decide, answer } = job;
-        let outcome = self.changed(database, decide, rows, done);
-        let failure = match &outcome {
-            Err(SettingsError::Commit(CommitError::Store(error))) => Err(error.clone()),
-            _ => Ok(()),
-        };
-        done.outcomes.push(Outcome::Change(answer, outcome));
-        failure
-    }
-
-    /// Makes the one commit that is decided on the settings as they are staged now.
-    fn changed(
-        &mut self,
-        database: u32,
-        decide: Decide,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<Option<Receipt>, SettingsError> {
-        let authority = self.engine.authority(rows, database)?;
-        let authority = authority.ok_or(CommitError::UnknownDatabase)?;
-        let Some(commit) = decide(&authority)? else { return Ok(None) };
-        let mut made = self.engine.commit(rows, vec![commit], wall_millis(), &sign)?;
-        let Some(folded) = made.pop().transpose()? else { return Ok(None) };
-        let receipt = Receipt::of(&folded);
-        done.fold(database, None, folded);
-        Ok(Some(receipt))
-    }
-
-    fn use_invite(
-        &mut self,
-        job: UseInvite,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<(), StoreError> {
-        let outcome = self.seat(&job, rows, done);
-        let failure = match &outcome {
-            Err(InviteError::Commit(CommitError::Store(error))) => Err(error.clone()),
-            _ => Ok(()),
-        };
-        done.outcomes.push(Outcome::UseInvite(job.answer, outcome));
-        failure
-    }
-
-    fn seat(
-        &mut self,
-        job: &UseInvite,
-        rows: &mut Overlay,
-        done: &mut Done,
-    ) -> Result<Seat, InviteError> {
-        let now = wall_millis();
-        let authority = self.engine.authority(rows, job.number)?;
-        let authority = authority.ok_or(CommitError::UnknownDatabase)?;
-        let commit = match take_seat(job, &authority, now)? {
-            Ok(commit) => commit,
-            Err(held) => return Ok(Seat::Held(held)),
-        };
-        let made = self.engine.commit(rows, vec![commit], now, &sign)?.pop();
-        let folded = made.ok_or(CommitError::UnknownDatabase)??;
-        let id = folded.id;
-        done.fold(job.number, None, folded);
-        Ok(Seat::Taken(id))
-    }
-
-    fn take(&mut self, job: Take, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
-        let Take { from, database, parcels, faults, answer } = job;
-        let authors: Vec<_> = parcels.iter().map(|parcel| parcel.parcel().entry.author()).collect();
-        let taken = self.engine.ingest(rows, database, parcels, wall_millis());
-        let failure = taken.as_ref().map(drop).map_err(Clone::clone);
-        let outcome = taken.and_then(|ingested| {
-            if ingested.folded.iter().any(|folded| folded.settings)
-                && let Some(held) = weald_engine::held(rows, &database)?
-            {
-                done.settings.insert(held.number, database);
-            }
-            if ingested.folded.iter().any(sealing::changes_keys)
-                && let Some(held) = weald_engine::held(rows, &database)?
-            {
-                done.keys.insert(held.number);
-            }
-            for ((entry, verdict), author) in ingested.verdicts.iter().zip(authors) {
-                if let Verdict::Refused(reason) = verdict {
-                    let (entry, reason) = (*entry, reason.clone());
-                    // Of databases that are not here nothing is remembered, however many are made up.
-                    if weald_engine::held(rows, &database)?.is_some() {
-                        done.refuse(database, entry, author, from, reason.clone());
-                    }
-                    done.told.push(Told::Refused { database, from, entry, reason });
-                }
-            }
-            let folded = ingested.folded.into_iter();
-            done.told.extend(folded.map(|folded| entry_told(Some(from), folded)));
-            Ok(in_order(ingested.verdicts, faults))
-        });
-        done.outcomes.push(Outcome::Take(answer, outcome));
-        failure
-    }
-
-    /// Adds the versions that stand side by side to what is told of rows whose values were recorded.
-    fn add_versions(&self, rows: &Overlay, done: &mut Done) {
-        for told in &mut done.told {
-            let Told::Entry(told) = told else { continue };
-            let (types, folded) = (self.engine.types(), &told.folded);
-            let shifted = folded.shift.as_ref().map_or(&[][..], |shift| &shift.changes);
-            let of = |changes| versions(rows, types, &folded.database, changes);
-            match of(&folded.changes).and_then(|own| Ok((own, of(shifted)?))) {
-                Ok(found) => (told.versions, told.shift_versions) = found,
-                Err(error) => tracing::warn!(%error, "the versions of a conflict cannot be told"),
-            }
-        }
-    }
-
     /// Stages what a group leaves for its end.
     fn finish(&mut self, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
         self.refresh_keys(rows, done)?;
@@ -418,29 +153,6 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-/// Returns the versions of the rows in conflict, by their places among the changes.
-fn versions(
-    rows: &Overlay,
-    types: &StoreTypes,
-    database: &DatabaseId,
-    changes: &[RowChange],
-) -> Result<Versions, StoreError> {
-    let mut versions = Vec::new();
-    for (place, row) in changes.iter().enumerate() {
-        let after = row.values.as_ref().and_then(|values| values.after.as_deref());
-        let (Some(after), Some(_)) = (after, &row.change.conflict) else { continue };
-        let Some(store_type) = types.get(&row.type_name) else { continue };
-        let Some(held) = weald_engine::held(rows, database)? else { continue };
-        let graph = Graph::new(rows, held.number);
-        let author_of = &mut |entry: &EntryId| author_of(&graph, entry);
-        let key = RowKey::of(&row.type_name, &row.change.key);
-        let found = store_type.conflicts(&row.change.key, after).into_iter();
-        let found = found.map(|slot| ConflictedValue::of(&row.store, &key, slot, author_of));
-        versions.push((place, found.collect::<Result<_, _>>()?));
-    }
-    Ok(versions)
 }
 
 impl Work for Desk {
