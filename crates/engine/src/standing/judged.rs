@@ -12,20 +12,28 @@ use weald_dag::{Graph, Number, Overlay, PublicKey, ReachedBy, StoreError, WALKED
 use super::beside::{Candidate, Candidates};
 use crate::replica::Replica;
 
-/// Sets of each candidate whether it is visible now.
+/// Sets of each candidate whether it is visible now. `limits_only` are the authors of whom alone
+/// something may have been taken, if nobody can have been given anything.
 pub(super) fn judge(
     replica: &Replica,
     rows: &Overlay,
     candidates: &mut Candidates,
+    limits_only: Option<&[PublicKey]>,
 ) -> Result<(), StoreError> {
     let authority = replica.authority_now();
     if authority.hides_nothing() {
         candidates.of.values_mut().for_each(|candidate| candidate.is_visible = true);
         return Ok(());
     }
-    let limits = Limits::ask(replica, rows, candidates)?;
+    let is_open = |candidate: &Candidate| {
+        limits_only.is_none_or(|keys| candidate.is_visible && keys.contains(&candidate.author))
+    };
+    let limits = Limits::ask(replica, rows, candidates, &is_open)?;
     let moved = std::mem::take(&mut candidates.moved);
     for (number, candidate) in &mut candidates.of {
+        if !is_open(candidate) {
+            continue;
+        }
         candidate.is_visible = match candidate.settings {
             Some(index) => authority.is_visible(index),
             None => limits.stands(authority, replica, &moved, *number, candidate),
@@ -43,12 +51,18 @@ struct Limits {
 }
 
 impl Limits {
-    fn ask(replica: &Replica, rows: &Overlay, candidates: &Candidates) -> Result<Self, StoreError> {
+    /// Asks about the candidates that are open.
+    fn ask(
+        replica: &Replica,
+        rows: &Overlay,
+        candidates: &Candidates,
+        is_open: &dyn Fn(&Candidate) -> bool,
+    ) -> Result<Self, StoreError> {
         let authority = replica.authority_now();
         let mut of_author: BTreeMap<(u64, PublicKey), Arc<[Number]>> = BTreeMap::new();
         let (mut limits, mut targets) = (BTreeSet::new(), Vec::new());
         for (number, candidate) in &candidates.of {
-            if candidate.settings.is_some() {
+            if candidate.settings.is_some() || !is_open(candidate) {
                 continue;
             }
             let who = (candidate.epoch, candidate.author);

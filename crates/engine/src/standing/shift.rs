@@ -41,7 +41,7 @@ pub(crate) fn shift(
         return Ok(None);
     }
     let mut candidates = Candidates::find(replica, rows, numbers)?;
-    judge(replica, rows, &mut candidates)?;
+    judge(replica, rows, &mut candidates, moved.limits_only.as_deref())?;
     let database = replica.held.number;
     let turned = turned(rows, database, &candidates)?;
     if turned.is_empty() {
