@@ -23,6 +23,7 @@ chapter!(watching, "watching.md");
 chapter!(conflicts, "conflicts.md");
 chapter!(permissions, "permissions.md");
 chapter!(revocation, "revocation.md");
+chapter!(invites, "invites.md");
 chapter!(keys, "keys.md");
 chapter!(encryption, "encryption.md");
 chapter!(threat_model, "threat-model.md");

@@ -38,7 +38,8 @@ enum Failure {
 
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
-        Self::Passing(Arc::new(error))
+        // The URL ends in the id of the session, with which others could end it.
+        Self::Passing(Arc::new(error.without_url()))
     }
 }
 
@@ -63,7 +64,7 @@ impl Client {
     pub(crate) async fn run(self) {
         tokio::join!(self.post(), self.poll());
         let done = self.http.delete(&self.session).timeout(DELETE_WAIT);
-        if let Err(error) = done.send().await {
+        if let Err(error) = done.send().await.map_err(reqwest::Error::without_url) {
             tracing::debug!(%error, "the server was not told that the session is over");
         }
     }

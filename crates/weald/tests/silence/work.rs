@@ -7,7 +7,8 @@ use std::time::Duration;
 use weald::transport::http::HttpTransport;
 use weald::transport::memory::MemoryNetwork;
 use weald::{
-    Database, DatabaseSettings, Filter, Instance, KeyPhrase, Level, PasswordCost, PeerSync, User,
+    AccessOptions, Database, DatabaseSettings, Filter, Instance, InviteOptions, KeyPhrase, Level,
+    PasswordCost, PeerSync, RequestPolicy, Ticket, User,
 };
 
 use crate::record;
@@ -121,6 +122,38 @@ async fn serve(instance: &Instance, network: &MemoryNetwork, name: &str) -> Peer
     sync
 }
 
+/// Lets somebody in by an invite, and has somebody ask.
+async fn invite_and_ask(
+    search: &mut Search,
+    here: &PeerSync,
+    door: &Database,
+    there: &PeerSync,
+    bob: &User,
+) {
+    let ticket = door.invite(&InviteOptions::new(Level::Write(10))).unwrap();
+    let text = ticket.to_string();
+    let secret = text.split("invite=").nth(1).unwrap().to_uppercase();
+    let bytes = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    search.bytes(&bytes[..32]);
+    search.public(ticket.invite_key().unwrap().as_bytes());
+    search.public(door.id().as_bytes());
+    shown(search, &ticket);
+    within("joining", there.join(bob, &ticket)).await.unwrap();
+    let cut = text[..text.len() - 3].parse::<Ticket>().map(drop);
+    shown(search, &(cut, door.settings().invites().unwrap()));
+
+    here.requests().set_policy(door.id(), RequestPolicy::Queue).unwrap();
+    let key = bob.add_private_key(None).unwrap();
+    let wanted = AccessOptions::new(key, Level::Write(5)).name("bob");
+    let asked = within("asking", there.request_access(&here.ticket(door), &wanted)).await.unwrap();
+    shown(search, &(&wanted, &asked, asked.status().unwrap()));
+    let pending = here.requests().pending();
+    search.public(pending[0].id.as_bytes());
+    here.requests().approve(&pending[0].id, None).unwrap();
+    within("the answer", asked.wait()).await.unwrap();
+    secret_keys(search, bob);
+}
+
 /// Opens an instance with a secret that does not belong to its store, and with ones that are cut off.
 fn open_with_other_secrets(search: &Search, directory: &Path) {
     let file = directory.join("device.secret");
@@ -161,7 +194,7 @@ async fn no_log_line_and_no_debug_text_holds_a_secret() {
     let sync = serve(&here, &network, "alice").await;
     secret_file(&mut search, at_alice.path());
 
-    let there = Instance::open(at_bob.path()).unwrap();
+    let there = Instance::builder(at_bob.path()).password_cost(cheap).open().unwrap();
     let bob = there.create_user("bob", None).unwrap();
     let bobs = serve(&there, &network, "bob").await;
     secret_file(&mut search, at_bob.path());
@@ -172,6 +205,7 @@ async fn no_log_line_and_no_debug_text_holds_a_secret() {
     let denied = within("asking", bobs.join(&bob, &sync.ticket(&private))).await.map(drop);
     let unknown = here.login_user("mallory", Some(EXPORT_PASSWORD)).map(drop);
     let wrong = here.login_user("dora", Some(STORE_PASSWORD)).map(drop);
+    invite_and_ask(&mut search, &sync, &private, &bobs, &bob).await;
     let nowhere = within("dialling", bobs.connect_to_peer("memory:nobody")).await.map(drop);
     let refused = within("dialling", bobs.connect_to_peer("127.0.0.1:1")).await.map(drop);
 
