@@ -210,6 +210,16 @@ impl<'a> Current<'a> {
         !self.tables.everything.shares.of(Subject::Key(*key)).holdings.is_empty()
     }
 
+    /// Returns the strongest level that a key was granted at some time, whatever was taken since.
+    pub fn strongest_grant(&self, key: &PublicKey) -> Option<Level> {
+        let held = self.tables.everything.shares.of(Subject::Key(*key)).holdings.iter();
+        let levels = held.filter_map(|held| match held.strength {
+            Strength::Level(level) => Some(level),
+            Strength::Invite { .. } => None,
+        });
+        levels.min_by_key(|level| level.strength())
+    }
+
     /// Returns a setting: of all that were written, the one with the greatest time.
     pub fn setting(&self, key: &str) -> Option<&'a str> {
         self.tables.settings.get(key).map(|(_, value)| value.as_ref())

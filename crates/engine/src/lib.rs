@@ -66,8 +66,8 @@ pub use index::{
 pub use ingest::Ingested;
 pub use listing::{StoreName, stores, unfolded_stores};
 pub use locked::{
-    Unlocked, has_locked, has_sealed, is_sealed, note_sealed, rest_key, sealed_prefix, sealed_rows,
-    sealed_stores,
+    Unlocked, has_locked, has_sealed, is_sealed, note_sealed, rest_key, seal_over, sealed_prefix,
+    sealed_rows, sealed_stores,
 };
 pub use past::past;
 pub use secrets::{Opened, Secrets};

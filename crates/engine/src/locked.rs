@@ -151,6 +151,18 @@ pub fn sealed_stores(rows: &dyn Snapshot, database: u32) -> Result<Vec<String>, 
 /// Any [`StoreError`]: the whole group must be given up then.
 pub fn note_sealed(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
     if !is_sealed(rows, database, store)? && type_in_use(rows, database, store)?.is_none() {
+        seal_over(rows, database, store)?;
+    }
+    Ok(())
+}
+
+/// Takes note that a store is sealed, whatever rows in the clear have its name: they are not shown
+/// any more, and nothing is added to them here.
+///
+/// # Errors
+/// Any [`StoreError`]: the whole group must be given up then.
+pub fn seal_over(rows: &mut Overlay, database: u32, store: &str) -> Result<(), StoreError> {
+    if !is_sealed(rows, database, store)? {
         Seal { stale: false, rest: None }.put(rows, database, store);
     }
     Ok(())

@@ -30,8 +30,8 @@ pub(crate) struct Done {
     pub(super) refused: Vec<(DatabaseId, RefusedEntry)>,
     /// Databases whose log of keys changed.
     pub(super) keys: BTreeSet<u32>,
-    /// Databases whose settings were changed here.
-    pub(super) share: BTreeSet<u32>,
+    /// Databases whose settings changed, and whether here: then new keys are made, too.
+    pub(super) share: BTreeMap<u32, bool>,
 }
 
 impl Done {
@@ -53,7 +53,7 @@ impl Done {
             self.keys.insert(number);
         }
         if folded.settings && origin.is_none() {
-            self.share.insert(number);
+            self.share.insert(number, true);
         }
         if folded.settings {
             self.settings.insert(number, folded.database);

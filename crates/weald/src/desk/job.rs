@@ -124,8 +124,12 @@ pub(crate) enum Job {
     Complete(Complete),
     Rebuild(Rebuild),
     Seal(Seal),
-    /// Readers get keys of sealed stores that they lack; nobody waits for it.
-    ShareKeys(u32),
+    /// Readers of the database with this local number get keys of sealed stores that they lack, and
+    /// if it is so said, those who stay get new ones; nobody waits for it.
+    ShareKeys {
+        database: u32,
+        anew: bool,
+    },
     Declare(Box<Declare>),
     Discard(Box<Discard>),
     /// The next step of building the indexes of the database with this local number; nobody waits
@@ -228,7 +232,7 @@ impl Job {
             Self::Seal(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Declare(job) => Outcome::Declare(job.answer, Err(error.clone().into())),
             Self::Discard(job) => Outcome::Discard(job.answer, Err(error.clone().into())),
-            Self::CatchUp | Self::BuildIndexes(_) | Self::ShareKeys(_) | Self::Tend(_) => {
+            Self::CatchUp | Self::BuildIndexes(_) | Self::ShareKeys { .. } | Self::Tend(_) => {
                 return None;
             }
         })

@@ -73,7 +73,7 @@ impl Desk {
             Job::Keep(job) => self.keep(*job, rows, done),
             Job::Change(job) => self.change(*job, rows, done),
             Job::Seal(job) => self.seal(job, rows, done),
-            Job::ShareKeys(database) => self.share_keys(database, rows, done),
+            Job::ShareKeys { database, anew } => self.share_keys((database, anew), rows, done),
             Job::Take(job) => self.take(*job, rows, done),
             Job::UseInvite(job) => self.use_invite(*job, rows, done),
             Job::Complete(Complete { database, answer }) => {
@@ -144,6 +144,8 @@ impl Desk {
 
     /// Stages what a group leaves for its end.
     fn finish(&mut self, rows: &mut Overlay, done: &mut Done) -> Result<(), StoreError> {
+        // What the log of keys comes to rests on who was granted what.
+        done.settings.keys().for_each(|number| self.shared.vault.forget_records(*number));
         self.refresh_keys(rows, done)?;
         self.engine.finish(rows);
         for (number, id) in std::mem::take(&mut done.settings) {
@@ -219,9 +221,9 @@ impl Work for Desk {
         tell(&watching, self.engine.types(), &done.told);
         self.shared.feeds.tell(&feeds, &done.told);
         if let Some(writer) = self.shared.writer.get().and_then(WeakWriter::upgrade) {
-            for database in done.share {
+            for (database, anew) in done.share {
                 // A closing instance takes no more jobs: the next commit shares them.
-                if writer.submit(Job::ShareKeys(database)).is_err() {
+                if writer.submit(Job::ShareKeys { database, anew }).is_err() {
                     break;
                 }
             }
@@ -263,7 +265,7 @@ impl Work for Desk {
             | Job::BuildIndexes(_)
             | Job::Tend(_)
             | Job::Seal(_)
-            | Job::ShareKeys(_)
+            | Job::ShareKeys { .. }
             | Job::CatchUp => 0,
         }
     }

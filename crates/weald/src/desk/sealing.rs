@@ -71,14 +71,15 @@ impl Desk {
         outcome
     }
 
-    /// Gives present readers the keys that they lack, after the settings were changed here.
+    /// Gives present readers the keys that they lack, after the settings changed.
     pub(super) fn share_keys(
         &mut self,
-        database: u32,
+        (database, anew): (u32, bool),
         rows: &mut Overlay,
         done: &mut Done,
     ) -> Result<(), StoreError> {
-        let made = match sealed::share(&self.shared.vault, &mut self.engine, rows, database) {
+        let vault = &self.shared.vault;
+        let made = match sealed::share(vault, &mut self.engine, rows, (database, anew)) {
             Ok(None) => return Ok(()),
             Ok(Some(commit)) => self.engine.commit(rows, vec![commit], wall_millis(), &sign)?,
             Err(error) => vec![Err(error)],

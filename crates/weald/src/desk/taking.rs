@@ -26,6 +26,9 @@ impl Desk {
                 && let Some(held) = weald_engine::held(rows, &database)?
             {
                 done.settings.insert(held.number, database);
+                if held.complete {
+                    done.share.entry(held.number).or_insert(false);
+                }
             }
             if ingested.folded.iter().any(sealing::changes_keys)
                 && let Some(held) = weald_engine::held(rows, &database)?

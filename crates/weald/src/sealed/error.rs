@@ -6,6 +6,7 @@ use thiserror::Error;
 use weald_cipher::CipherError;
 
 use super::records::Keying;
+use crate::user::PASSWORD_MAX;
 
 /// Why a store could not be sealed, unlocked or locked.
 #[derive(Debug, Error)]
@@ -35,6 +36,14 @@ pub enum SealedError {
         /// The store.
         store: String,
     },
+    /// The password is empty or too long.
+    #[error(
+        "the password of the store '{store}' must have 1 to {PASSWORD_MAX} bytes; choose another"
+    )]
+    PasswordLength {
+        /// The store.
+        store: String,
+    },
     /// The password was the right one before it was changed.
     #[error("the password of the store '{store}' was changed; use the new one")]
     PasswordChanged {
@@ -54,7 +63,7 @@ pub enum SealedError {
     },
     /// No key of the store is wrapped for this key.
     #[error(
-        "no key of the store '{store}' is sealed for your key; a reader must write once after you were let in"
+        "no key of the store '{store}' is sealed for your key; sync with a member who has it unlocked, after you were let in"
     )]
     NotAReader {
         /// The store.

@@ -4,6 +4,7 @@
 //! Invariant: without its key a store is locked, which is an error that says so; never empty.
 
 mod error;
+mod known;
 mod records;
 mod rest;
 mod sealing;

@@ -6,22 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use weald_cipher::{EpochId, PasswordLock, READER_WRAP_LEN};
-use weald_crdt::{LogDraft, LogType, MemoryView, Value, log};
-use weald_dag::{EntryId, Graph, PublicKey, Snapshot, StoreError};
-use weald_engine::{CommitError, StorePlace, StoreView, store_error};
-
-use crate::core::author_of;
+use weald_cipher::{EpochId, READER_WRAP_LEN};
+use weald_crdt::{LogDraft, MemoryView, Value};
+use weald_dag::PublicKey;
+use weald_engine::CommitError;
 
 /// The log that keeps the records.
 pub(crate) const KEYS: &str = "_keys";
-/// How many records are read at a time.
-const PAGE: usize = 256;
 /// How many wrapped keys one record holds, so that it stays well below what a section may be.
 pub(super) const WRAPS_PER_RECORD: usize = 1_024;
-
-/// How many wrapped keys of one epoch are kept for one reader.
-const WRAPS_TRIED_MAX: usize = 8;
 
 const STORE: &str = "store";
 const TYPE: &str = "type";
@@ -30,6 +23,7 @@ const LOCK: &str = "lock";
 const FOLLOWS: &str = "follows";
 const EPOCH: &str = "epoch";
 const WRAPS: &str = "wraps";
+const MADE: &str = "made";
 
 /// Who can unlock a sealed store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +56,8 @@ pub(super) enum Record {
     Seal { type_name: String, keying: Keying },
     /// A password opens this lock; the locks that it follows on are named with a proof.
     Lock { lock: Vec<u8>, follows: Vec<([u8; 32], [u8; 32])> },
-    /// The key of an epoch, for some readers.
-    Wraps { epoch: EpochId, wraps: Vec<(PublicKey, Wrap)> },
+    /// The key of an epoch, for some readers; its author has `made` it, or was given it.
+    Wraps { epoch: EpochId, made: bool, wraps: Vec<(PublicKey, Wrap)> },
 }
 
 impl Record {
@@ -82,8 +76,11 @@ impl Record {
                 };
                 put(FOLLOWS, Value::List(follows.iter().map(pair).collect()));
             }
-            Self::Wraps { epoch, wraps } => {
+            Self::Wraps { epoch, made, wraps } => {
                 put(EPOCH, Value::Bytes(epoch.as_bytes().to_vec()));
+                if *made {
+                    put(MADE, Value::Bool(true));
+                }
                 let pair = |(reader, wrap): &(PublicKey, Wrap)| {
                     Value::Bytes([reader.as_bytes().as_slice(), wrap].concat())
                 };
@@ -93,7 +90,7 @@ impl Record {
         Value::Map(fields)
     }
 
-    fn of_value(value: &Value) -> Option<(&str, Self)> {
+    pub(super) fn of_value(value: &Value) -> Option<(&str, Self)> {
         let text = |name: &str| value.get(name).and_then(Value::as_text);
         let store = text(STORE)?;
         if let Some(Value::Bytes(lock)) = value.get(LOCK) {
@@ -114,7 +111,9 @@ impl Record {
                 let (reader, wrap) = pair.split_first_chunk()?;
                 Some((PublicKey::from_bytes(*reader).ok()?, wrap.try_into().ok()?))
             });
-            return Some((store, Self::Wraps { epoch, wraps: wraps.collect::<Option<_>>()? }));
+            let made = value.get(MADE).and_then(Value::as_bool).unwrap_or(false);
+            let wraps = wraps.collect::<Option<_>>()?;
+            return Some((store, Self::Wraps { epoch, made, wraps }));
         }
         let (type_name, keying) = (text(TYPE)?.to_owned(), Keying::named(text(KEYING)?)?);
         Some((store, Self::Seal { type_name, keying }))
@@ -134,105 +133,7 @@ pub(super) fn section(records: &[(&str, &Record)]) -> Result<Vec<u8>, CommitErro
     Ok(draft.encode())
 }
 
-/// A lock that a password opens.
-pub(super) struct LockRecord {
-    pub(super) id: [u8; 32],
-    pub(super) lock: PasswordLock,
-    /// The locks that it says it follows on, with what proves it.
-    pub(super) follows: Vec<([u8; 32], [u8; 32])>,
-}
-
-/// What is known of one epoch.
-pub(super) struct EpochRecord {
-    pub(super) id: EpochId,
-    /// Who made it.
-    pub(super) maker: PublicKey,
-    /// For each reader; several, for anybody can write one that does not open.
-    pub(super) wraps: BTreeMap<PublicKey, Vec<Wrap>>,
-}
-
-/// What is known of one sealed store.
-pub(crate) struct SealRecords {
-    pub(crate) type_name: String,
-    pub(crate) keying: Keying,
-    /// In the order of stamps.
-    pub(super) locks: Vec<LockRecord>,
-    /// In the order of stamps.
-    pub(super) epochs: Vec<EpochRecord>,
-}
-
-/// What is known of all sealed stores of a database.
-pub(crate) type Records = BTreeMap<String, SealRecords>;
-
 /// Returns the name of a lock.
 pub(super) fn lock_id(lock: &[u8]) -> [u8; 32] {
     blake3::derive_key("weald 2026 sealed store lock id v1", lock)
-}
-
-/// Reads what the log says.
-pub(crate) fn read<S: Snapshot>(rows: &S, database: u32) -> Result<Records, StoreError> {
-    let view = StoreView::new(rows, StorePlace::new(database, KEYS, LogType::NAME));
-    let (mut records, mut rest, mut after) = (Records::new(), Vec::new(), None);
-    loop {
-        let items = log::after(&view, after.as_ref(), PAGE).map_err(damaged)?;
-        let Some(last) = items.last() else { break };
-        after = Some(last.stamp);
-        for item in &items {
-            match Record::of_value(&item.value) {
-                Some((store, Record::Seal { type_name, keying })) => {
-                    seal(&mut records, store, type_name, keying);
-                }
-                Some((store, record)) => rest.push((store.to_owned(), record, item.stamp.entry)),
-                None => {}
-            }
-        }
-    }
-    for (store, record, entry) in rest {
-        let Some(known) = records.get_mut(&store) else { continue };
-        match record {
-            Record::Lock { lock: bytes, follows } => {
-                let Ok(lock) = PasswordLock::from_bytes(&bytes) else { continue };
-                known.locks.push(LockRecord { id: lock_id(&bytes), lock, follows });
-            }
-            Record::Wraps { epoch, wraps } => {
-                let at = known.epochs.iter().position(|known| known.id == epoch);
-                if at.is_none() {
-                    let graph = Graph::new(rows, database);
-                    let maker = author_of(&graph, &EntryId::from_bytes(entry))?;
-                    known.epochs.push(EpochRecord { id: epoch, maker, wraps: BTreeMap::new() });
-                }
-                let at = at.unwrap_or(known.epochs.len() - 1);
-                let Some(epoch) = known.epochs.get_mut(at) else { continue };
-                for (reader, wrap) in wraps {
-                    let wraps = epoch.wraps.entry(reader).or_default();
-                    if wraps.len() < WRAPS_TRIED_MAX {
-                        wraps.push(wrap);
-                    }
-                }
-            }
-            Record::Seal { .. } => {}
-        }
-    }
-    Ok(records)
-}
-
-fn seal(records: &mut Records, store: &str, type_name: String, keying: Keying) {
-    match records.get_mut(store) {
-        // Who does not know the password must not be able to make readers of the others.
-        Some(known) if keying == Keying::Password && known.keying == Keying::Readers => {
-            known.keying = Keying::Password;
-        }
-        Some(_) => {}
-        None => {
-            let new = SealRecords { type_name, keying, locks: Vec::new(), epochs: Vec::new() };
-            records.insert(store.to_owned(), new);
-        }
-    }
-}
-
-fn damaged(error: weald_crdt::ReadError) -> StoreError {
-    match error {
-        weald_crdt::ReadError::View(error) => store_error(&error),
-        error => StoreError::Corrupt { what: format!("a row of the log '{KEYS}': {error}") },
-    }
 }

@@ -12,11 +12,12 @@ use weald_cipher::{
 };
 use weald_dag::{DatabaseId, Overlay, PublicKey, SecretKey, StoreError};
 use weald_engine::{
-    Commit, CommitError, Engine, Unlocked, all_held, is_sealed, note_sealed, rest_key,
+    Commit, CommitError, Engine, Unlocked, all_held, is_sealed, note_sealed, rest_key, seal_over,
 };
 use zeroize::Zeroizing;
 
-use super::records::{self, KEYS, Keying, Record, Records, SealRecords, WRAPS_PER_RECORD, Wrap};
+use super::known::{self, Records, SealRecords};
+use super::records::{self, KEYS, Keying, Record, WRAPS_PER_RECORD, Wrap};
 use super::vault::{OpenStore, Vault, key_of};
 use crate::clock::wall_millis;
 use crate::entropy;
@@ -60,7 +61,7 @@ pub(crate) fn seal(
         let key = match keying {
             Keying::Password => ring.last().cloned().ok_or_else(locked)?,
             Keying::Readers => {
-                let records = known(vault, rows, number)?;
+                let records = known(vault, engine, rows, number)?;
                 let of_store = records.get(store).ok_or_else(locked)?;
                 let readers = readers(engine, rows, number)?;
                 let keys = keys_for(&id, store, of_store, &ring, &readers)?;
@@ -72,6 +73,10 @@ pub(crate) fn seal(
         let binding = Binding { database: id.as_bytes(), store, author: author.as_bytes() };
         let sealed = seal_section(&key, entropy::bytes()?, &binding, payload);
         *payload = sealed.map_err(|error| not_sealed(store, &error))?;
+    }
+    if !added.is_empty() {
+        // The next commit of this group is to find what this one adds.
+        vault.forget_records(number);
     }
     add_records(commit, &added)
 }
@@ -88,11 +93,17 @@ fn add_records(commit: &mut Commit, added: &[(String, Record)]) -> Result<(), Co
 }
 
 /// Returns what `_keys` says, staged rows included.
-fn known(vault: &Vault, rows: &Overlay, number: u32) -> Result<Arc<Records>, StoreError> {
+fn known(
+    vault: &Vault,
+    engine: &mut Engine,
+    rows: &Overlay,
+    number: u32,
+) -> Result<Arc<Records>, StoreError> {
     if let Some(known) = vault.records(number) {
         return Ok(known);
     }
-    let read = Arc::new(records::read(rows, number)?);
+    let authority = engine.authority(rows, number)?.unwrap_or_default();
+    let read = Arc::new(known::read(rows, number, &authority)?);
     vault.keep_records(number, Arc::clone(&read));
     Ok(read)
 }
@@ -130,35 +141,51 @@ fn keys_for(
     ring: &[EpochKey],
     readers: &BTreeSet<PublicKey>,
 ) -> Result<Keys, CommitError> {
-    let mut added = Vec::new();
-    // The latest that nobody was given who may not read any more.
-    let sound = of_store.epochs.iter().rev().find(|epoch| {
-        readers.contains(&epoch.maker) && epoch.wraps.keys().all(|to| readers.contains(to))
-    });
-    let write = match sound.and_then(|epoch| key_of(ring, epoch.id)) {
+    let mut records = Vec::new();
+    let write = match write_key(of_store, ring, readers) {
         Some(key) => key.clone(),
         None => {
             let key = new_key()?;
-            added.extend(wraps(id, store, &key, readers.iter())?);
+            records.extend(wraps(id, store, (&key, true), readers.iter())?);
             key
         }
     };
-    for key in ring.iter().filter(|key| key.id() != write.id()).chain([&write]) {
-        let known = of_store.epochs.iter().find(|epoch| epoch.id == key.id());
-        if known.is_none() && key.id() == write.id() {
-            continue;
-        }
-        let lacks = |to: &&PublicKey| known.is_none_or(|known| !known.wraps.contains_key(*to));
-        added.extend(wraps(id, store, key, readers.iter().filter(lacks))?);
-    }
-    Ok(Keys { write, records: added })
+    records.extend(lacking(id, store, of_store, ring, readers)?);
+    Ok(Keys { write, records })
 }
 
-/// Wraps a key for readers.
+/// Returns the latest key that was given to nobody who may not read any more, if it is here.
+fn write_key<'a>(
+    of_store: &SealRecords,
+    ring: &'a [EpochKey],
+    readers: &BTreeSet<PublicKey>,
+) -> Option<&'a EpochKey> {
+    let sound = of_store.epochs.iter().rev().find(|epoch| epoch.is_for(readers))?;
+    key_of(ring, sound.id)
+}
+
+/// Wraps each key for those readers whom no reader has given it yet.
+fn lacking(
+    id: &DatabaseId,
+    store: &str,
+    of_store: &SealRecords,
+    ring: &[EpochKey],
+    readers: &BTreeSet<PublicKey>,
+) -> Result<Vec<Record>, CommitError> {
+    let mut records = Vec::new();
+    for key in ring {
+        let known = of_store.epochs.iter().find(|epoch| epoch.id == key.id());
+        let lacks = |to: &&PublicKey| known.is_none_or(|known| !known.is_given(to, readers));
+        records.extend(wraps(id, store, (key, false), readers.iter().filter(lacks))?);
+    }
+    Ok(records)
+}
+
+/// Wraps a key for readers: one that is made just now, or not.
 pub(super) fn wraps<'a>(
     id: &DatabaseId,
     store: &str,
-    key: &EpochKey,
+    (key, made): (&EpochKey, bool),
     readers: impl Iterator<Item = &'a PublicKey>,
 ) -> Result<Vec<Record>, CommitError> {
     let mut wraps: Vec<(PublicKey, Wrap)> = Vec::new();
@@ -172,17 +199,17 @@ pub(super) fn wraps<'a>(
         }
     }
     let epoch = key.id();
-    let record = |wraps: &[_]| Record::Wraps { epoch, wraps: wraps.to_vec() };
+    let record = |wraps: &[_]| Record::Wraps { epoch, made, wraps: wraps.to_vec() };
     Ok(wraps.chunks(WRAPS_PER_RECORD).map(record).collect())
 }
 
-/// Makes the commit that gives readers the keys that they lack, or nobody else a new one; `None` if
-/// there is nothing to do, or nobody here who may.
+/// Makes the commit that gives readers the keys that they lack, and where there is none for them
+/// alone and `anew` says so, a new one; `None` if there is nothing to do, or nobody here who may.
 pub(crate) fn share(
     vault: &Vault,
     engine: &mut Engine,
     rows: &Overlay,
-    number: u32,
+    (number, anew): (u32, bool),
 ) -> Result<Option<Commit>, CommitError> {
     let stores = vault.open_for_readers(number);
     if stores.is_empty() {
@@ -190,7 +217,7 @@ pub(crate) fn share(
     }
     let authority = engine.authority(rows, number)?.unwrap_or_default();
     let current = authority.current().at(wall_millis());
-    let (readers, known) = (readers_of(&authority), known(vault, rows, number)?);
+    let (readers, known) = (readers_of(&authority), known(vault, engine, rows, number)?);
     let may = |key: &Arc<SecretKey>| {
         readers.contains(&key.public()) && current.permits(&key.public(), Action::Write)
     };
@@ -199,9 +226,14 @@ pub(crate) fn share(
     for store in stores {
         let ring = vault.ring(number, &store);
         let Some(((id, _, ring), of_store)) = ring.zip(known.get(&store)) else { continue };
-        let keys = keys_for(&id, &store, of_store, &ring, &readers)?;
-        vault.extend(number, &store, vec![keys.write]);
-        added.extend(keys.records.into_iter().map(|record| (store.clone(), record)));
+        let records = if anew {
+            let keys = keys_for(&id, &store, of_store, &ring, &readers)?;
+            vault.extend(number, &store, vec![keys.write]);
+            keys.records
+        } else {
+            lacking(&id, &store, of_store, &ring, &readers)?
+        };
+        added.extend(records.into_iter().map(|record| (store.clone(), record)));
     }
     let mut commit = Commit { database: number, key, sections: Vec::new(), required: Vec::new() };
     add_records(&mut commit, &added)?;
@@ -215,13 +247,18 @@ pub(crate) fn refresh(
     rows: &mut Overlay,
     number: u32,
 ) -> Result<Option<(DatabaseId, Vec<Unlocked>)>, StoreError> {
-    let records = Arc::new(records::read(rows, number)?);
+    let authority = engine.authority(rows, number)?.unwrap_or_default();
+    let records = Arc::new(known::read(rows, number, &authority)?);
     vault.keep_records(number, Arc::clone(&records));
     let held = all_held(rows)?.into_iter().find(|held| held.number == number);
     let Some(id) = held.map(|held| held.id) else { return Ok(None) };
     let (keys, mut unlocked) = (vault.readers(number), Vec::new());
     for (store, of_store) in &*records {
-        note_sealed(rows, number, store)?;
+        if of_store.is_by_administrator() {
+            seal_over(rows, number, store)?;
+        } else {
+            note_sealed(rows, number, store)?;
+        }
         if of_store.keying != Keying::Readers || vault.is_locked_by_hand(number, store) {
             continue;
         }
@@ -256,7 +293,7 @@ pub(super) fn ring_of(
     let at = (id.as_bytes(), store);
     let ring = of_store.epochs.iter().filter_map(|epoch| {
         keys.iter().find_map(|key| {
-            let mut wraps = epoch.wraps.get(&key.public())?.iter();
+            let mut wraps = epoch.wraps_for(&key.public());
             wraps.find_map(|wrap| unwrap_as_reader(&key.to_seed(), epoch.id, at, wrap).ok())
         })
     });

@@ -15,7 +15,8 @@ use weald_engine::{
 };
 
 use super::error::SealedError;
-use super::records::{self, KEYS, Keying, Record, SealRecords, lock_id};
+use super::known::{self, Records, SealRecords};
+use super::records::{self, KEYS, Keying, Record, lock_id};
 use super::sealing::{new_key, readers_of, ring_of, wraps};
 use super::vault::OpenStore;
 use crate::core::{Core, lost};
@@ -26,8 +27,9 @@ use crate::error::{Error, ReadError};
 use crate::registry::known_type;
 use crate::reply::reply;
 use crate::store_ref::check_name;
+use crate::user::PASSWORD_MAX;
 
-/// How many locks a password is tried on, the newest first.
+/// How many locks a password is tried on.
 const LOCKS_TRIED_MAX: usize = 16;
 
 /// For whom a store is sealed.
@@ -84,7 +86,7 @@ impl Database {
     /// of its rows. While it is unlocked, every handle of this instance reads it.
     ///
     /// # Errors
-    /// [`SealedError::AlreadySealed`], [`SealedError::InUse`], or why the name or type cannot be used.
+    /// [`SealedError::AlreadySealed`], [`SealedError::InUse`], [`SealedError::PasswordLength`], or why the name or type cannot be used.
     pub fn seal_store(
         &self,
         name: &str,
@@ -109,7 +111,7 @@ impl Database {
             }
             Sealing::Readers => {
                 let readers = readers_of(&*self.settings().authority()?);
-                (Keying::Readers, wraps(&id, name, &key, readers.iter())?)
+                (Keying::Readers, wraps(&id, name, (&key, true), readers.iter())?)
             }
         };
         let mut records = vec![Record::Seal { type_name: type_name.to_owned(), keying }];
@@ -171,8 +173,12 @@ impl Database {
     /// database; what is written with the new key it does not open. Devices on which the store is
     /// unlocked with the old password go on with the old key until they unlock it with the new one.
     ///
+    /// The rows that rest here are made anew under the new key, which costs all entries of the
+    /// database, and for a moment the store is locked. Other devices do so when they unlock it first
+    /// with the new password after it was locked.
+    ///
     /// # Errors
-    /// As for [`Database::unlock`], and why the commit failed.
+    /// As for [`Database::unlock`], [`SealedError::PasswordLength`], and why the commit failed.
     pub fn change_store_password(&self, name: &str, old: &str, new: &str) -> Result<(), Error> {
         let of_store = self.records_of(name, Keying::Password)?;
         let (of_lock, mut ring) = open_lock(self, name, &of_store, old)?;
@@ -182,6 +188,8 @@ impl Database {
         let proof = proving.map(|key| (of_lock, succession_proof(&key, &lock)));
         let record = Record::Lock { lock, follows: proof.into_iter().collect() };
         self.add_records(name, &[record])?;
+        // Its rows are to rest under the new key.
+        self.lock(name)?;
         self.open_store(name, (of_store.type_name, Keying::Password), ring)
     }
 
@@ -192,7 +200,7 @@ impl Database {
     pub fn sealed_stores(&self) -> Result<Vec<SealedStore>, ReadError> {
         self.attend()?;
         let (core, number, rows) = (self.core(), self.number(), self.core().rows()?);
-        let records = records::read(&rows, number)?;
+        let records = self.records()?;
         let mut found = Vec::new();
         for name in sealed_stores(&rows, number)? {
             let known = records.get(&name);
@@ -220,7 +228,7 @@ impl Database {
         }
         let rows = core.rows()?;
         if has_sealed(&rows, number)? {
-            for (name, of_store) in records::read(&rows, number)? {
+            for (name, of_store) in self.records()? {
                 let is_known = core.vault.is_open(number, &name)
                     || core.vault.is_locked_by_hand(number, &name)
                     || !is_sealed(&rows, number, &name)?;
@@ -238,10 +246,16 @@ impl Database {
         Ok(())
     }
 
+    /// Reads what `_keys` says.
+    fn records(&self) -> Result<Records, StoreError> {
+        let authority = self.settings().authority()?;
+        known::read(&self.core().rows()?, self.number(), &authority)
+    }
+
     fn records_of(&self, name: &str, keying: Keying) -> Result<SealRecords, Error> {
         let rows = self.core().rows()?;
         let store = name.to_owned();
-        let known = records::read(&rows, self.number())?.remove(name);
+        let known = self.records()?.remove(name);
         let Some(known) =
             known.filter(|_| matches!(is_sealed(&rows, self.number(), name), Ok(true)))
         else {
@@ -287,7 +301,12 @@ impl Database {
         let _turn = core.vault.unlocking();
         let rest = rest_key(&core.rows()?, number, name)?;
         let resting = ring.iter().find(|key| Some(*key.id().as_bytes()) == rest);
-        let Some(key) = resting.or(ring.first()) else { return Ok(()) };
+        let key = match inner.1 {
+            // Who knows an old password opens nothing that rests here.
+            Keying::Password => ring.last(),
+            Keying::Readers => resting.or(ring.first()),
+        };
+        let Some(key) = key else { return Ok(()) };
         let cipher = Arc::new(RowCipher::new(key, self.id().as_bytes(), name));
         if !core.vault.is_open(number, name) {
             let rest = *cipher.epoch().as_bytes();
@@ -324,6 +343,9 @@ fn lock(
     password: &str,
     ring: &[EpochKey],
 ) -> Result<Vec<u8>, Error> {
+    if password.is_empty() || password.len() > PASSWORD_MAX {
+        return Err(sealed(SealedError::PasswordLength { store: store.to_owned() }));
+    }
     let seeds = PasswordSeeds { salt: entropy::bytes()?, nonce: entropy::bytes()? };
     let (id, cost) = (database.id(), PasswordCost::default());
     let lock = PasswordLock::new(password, cost, seeds, (id.as_bytes(), store), ring);
@@ -338,7 +360,7 @@ fn open_lock(
     password: &str,
 ) -> Result<([u8; 32], Vec<EpochKey>), Error> {
     let id = database.id();
-    for tried in of_store.locks.iter().rev().take(LOCKS_TRIED_MAX) {
+    for tried in of_store.locks_to_try().into_iter().take(LOCKS_TRIED_MAX) {
         let ring = match tried.lock.open(password, (id.as_bytes(), name)) {
             Ok(ring) => ring,
             Err(CipherError::WrongPassword) => continue,

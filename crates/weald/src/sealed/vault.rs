@@ -10,7 +10,8 @@ use weald_cipher::{Binding, EpochId, EpochKey, RowCipher, open_section, section_
 use weald_dag::{DatabaseId, PublicKey, SecretKey};
 use weald_engine::{Opened, Secrets};
 
-use super::records::{Keying, Records};
+use super::known::Records;
+use super::records::Keying;
 
 /// A store that is unlocked.
 pub(crate) struct OpenStore {
@@ -220,6 +221,11 @@ impl Vault {
     pub(super) fn keep_records(&self, database: u32, records: Arc<Records>) {
         hold(&self.records).insert(database, records);
         hold(&self.readers).tried.retain(|(of, _)| *of != database);
+    }
+
+    /// Drops what the writer thread knows of a database.
+    pub(crate) fn forget_records(&self, database: u32) {
+        hold(&self.records).remove(&database);
     }
 
     /// Drops what the writer thread knows, after rows were staged and not applied.
