@@ -293,7 +293,8 @@ pub(super) fn ring_of(
     let at = (id.as_bytes(), store);
     let ring = of_store.epochs.iter().filter_map(|epoch| {
         keys.iter().find_map(|key| {
-            let mut wraps = epoch.wraps_for(&key.public());
+            let reader = key.public();
+            let mut wraps = epoch.wraps_for(&reader);
             wraps.find_map(|wrap| unwrap_as_reader(&key.to_seed(), epoch.id, at, wrap).ok())
         })
     });
