@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use weald_auth::{SETTINGS_STORE, SettingsIndex};
-use weald_dag::limits::PARENTS_MAX;
+use weald_auth::SETTINGS_STORE;
 use weald_dag::{
     Clock, Entry, EntryError, EntryId, Fields, Known, Overlay, Parcel, Place, Refusal,
     SIGNATURE_LEN, SecretKey, Section, Signature, Snapshot, StoreError, Verdict,
@@ -14,7 +13,8 @@ use weald_dag::{
 
 use crate::door::{self, Entered, Maker};
 use crate::fold::{Folded, StoreTypes};
-use crate::replica::{Placed, Replica, Tip};
+use crate::parents;
+use crate::replica::{Placed, Replica};
 use crate::secrets::Shown;
 use crate::view::{StorePlace, space_of};
 
@@ -63,6 +63,12 @@ pub enum CommitError {
     /// The first sync of the database has not finished.
     #[error("the database is still being fetched for the first time; commit when that is done")]
     Incomplete,
+    /// Everything descends from the entry that a commit was not to descend from.
+    #[error("every entry descends from entry {}; name one that is not the first", entry.short())]
+    NothingBeside {
+        /// The entry.
+        entry: EntryId,
+    },
     /// The signing key may not do this.
     #[error("the key may not do this: {reason}")]
     NotPermitted {
@@ -123,12 +129,13 @@ impl Unsigned {
     }
 }
 
-/// Makes and folds the entry of a commit on top of the tips.
+/// Makes and folds the entry of a commit on top of the tips, or of what is beside an entry.
 pub(crate) fn commit(
     replica: &mut Replica,
     rows: &mut Overlay,
     types: &StoreTypes,
     commit: Commit,
+    beside: Option<&EntryId>,
     wall_millis: u64,
 ) -> Result<Unsigned, CommitError> {
     if !replica.held.complete {
@@ -136,7 +143,10 @@ pub(crate) fn commit(
     }
     check_required(replica, rows, types, &commit.required)?;
     check_sections(types, replica.held.number, &commit)?;
-    let tips = choose_parents(replica, rows)?;
+    let tips = match beside {
+        None => parents::newest(replica, rows)?,
+        Some(entry) => parents::beside(replica, rows, entry)?,
+    };
     let mut parents: Vec<Known> = tips.iter().map(|tip| tip.known).collect();
     parents.sort_unstable_by_key(|parent| parent.number);
     let mut ids: Vec<EntryId> = tips.iter().map(|tip| tip.id).collect();
@@ -228,17 +238,4 @@ fn check_required(
         }
     }
     Ok(())
-}
-
-/// Chooses the parents of a commit: the tips, and of too many first those that are, or descend from,
-/// the newest settings that are visible, then the newest of the rest.
-fn choose_parents(replica: &Replica, rows: &Overlay) -> Result<Vec<Tip>, StoreError> {
-    let mut tips: Vec<Tip> = replica.tips.values().rev().copied().collect();
-    if tips.len() > PARENTS_MAX {
-        let newest = replica.newest_settings(rows)?;
-        let knows = |index: &SettingsIndex, tip: &Tip| replica.knows_settings(&tip.known, *index);
-        tips.sort_by_key(|tip| !newest.iter().any(|index| knows(index, tip)));
-        tips.truncate(PARENTS_MAX);
-    }
-    Ok(tips)
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use weald_auth::{Action, Authority, Operation, SETTINGS_STORE, Subject, encode_operations};
 use weald_dag::{
-    Clock, DatabaseId, Entry as Body, Fields, NONCE_LEN, Number, Overlay, SecretKey, Section,
-    Snapshot, StoreError, Time, Verified,
+    Clock, DatabaseId, Entry as Body, EntryId, Fields, NONCE_LEN, Number, Overlay, SecretKey,
+    Section, Snapshot, StoreError, Time, Verified,
 };
 
 use crate::catalog::{self, Held};
@@ -127,15 +127,45 @@ impl Engine {
         wall_millis: u64,
         sign: &Sign<'_>,
     ) -> Result<Vec<Result<Folded, CommitError>>, StoreError> {
+        let commits = commits.into_iter().map(|commit| (commit, None)).collect();
+        self.make(rows, commits, wall_millis, sign)
+    }
+
+    /// Makes one entry that does not descend from `entry`, on the newest of what is beside it: to
+    /// take back what that entry has limited. The cost is what came after it.
+    ///
+    /// # Errors
+    /// [`CommitError`], [`CommitError::NothingBeside`] among them; nothing is staged then, but for
+    /// [`CommitError::Store`].
+    pub fn commit_beside(
+        &mut self,
+        rows: &mut Overlay,
+        commit: Commit,
+        entry: EntryId,
+        wall_millis: u64,
+        sign: &Sign<'_>,
+    ) -> Result<Folded, CommitError> {
+        let made = self.make(rows, vec![(commit, Some(entry))], wall_millis, sign)?.pop();
+        made.unwrap_or(Err(CommitError::UnknownDatabase))
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn make(
+        &mut self,
+        rows: &mut Overlay,
+        commits: Vec<(Commit, Option<EntryId>)>,
+        wall_millis: u64,
+        sign: &Sign<'_>,
+    ) -> Result<Vec<Result<Folded, CommitError>>, StoreError> {
         let mut made: Vec<Result<(u32, Unsigned), CommitError>> = Vec::with_capacity(commits.len());
-        for commit in commits {
+        for (commit, beside) in commits {
             let database = commit.database;
             let Some((replica, types)) = self.replica(rows, database)? else {
                 made.push(Err(CommitError::UnknownDatabase));
                 continue;
             };
             replica.catch_up(rows, types)?;
-            match commit::commit(replica, rows, types, commit, wall_millis) {
+            match commit::commit(replica, rows, types, commit, beside.as_ref(), wall_millis) {
                 Err(CommitError::Store(error)) => return Err(error),
                 other => made.push(other.map(|unsigned| (database, unsigned))),
             }

@@ -39,6 +39,7 @@ mod index;
 mod ingest;
 mod listing;
 mod locked;
+mod parents;
 mod past;
 mod replica;
 mod secrets;

@@ -176,6 +176,49 @@ fn a_stronger_administrator_brings_back_what_a_weaker_one_hid() {
 }
 
 #[test]
+fn a_stronger_administrator_takes_back_a_limit_that_it_has_heard_of() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    let carol = device("carol");
+    room.settings().grant(carol.subject(), Level::Admin(20), Some("Carol")).unwrap();
+    room.settings().grant(bob.subject(), Level::Write(30), None).unwrap();
+    room.settings().limit(bob.subject(), Some(Level::Write(30))).unwrap();
+    let hers = carol.join(&room);
+    bring(&room, &bob.instance);
+    let bad = hers.settings().revoke(bob.subject()).unwrap().entry.unwrap();
+    push(&hers, "Carol writes on");
+    push(&his, "beside");
+    exchange((&carol, &hers), (&bob, &his));
+    bring(&hers, &alice.instance);
+    bring(&his, &alice.instance);
+    push(&room, "on top of all that");
+    assert_eq!(texts(&room), ["hello", "Carol writes on", "on top of all that"]);
+
+    let settings = room.settings();
+    let refused = settings.take_back(&bad, Some(Level::Admin(30))).unwrap_err();
+    assert!(matches!(refused, Error::Settings(SettingsError::StillAdministrator { .. })));
+    let other = settings.set("topic", "limits").unwrap().entry.unwrap();
+    let refused = settings.take_back(&other, None).unwrap_err();
+    assert!(matches!(refused, Error::Settings(SettingsError::NotALimit { .. })), "{refused}");
+    let refused = hers.settings().take_back(&bad, None).unwrap_err();
+    assert!(matches!(refused, Error::Settings(SettingsError::OutranksNobody { .. })), "{refused}");
+
+    let receipt = settings.take_back(&bad, Some(Level::Write(20))).unwrap();
+    assert_eq!((receipt.appeared, receipt.vanished), (1, 1), "Bob's comes back, the limit goes");
+    let mut shown = texts(&room);
+    shown.sort();
+    assert_eq!(shown, ["Carol writes on", "beside", "hello", "on top of all that"]);
+    bring(&room, &bob.instance);
+    bring(&room, &carol.instance);
+    assert_equal(&room, &his);
+    assert_equal(&room, &hers);
+    push(&his, "Bob again");
+    assert_eq!(hers.my_permission().unwrap(), Some(Level::Write(20)));
+    settings.grant(carol.subject(), Level::Admin(20), None).unwrap();
+    bring(&room, &carol.instance);
+    assert_eq!(hers.my_permission().unwrap(), Some(Level::Admin(20)));
+}
+
+#[test]
 fn two_administrators_who_leave_apart_leave_nobody_and_the_recovery_key_helps() {
     let (alice, bob, carol) = (device("alice"), device("bob"), device("carol"));
     let settings = DatabaseSettings::named("Demo");

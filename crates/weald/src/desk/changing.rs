@@ -3,7 +3,7 @@
 //! Invariant: what decides sees every entry before its own, so two threads of one instance cannot
 //! get round a refusal together.
 
-use weald_dag::{Overlay, StoreError};
+use weald_dag::{EntryId, Overlay, StoreError};
 use weald_engine::CommitError;
 
 use super::job::Outcome;
@@ -32,8 +32,8 @@ impl Desk {
         rows: &mut Overlay,
         done: &mut Done,
     ) -> Result<(), StoreError> {
-        let Change { database, decide, answer } = job;
-        let outcome = self.changed(database, decide, rows, done);
+        let Change { database, decide, beside, answer } = job;
+        let outcome = self.changed(database, (decide, beside), rows, done);
         let failure = match &outcome {
             Err(SettingsError::Commit(CommitError::Store(error))) => Err(error.clone()),
             _ => Ok(()),
@@ -46,15 +46,21 @@ impl Desk {
     pub(super) fn changed(
         &mut self,
         database: u32,
-        decide: Decide,
+        (decide, beside): (Decide, Option<EntryId>),
         rows: &mut Overlay,
         done: &mut Done,
     ) -> Result<Option<Receipt>, SettingsError> {
         let authority = self.engine.authority(rows, database)?;
         let authority = authority.ok_or(CommitError::UnknownDatabase)?;
         let Some(commit) = decide(&authority)? else { return Ok(None) };
-        let mut made = self.engine.commit(rows, vec![commit], wall_millis(), &sign)?;
-        let Some(folded) = made.pop().transpose()? else { return Ok(None) };
+        let now = wall_millis();
+        let folded = match beside {
+            Some(entry) => self.engine.commit_beside(rows, commit, entry, now, &sign)?,
+            None => match self.engine.commit(rows, vec![commit], now, &sign)?.pop() {
+                Some(made) => made?,
+                None => return Ok(None),
+            },
+        };
         let receipt = Receipt::of(&folded);
         done.fold(database, None, folded);
         Ok(Some(receipt))

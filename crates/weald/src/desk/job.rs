@@ -51,6 +51,8 @@ pub(crate) struct Change {
     /// The local number of the database.
     pub(crate) database: u32,
     pub(crate) decide: Decide,
+    /// The entry that the change is not to descend from; it goes on top of everything otherwise.
+    pub(crate) beside: Option<EntryId>,
     pub(crate) answer: Answer<Result<Option<Receipt>, SettingsError>>,
 }
 

@@ -60,7 +60,22 @@ pub(crate) fn change(
     database: u32,
     decide: Decide,
 ) -> Result<SettingsReceipt, SettingsError> {
-    let waiting = submit(core, database, decide)?;
+    answered(submit(core, database, None, decide)?)
+}
+
+/// Changes the settings of a database by an entry that does not descend from another one.
+pub(crate) fn change_beside(
+    core: &Core,
+    database: u32,
+    entry: EntryId,
+    decide: Decide,
+) -> Result<SettingsReceipt, SettingsError> {
+    answered(submit(core, database, Some(entry), decide)?)
+}
+
+fn answered(
+    waiting: Reply<Result<Option<Receipt>, SettingsError>>,
+) -> Result<SettingsReceipt, SettingsError> {
     let answer = waiting.wait().unwrap_or_else(|| Err(lost().into()))?;
     Ok(SettingsReceipt::of(answer))
 }
@@ -68,10 +83,11 @@ pub(crate) fn change(
 fn submit(
     core: &Core,
     database: u32,
+    beside: Option<EntryId>,
     decide: Decide,
 ) -> Result<Reply<Result<Option<Receipt>, SettingsError>>, SettingsError> {
     let (answer, reply) = reply();
-    core.submit(Job::Change(Box::new(Change { database, decide, answer })))?;
+    core.submit(Job::Change(Box::new(Change { database, decide, beside, answer })))?;
     Ok(reply)
 }
 

@@ -56,6 +56,20 @@ pub enum SettingsError {
         /// The subject.
         subject: Subject,
     },
+    /// An entry that limits nobody but its author, or does not count.
+    #[error("entry {} is no limit on somebody else that counts, so there is nothing to take back; look at the audit", entry.short())]
+    NotALimit {
+        /// The entry.
+        entry: EntryId,
+    },
+    /// A limit would still count if its author stayed an administrator.
+    #[error(
+        "a limit counts as long as its author is an administrator; leave it Write or less than {leave}, and grant Admin anew afterwards"
+    )]
+    StillAdministrator {
+        /// What it was to be left.
+        leave: Level,
+    },
     /// A grant of Admin to everybody.
     #[error("{wanted} cannot be given to anyone at all; give anyone Read or Write, or name a key")]
     AdminForAnyone {

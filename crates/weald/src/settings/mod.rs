@@ -9,6 +9,7 @@ mod founding;
 mod member;
 mod preview;
 mod recovery;
+mod take_back;
 mod upkeep;
 mod words;
 

@@ -38,7 +38,7 @@ fn submit(writer: &Writer<Job>, database: u32, key: Arc<SecretKey>) {
     });
     // Nobody waits for it.
     let (answer, _) = reply();
-    let _ = writer.submit(Job::Change(Box::new(Change { database, decide, answer })));
+    let _ = writer.submit(Job::Change(Box::new(Change { database, decide, beside: None, answer })));
 }
 
 /// Returns what an administrator has to limit now.
