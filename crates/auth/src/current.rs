@@ -183,7 +183,12 @@ impl<'a> Current<'a> {
     /// Returns the entries that limit a key, with what they leave, strongest first: of one that holds
     /// nothing, why.
     pub fn limits_on(&self, key: &PublicKey) -> Vec<(EntryId, Option<Level>)> {
-        let limits = self.tables.everything.shares.of(Subject::Key(*key)).limits.iter();
+        self.limits_of(Subject::Key(*key))
+    }
+
+    /// Returns the entries that limit a subject, as [`Current::limits_on`] does for a key.
+    pub fn limits_of(&self, subject: Subject) -> Vec<(EntryId, Option<Level>)> {
+        let limits = self.tables.everything.shares.of(subject).limits.iter();
         limits
             .filter_map(|limit| Some((self.tables.entries.get(limit.entry)?.id, limit.to)))
             .collect()

@@ -252,6 +252,68 @@ fn a_device_key_is_as_strong_and_can_be_taken_back_when_it_is_lost() {
 }
 
 #[test]
+fn a_device_key_of_an_administrator_for_a_while_ends_with_it() {
+    let (_instance, [_, bob, phone], room) = people(["alice", "bob", "phone"]);
+    let soon = u64::try_from(now_millis()).unwrap() + 3_600_000;
+    room.settings().grant(key(&bob), Level::Admin(8), None).unwrap();
+    room.settings().grant_until(key(&bob), Level::Admin(5), None, soon).unwrap();
+    by(&bob, &room).settings().grant_device(phone.default_key(), Some("bob's phone")).unwrap();
+    let members = room.settings().members().unwrap();
+    let device = members.iter().find(|member| member.subject == key(&phone)).unwrap();
+    assert_eq!((device.level, device.expires), (Level::Admin(5), Some(soon)));
+    // What lasts of it is handed on, too.
+    room.settings().limit(key(&phone), Some(Level::Admin(8))).unwrap();
+    assert_eq!(level_of(&room, &phone), Some(Level::Admin(8)));
+}
+
+#[test]
+fn what_has_ended_can_be_taken_so_that_no_earlier_time_uses_it() {
+    let (_instance, [_, bob, carol], room) = people(["alice", "bob", "carol"]);
+    room.settings().grant(key(&bob), Level::Admin(5), None).unwrap();
+    let his = by(&bob, &room).settings();
+    let end = u64::try_from(now_millis()).unwrap() + 300;
+    his.grant_until(key(&carol), Level::Write(9), None, end).unwrap();
+    room.settings().revoke(key(&bob)).unwrap();
+    while u64::try_from(now_millis()).unwrap() <= end {
+        std::thread::yield_now();
+    }
+    assert_eq!(level_of(&room, &carol), None);
+    room.settings().revoke(key(&carol)).unwrap();
+    let again = refused(room.settings().revoke(key(&carol)));
+    assert!(matches!(again, SettingsError::NotAMember { .. }), "{again}");
+}
+
+#[test]
+fn a_limit_that_would_leave_a_stronger_one_all_it_has_is_refused_too() {
+    let (_instance, [alice, bob], room) = people(["alice", "bob"]);
+    room.settings().grant(key(&bob), Level::Admin(5), None).unwrap();
+    let vain = refused(by(&bob, &room).settings().limit(key(&alice), Some(Level::Admin(0))));
+    assert!(matches!(vain, SettingsError::OutranksNobody { .. }), "{vain}");
+}
+
+#[test]
+fn what_anyone_may_for_a_while_is_set_for_good() {
+    let (_instance, [_, bob], room) = people(["alice", "bob"]);
+    let settings = room.settings();
+    let soon = u64::try_from(now_millis()).unwrap() + 300;
+    settings.grant_until(Subject::Anyone, Level::Write(10), None, soon).unwrap();
+    assert!(settings.set_anyone(Some(Level::Write(10))).unwrap().entry.is_some());
+    assert!(settings.set_anyone(Some(Level::Write(10))).unwrap().entry.is_none());
+    while u64::try_from(now_millis()).unwrap() <= soon {
+        std::thread::yield_now();
+    }
+    assert_eq!(settings.anyone().unwrap(), Some(Level::Write(10)));
+    // What a stronger one has taken from everybody a weaker one cannot give, and is told why.
+    settings.grant(key(&bob), Level::Admin(5), None).unwrap();
+    let taken = settings.set_anyone(None).unwrap().entry;
+    let vain = refused(by(&bob, &room).settings().set_anyone(Some(Level::Write(12))));
+    let SettingsError::LimitedByStronger { subject: Subject::Anyone, by } = vain else {
+        panic!("{vain}")
+    };
+    assert_eq!(Some(by), taken);
+}
+
+#[test]
 fn why_somebody_may_not_do_something_is_told_in_words() {
     let (_instance, [alice, bob, carol], room) = people(["alice", "bob", "carol"]);
     let why = |user: &User, action| {

@@ -447,6 +447,25 @@ fn a_grant_that_has_ended_is_limited_and_what_is_left_stays() {
 }
 
 #[test]
+fn what_has_ended_of_an_administrator_keeps_it_from_no_other_limit() {
+    let ((_alice, room), (bob, his)) = alice_and_bob();
+    let (settings, end) = (room.settings(), now_millis() + 500);
+    settings.grant(bob.subject(), Level::Admin(5), Some("Bob")).unwrap();
+    settings.grant_until(bob.subject(), Level::Admin(3), None, end).unwrap();
+    let guest = SecretKey::from_seed(&[5; 32]).public();
+    settings.grant_until(Subject::Key(guest), Level::Write(9), Some("guest"), end).unwrap();
+    // Bob is the first administrator once she has left.
+    settings.leave().unwrap();
+    bring(&room, &bob.instance);
+    while now_millis() <= end {
+        std::thread::yield_now();
+    }
+    his.settings().set("topic", "tea").unwrap();
+    assert_eq!(limited(&his, &guest), [bob.user.default_key()]);
+    assert_eq!(his.my_permission().unwrap(), Some(Level::Admin(5)));
+}
+
+#[test]
 fn a_refused_entry_is_remembered_with_who_sent_it_and_what_builds_on_it() {
     let ((alice, room), _) = alice_and_bob();
     let stranger = SecretKey::from_seed(&[9; 32]);

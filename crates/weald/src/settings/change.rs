@@ -127,8 +127,8 @@ impl Settings {
         self.make(Wish::Grant { subject, level, name, expires: Some(expires) })
     }
 
-    /// Gives a key of another device as much as the key of this handle holds by itself. It is weaker
-    /// by seniority: this key can take it back when the device is lost, and not the other way round.
+    /// Gives a key of another device as much as the key of this handle holds by itself, for as long. It
+    /// is weaker by seniority: this key can take it back when the device is lost, and not the other way round.
     /// Only an administrator can do this; to others' devices each key is granted by one.
     ///
     /// # Errors
@@ -171,8 +171,8 @@ impl Settings {
         self.make(Wish::WithGranted { subject })
     }
 
-    /// Sets what everybody may do: nothing, `Read` or `Write`. What is raised is a grant, what is
-    /// lowered a limit.
+    /// Sets what everybody may do, from now on and without an end: nothing, `Read` or `Write`. What is
+    /// raised is a grant, what is lowered a limit.
     ///
     /// # Errors
     /// As for [`Settings::grant`] and [`Settings::limit`].

@@ -3,14 +3,12 @@
 //! Invariant: it is tried on a copy of the authority before it is written, so what it refuses is
 //! what would come of it, and nothing here can let an entry in that the door would refuse.
 
-use weald_auth::{
-    Action, AuthRefusal, Authority, Before, Claim, EpochId, Level, Member, Operation, Origin, Rank,
-    Subject,
-};
-use weald_dag::{EntryId, ID_LEN, PublicKey, Time};
+use weald_auth::{Action, AuthRefusal, Authority, Level, Member, Operation, Subject};
+use weald_dag::PublicKey;
 use weald_engine::CommitError;
 
 use super::error::SettingsError;
+use super::outlook::{LASTING, outlook};
 
 /// What somebody wants to change.
 #[derive(Clone, Debug)]
@@ -19,6 +17,9 @@ pub(crate) enum Wish {
     Grant { subject: Subject, level: Level, name: Option<String>, expires: Option<u64> },
     /// As much as the key of the handle holds itself, for another key of its bearer.
     Device { key: PublicKey, name: Option<String> },
+    /// What the key of the handle holds itself, for a key that is to take its place: as much of it as
+    /// that key does not hold yet.
+    HandOver { key: PublicKey },
     /// At most this for a subject.
     Limit { subject: Subject, to: Option<Level> },
     /// Nothing for a subject, nor for those whose standing goes back to its grants.
@@ -39,51 +40,6 @@ pub(crate) struct Decision<'a> {
     pub(crate) now_millis: u64,
 }
 
-/// Returns the past of an entry on top of all that is known.
-fn newest(authority: &Authority) -> Before {
-    let tip = |index: &_| Origin { epoch: EpochId::EMPTY, settings: Some(*index) };
-    let tips: Vec<Origin> = authority.settings_tips().iter().map(tip).collect();
-    authority.before(&tips)
-}
-
-/// An entry that is weaker than everything that is there, as the real one will be.
-fn claim(actor: PublicKey, operations: Option<&[Operation]>, now_millis: u64) -> Claim<'_> {
-    Claim {
-        id: EntryId::from_bytes([0xff; ID_LEN]),
-        author: actor,
-        generation: u64::MAX,
-        time: Time::from_millis(now_millis),
-        writes_data: operations.is_none(),
-        operations,
-    }
-}
-
-/// Judges an entry of a key on top of all that is known; one without operations writes data.
-pub(crate) fn judge_now(
-    authority: &Authority,
-    actor: PublicKey,
-    operations: Option<&[Operation]>,
-    now_millis: u64,
-) -> Result<Rank, AuthRefusal> {
-    authority.judge_before(&newest(authority), &claim(actor, operations, now_millis))
-}
-
-/// Returns the authority as it would be with these operations on top of all that is known.
-pub(crate) fn outlook(
-    authority: &Authority,
-    actor: PublicKey,
-    operations: &[Operation],
-    now_millis: u64,
-) -> Result<Authority, AuthRefusal> {
-    let claim = claim(actor, Some(operations), now_millis);
-    let before = newest(authority);
-    authority.judge_before(&before, &claim)?;
-    let mut after = authority.clone();
-    let epoch = after.intern(before);
-    after.insert(epoch, &claim);
-    Ok(after)
-}
-
 impl Decision<'_> {
     /// Returns the operations of one entry that does what is wished; none when it is so already.
     pub(crate) fn operations(&self, wish: Wish) -> Result<Vec<Operation>, SettingsError> {
@@ -92,6 +48,7 @@ impl Decision<'_> {
                 self.grant(subject, level, name, expires)
             }
             Wish::Device { key, name } => self.device(key, name),
+            Wish::HandOver { key } => self.hand_over(key),
             Wish::Limit { subject, to } => self.limit(subject, to),
             Wish::WithGranted { subject } => self.with_granted(subject),
             Wish::Anyone { level } => self.anyone(level),
@@ -114,18 +71,6 @@ impl Decision<'_> {
         let after = self.try_out(&operations)?;
         self.check_given(&after, subject, level)?;
         Ok(operations)
-    }
-
-    fn device(
-        &self,
-        key: PublicKey,
-        name: Option<String>,
-    ) -> Result<Vec<Operation>, SettingsError> {
-        let members = self.members(self.authority);
-        let own = members.iter().find(|member| member.subject == Subject::Key(self.actor));
-        // Without a level of its own there is nothing to hand on; the door says what is missing.
-        let level = own.map_or(Level::Read, |member| member.level);
-        self.grant(Subject::Key(key), level, name, None)
     }
 
     fn limit(&self, subject: Subject, to: Option<Level>) -> Result<Vec<Operation>, SettingsError> {
@@ -157,11 +102,16 @@ impl Decision<'_> {
             self.check_taken(&after, subject, level)?;
         }
         let Some(level) = level else { return Ok(operations) };
-        let limited = match operations.is_empty() {
-            true => held,
-            false => self.held(&self.try_out(&operations)?, subject),
+        // What is so now and ends is not yet what was wished.
+        let is_so = |authority: &Authority| {
+            let at = |millis| authority.current().at(millis).anyone_level();
+            [self.now_millis, LASTING].into_iter().all(|millis| at(millis) == Some(level))
         };
-        if limited != Some(level) {
+        let is_done = match operations.is_empty() {
+            true => is_so(self.authority),
+            false => is_so(&self.try_out(&operations)?),
+        };
+        if !is_done {
             operations.push(Operation::Grant { subject, level, name: None, expires: None });
             let after = self.try_out(&operations)?;
             self.check_given(&after, subject, level)?;
@@ -193,7 +143,7 @@ impl Decision<'_> {
         Ok(operations)
     }
 
-    fn try_out(&self, operations: &[Operation]) -> Result<Authority, SettingsError> {
+    pub(super) fn try_out(&self, operations: &[Operation]) -> Result<Authority, SettingsError> {
         let after = outlook(self.authority, self.actor, operations, self.now_millis);
         after.map_err(|refusal| match refusal {
             AuthRefusal::GrantTooStrong { wanted, held, .. } => {
@@ -204,7 +154,7 @@ impl Decision<'_> {
         })
     }
 
-    fn members(&self, authority: &Authority) -> Vec<Member> {
+    pub(super) fn members(&self, authority: &Authority) -> Vec<Member> {
         authority.current().at(self.now_millis).members()
     }
 
@@ -222,7 +172,7 @@ impl Decision<'_> {
         authority.current().at(self.now_millis).invite(&key).is_some()
     }
 
-    fn check_given(
+    pub(super) fn check_given(
         &self,
         after: &Authority,
         subject: Subject,
@@ -231,11 +181,7 @@ impl Decision<'_> {
         if self.held(after, subject).is_some_and(|held| held.covers(level)) {
             return Ok(());
         }
-        let limits = match subject {
-            Subject::Key(key) => after.current().limits_on(&key),
-            Subject::Anyone => Vec::new(),
-        };
-        match limits.first() {
+        match after.current().limits_of(subject).first() {
             Some((by, _)) => Err(SettingsError::LimitedByStronger { subject, by: *by }),
             None => Err(SettingsError::OutranksNobody { subject }),
         }
@@ -248,9 +194,17 @@ impl Decision<'_> {
         operations: &[Operation],
     ) -> Result<(), SettingsError> {
         let after = self.try_out(operations)?;
-        let holds = self.held(self.authority, subject).is_some();
+        // What has ended can still be used by entries that name an earlier time.
+        let current = self.authority.current();
+        let holds = match subject {
+            Subject::Key(key) => current.level_of(&key).is_some(),
+            Subject::Anyone => current.anyone_level().is_some(),
+        };
         if !holds && !self.is_open_invite(self.authority, subject) {
             return Err(SettingsError::NotAMember { subject });
+        }
+        if !current.at(self.now_millis).outranks(&self.actor, subject) {
+            return Err(SettingsError::OutranksNobody { subject });
         }
         self.check_taken(&after, subject, to)?;
         if leaves_nobody(self.authority, &after, self.now_millis) {
@@ -285,6 +239,5 @@ fn leaves_nobody(before: &Authority, after: &Authority, now_millis: u64) -> bool
         let members = authority.current().at(at).members();
         members.iter().any(|member| member.level.allows(Action::Administer))
     };
-    let lasting = u64::MAX;
-    !has_admin(after, lasting) && (has_admin(before, lasting) || !has_admin(after, now_millis))
+    !has_admin(after, LASTING) && (has_admin(before, LASTING) || !has_admin(after, now_millis))
 }

@@ -11,7 +11,7 @@ use weald_dag::{PublicKey, SecretKey};
 use weald_store::{WeakWriter, Writer};
 
 use super::change::commit;
-use super::decide::outlook;
+use super::outlook::outlook;
 use super::recovery::is_recovery_key;
 use crate::clock::wall_millis;
 use crate::desk::{Change, Job, Shared};
@@ -54,12 +54,18 @@ fn duty(authority: &Authority, actor: PublicKey, now_millis: u64) -> Vec<Operati
     }
     let is_first = first_administrator(authority, now_millis) == Some(actor);
     let mine = due.into_iter().filter(|(subject, _)| {
-        (is_first || granter(authority, *subject) == Some(actor))
+        // A limit on oneself would have to be alone in its entry, and takes nothing that is stronger
+        // than what one still holds.
+        *subject != Subject::Key(actor)
+            && (is_first || granter(authority, *subject) == Some(actor))
             && current.outranks(&actor, *subject)
     });
     let mine = mine.take(SETTINGS_OPERATIONS_MAX);
     let mut operations: Vec<_> =
         mine.map(|(subject, to)| Operation::Limit { subject, to }).collect();
+    if operations.is_empty() {
+        return operations;
+    }
     // What would be due all the same is left to somebody stronger.
     let Ok(after) = outlook(authority, actor, &operations, now_millis) else { return Vec::new() };
     let still = after.current().at(now_millis).due_limits(now_millis);

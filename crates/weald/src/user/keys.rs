@@ -18,6 +18,7 @@ use crate::clock::wall_millis;
 use crate::core::Core;
 use crate::desk::OwnRow;
 use crate::seal::new_secret;
+use crate::settings::LASTING;
 use crate::system;
 use crate::transaction::Transaction;
 
@@ -155,10 +156,15 @@ fn only_by(core: &Core, keys: &Keys, key: &PublicKey) -> Result<Vec<DatabaseId>,
     let mut databases = Vec::new();
     for held in all_held(&core.rows()?)?.into_iter().filter(|held| !held.system) {
         let authority = core.authority(&held)?;
-        let current = authority.current().at(wall_millis());
-        let best = others.iter().filter_map(|other| current.level_of(other)).map(strength).min();
-        let own = current.level_of(key).map(strength);
-        if own.is_some_and(|own| best.is_none_or(|best| own < best)) {
+        // What the others hold may end, and what the key holds may not.
+        let is_best = [wall_millis(), LASTING].into_iter().any(|millis| {
+            let current = authority.current().at(millis);
+            let levels = others.iter().filter_map(|other| current.level_of(other));
+            let best = levels.map(strength).min();
+            let own = current.level_of(key).map(strength);
+            own.is_some_and(|own| best.is_none_or(|best| own < best))
+        });
+        if is_best {
             databases.push(held.id);
         }
     }

@@ -118,6 +118,7 @@ impl User {
     /// # Errors
     /// [`UserError::Unknown`] once the user was deleted, or when the rows cannot be read.
     pub fn has_password(&self) -> Result<bool, UserError> {
+        self.shared.check_exists()?;
         account::has_password(&self.core, self.name())
     }
 
@@ -196,8 +197,10 @@ impl User {
         Ok(Rotation { key, hand_over })
     }
 
-    /// Grants to `new` what `old` may do in each database that is here, and limits `old` to nothing,
-    /// wherever it is an administrator; elsewhere an administrator must do so.
+    /// Grants to `new` what `old` may do in each database that is here, for as long, and limits `old`
+    /// to nothing, wherever it is an administrator; elsewhere an administrator must do so. Where the
+    /// preferences of the user name the old key, they name the new one then. Where the new key could
+    /// not hold as much, such as one that a stronger administrator has revoked, nothing is changed.
     ///
     /// The new key is as an administrator who was granted that level today: who was granted the same
     /// level before is stronger. What the old key has granted or limited stays.
@@ -211,7 +214,29 @@ impl User {
         if old.public() == *new {
             return Ok(HandOver::default());
         }
-        Ok(rotation::hand_over(&self.core, &old, new)?)
+        let mut report = rotation::hand_over(&self.core, &old, new)?;
+        for id in std::mem::take(&mut report.done) {
+            match self.prefer_instead(&id, &old.public(), new) {
+                Ok(()) => report.done.push(id),
+                Err(error) => report.failed.push((id, error)),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Opens a database with another key from now on, where the preferences name this one.
+    fn prefer_instead(
+        &self,
+        id: &DatabaseId,
+        old: &PublicKey,
+        new: &PublicKey,
+    ) -> Result<(), Error> {
+        match self.database_prefs(id)? {
+            Some(preferences) if preferences.key_id == Some(*old) => {
+                self.set_prefs(DatabasePreferences { key_id: Some(*new), ..preferences })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes a private key as text that `password` opens, for [`User::import_key`] elsewhere.
@@ -360,16 +385,18 @@ impl User {
     /// Lists what the user wants of each database that it tracks, by id.
     ///
     /// # Errors
-    /// When the rows cannot be read.
+    /// [`UserError::Unknown`] once the user was deleted, or when the rows cannot be read.
     pub fn list_database_prefs(&self) -> Result<Vec<DatabasePreferences>, Error> {
+        self.shared.check_exists()?;
         tracking::all_preferences(&self.core, self.name())
     }
 
     /// Returns what the user wants of a database; `None` if it does not track it.
     ///
     /// # Errors
-    /// When the rows cannot be read.
+    /// [`UserError::Unknown`] once the user was deleted, or when the rows cannot be read.
     pub fn database_prefs(&self, id: &DatabaseId) -> Result<Option<DatabasePreferences>, Error> {
+        self.shared.check_exists()?;
         tracking::preferences(&self.core, self.name(), *id)
     }
 
@@ -385,8 +412,9 @@ impl User {
     /// Lists the databases that the user tracks, by id.
     ///
     /// # Errors
-    /// When the rows cannot be read.
+    /// [`UserError::Unknown`] once the user was deleted, or when the rows cannot be read.
     pub fn databases(&self) -> Result<Vec<DatabaseSummary>, Error> {
+        self.shared.check_exists()?;
         tracking::list(&self.core, self.name())
     }
 }

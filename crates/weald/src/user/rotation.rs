@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use weald_auth::{Action, Operation, SETTINGS_STORE, Subject, encode_operations};
+use weald_auth::{Action, Subject};
 use weald_dag::{DatabaseId, PublicKey, SecretKey};
-use weald_engine::{Commit, Held, all_held};
+use weald_engine::{Held, all_held};
 
-use super::strength;
 use crate::clock::wall_millis;
-use crate::core::{Core, lost};
+use crate::core::Core;
 use crate::database::DatabaseError;
-use crate::desk::{Job, Make};
+use crate::desk::Decide;
 use crate::error::Error;
-use crate::reply::reply;
+use crate::settings::{Decision, Wish, change_settings, settings_commit};
 
 /// What became of each database in which a key could do something.
 #[derive(Debug, Default)]
@@ -73,45 +72,29 @@ fn hand_over_one(
 ) -> Result<Outcome, Error> {
     let authority = core.authority(held)?;
     let members = authority.current().at(wall_millis()).members();
-    let member = |key: &PublicKey| {
-        let subject = Subject::Key(*key);
-        members.iter().find(|member| member.subject == subject)
+    let subject = Subject::Key(old.public());
+    let Some(member_old) = members.iter().find(|member| member.subject == subject) else {
+        return Ok(Outcome::Nothing);
     };
-    let Some(member_old) = member(&old.public()) else { return Ok(Outcome::Nothing) };
     if !held.complete {
         return Err(DatabaseError::NotHere { id: held.id }.into());
     }
     if !member_old.level.allows(Action::Administer) {
         return Ok(Outcome::NeedsAdministrator);
     }
-    let has = member(new).is_some_and(|new| strength(new.level) <= strength(member_old.level));
-    if !has {
-        let grant = Operation::Grant {
-            subject: Subject::Key(*new),
-            level: member_old.level,
-            name: member_old.name.clone(),
-            expires: member_old.expires,
-        };
-        commit(core, held, old, &grant)?;
-    }
+    change(core, held, old, Wish::HandOver { key: *new })?;
     // Alone: an entry that limits its own author holds nothing else.
-    commit(core, held, old, &Operation::Limit { subject: Subject::Key(old.public()), to: None })?;
+    change(core, held, old, Wish::Limit { subject, to: None })?;
     Ok(Outcome::Done)
 }
 
-fn commit(
-    core: &Core,
-    held: &Held,
-    key: &Arc<SecretKey>,
-    operation: &Operation,
-) -> Result<(), Error> {
-    let payload =
-        encode_operations(std::slice::from_ref(operation)).map_err(DatabaseError::from)?;
-    let sections = vec![(SETTINGS_STORE.to_owned(), payload)];
-    let (database, key) = (held.number, Arc::clone(key));
-    let commit = Commit { database, key, sections, required: Vec::new() };
-    let (answer, reply) = reply();
-    core.submit(Job::Make(Box::new(Make { commit, answer })))?;
-    reply.wait().unwrap_or_else(|| Err(lost().into()))?;
+fn change(core: &Core, held: &Held, key: &Arc<SecretKey>, wish: Wish) -> Result<(), Error> {
+    let (number, key) = (held.number, Arc::clone(key));
+    let decide: Decide = Box::new(move |authority| {
+        let (actor, now_millis) = (key.public(), wall_millis());
+        let decision = Decision { authority, actor, now_millis };
+        settings_commit(number, &key, &decision.operations(wish)?)
+    });
+    change_settings(core, number, decide)?;
     Ok(())
 }

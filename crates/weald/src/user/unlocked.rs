@@ -78,6 +78,14 @@ impl Unlocked {
         }
     }
 
+    /// Refuses a user who was deleted: another may have its name by now.
+    pub(super) fn check_exists(&self) -> Result<(), UserError> {
+        match self.keys() {
+            Err(error @ UserError::Unknown { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn default_key(&self) -> PublicKey {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Here(keys) => keys.default,

@@ -104,6 +104,54 @@ fn a_rotated_key_hands_over_what_it_may_and_says_where_it_cannot() {
 }
 
 #[test]
+fn what_is_handed_over_lasts_as_long_and_is_what_the_preferences_name() {
+    let instance = in_memory();
+    let alice = instance.create_user("alice", None).unwrap();
+    let (old, new) = (alice.default_key(), alice.add_private_key(None).unwrap());
+    let room = alice.create_database(DatabaseSettings::named("Own")).unwrap();
+    let end = now_millis() + 300;
+    room.settings().grant_until(Subject::Key(new), Level::Admin(0), None, end).unwrap();
+    let mut preferences = alice.database_prefs(&room.id()).unwrap().unwrap();
+    preferences.key_id = Some(old);
+    alice.set_prefs(preferences).unwrap();
+    assert_eq!(alice.hand_over_key(&old, &new).unwrap().done, [room.id()]);
+    while now_millis() <= end {
+        std::thread::yield_now();
+    }
+    let room = alice.open_database(&room.id()).unwrap();
+    assert_eq!((room.key(), room.my_permission().unwrap()), (new, Some(Level::Admin(0))));
+    room.settings().set("topic", "tea").unwrap();
+}
+
+#[test]
+fn a_key_gives_up_nothing_where_the_other_cannot_take_over() {
+    let instance = in_memory();
+    let alice = instance.create_user("alice", None).unwrap();
+    let bob = instance.create_user("bob", None).unwrap();
+    let (old, revoked) = (bob.default_key(), bob.add_private_key(None).unwrap());
+    let settings = DatabaseSettings::named("Demo").grant(old, Level::Admin(5), None);
+    let room = alice.create_database(settings).unwrap();
+    room.settings().grant(Subject::Key(revoked), Level::Write(9), None).unwrap();
+    room.settings().revoke(Subject::Key(revoked)).unwrap();
+    let report = bob.hand_over_key(&old, &revoked).unwrap();
+    assert_eq!(report.done, []);
+    assert_eq!(report.failed.len(), 1);
+    assert!(matches!(&report.failed[0], (id, Error::Settings(_)) if *id == room.id()));
+    assert_eq!(room.settings().permission_of(&old).unwrap(), Some(Level::Admin(5)));
+    // Nor is a key good for nothing because another may do as much for a while.
+    let third = bob.add_private_key(None).unwrap();
+    let soon = now_millis() + 3_600_000;
+    room.settings().grant_until(Subject::Key(third), Level::Admin(1), None, soon).unwrap();
+    bob.set_default_key(&third).unwrap();
+    assert!(matches!(bob.delete_key(&old), Err(UserError::LosesDatabases { .. })));
+}
+
+fn now_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
+}
+
+#[test]
 fn a_key_that_is_needed_is_not_deleted_by_accident() {
     let instance = in_memory();
     let alice = instance.create_user("alice", None).unwrap();

@@ -155,3 +155,19 @@ async fn p30_without_sync_on_commit_entries_go_when_the_interval_has_passed() {
     push(&joined, "and again");
     hears(&two.room, "and again").await;
 }
+
+#[test]
+fn a_handle_of_a_user_who_was_deleted_reads_nothing_of_one_who_has_the_name_later() {
+    let instance = in_memory();
+    let before = instance.create_user("alice", None).unwrap();
+    instance.delete_user("alice", None).unwrap();
+    let after = instance.create_user("alice", Some("secret")).unwrap();
+    let room = after.create_database(demo()).unwrap().id();
+    let gone = |error: Error| assert!(error.to_string().contains("no user"), "{error}");
+    gone(before.databases().unwrap_err());
+    gone(before.list_database_prefs().unwrap_err());
+    gone(before.database_prefs(&room).unwrap_err());
+    assert!(matches!(before.has_password(), Err(UserError::Unknown { .. })));
+    assert!(before.change_password(Some("secret"), None).is_err());
+    assert_eq!(after.databases().unwrap().len(), 1);
+}
