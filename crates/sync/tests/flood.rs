@@ -3,7 +3,7 @@
 
 mod world;
 
-use weald_sync::limits::{CONTROLS_MAX, OUTBOX_MAX_BYTES, UNKNOWN_NAMES_MAX};
+use weald_sync::limits::{CONTROLS_MAX, OUTBOX_MAX_BYTES, PROOFS_MAX, UNKNOWN_NAMES_MAX};
 use weald_sync::{CloseReason, Output, PeerFault};
 use world::{Node, World, chain, database_of};
 
@@ -51,6 +51,26 @@ fn a_message_carries_a_bounded_number_of_controls() {
         panic!("{last:?}");
     };
     assert_eq!(what, "controls in a message");
+}
+
+/// A control that proves no key at all, for one of many names.
+fn no_keys(name: u32) -> Vec<u8> {
+    let head = b"\xa1\x64Keys\xa2\x64name\x50".as_slice();
+    [head, &name.to_le_bytes(), &[0; 12], b"\x66proofs\x80"].concat()
+}
+
+#[test]
+fn names_for_which_no_key_is_proven_are_bounded_too() {
+    let mut world = open_link();
+    let bound = u32::try_from(PROOFS_MAX).unwrap();
+    hear(&mut world, &frame(&(0..bound).flat_map(no_keys).collect::<Vec<_>>()));
+    assert!(!world.links[0][1].session.is_closed());
+    hear(&mut world, &frame(&no_keys(bound)));
+    let (_, last) = last_output(&mut world);
+    let Some(Output::Close(CloseReason::Fault(PeerFault::TooMany { what, .. }))) = last else {
+        panic!("{last:?}");
+    };
+    assert_eq!(what, "keys");
 }
 
 #[test]
