@@ -205,10 +205,10 @@ impl Rooms {
         format!("{}  {name} ({}) for {room}", request.short_code, request.key.short())
     }
 
-    /// Lets in who has a code.
+    /// Lets in who has a code, as everybody is: whoever asks says itself what it wants.
     pub(crate) fn approve(&self, code: &str) -> Result<(), ChatError> {
         let request = self.with_code(code)?;
-        Ok(self.inner.peers.requests().approve(&request.id, None)?)
+        Ok(self.inner.peers.requests().approve(&request.id, Some(EVERYBODY))?)
     }
 
     /// Turns down who has a code.

@@ -85,3 +85,19 @@ async fn a_ticket_with_an_invite_asks_nobody_and_whoever_is_turned_down_is_told_
     let why = carol.hears(lost).await;
     assert!(why.contains("the room is full"), "{why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_to_be_an_administrator_is_let_in_as_everybody_is() {
+    let (alice, bob) = (person("alice").await, person("bob").await);
+    let room = alice.rooms.create_private("Private").unwrap();
+    let (ticket, inner) = (alice.rooms.ticket(room).unwrap(), &bob.rooms.inner);
+    let asking = inner.peers.ask(&inner.user, &ticket, Level::Admin(0));
+    let asked = timeout(DEADLINE, asking).await.unwrap().unwrap();
+    alice.rooms.approve(&asked.short_code().unwrap().replace(' ', "")).unwrap();
+    let outcome = timeout(DEADLINE, asked.wait()).await.unwrap().unwrap();
+    assert_eq!(outcome, RequestStatus::Approved);
+    let settings = alice.rooms.room(room).unwrap();
+    let settings = settings.database().settings();
+    let key = inner.user.default_key();
+    assert_eq!(settings.permission_of(&key).unwrap(), Some(EVERYBODY));
+}
