@@ -8,9 +8,9 @@ use weald::transport::http::HttpTransport;
 use weald::transport::memory::MemoryNetwork;
 use weald::{
     AccessEvent, AccessOptions, AccessRequest, CommitError, Database, DatabaseError,
-    DatabaseSettings, Error, Instance, Level, PeerSync, REQUEST_NAME_MAX, REQUESTS_PER_DEVICE_MAX,
-    RequestError, RequestPolicy, RequestRefusal, RequestStatus, SettingsError, Subject, SyncError,
-    SyncEvent, Ticket, User,
+    DatabasePreferences, DatabaseSettings, Error, Instance, Level, PeerSync, REQUEST_NAME_MAX,
+    REQUESTS_PER_DEVICE_MAX, RequestError, RequestPolicy, RequestRefusal, RequestStatus,
+    SettingsError, Subject, SyncError, SyncEvent, SyncSettings, Ticket, User,
 };
 
 /// An instance in memory that listens, with one user.
@@ -104,6 +104,27 @@ async fn p46_requests_are_refused_by_default_as_if_the_database_were_not_there()
     alice.sync.requests().set_policy(open.id(), RequestPolicy::Refuse).unwrap();
     let asked = ask(&bob, &alice.sync.ticket(&open), Level::Read).await;
     assert_eq!(asked.status().unwrap(), RequestStatus::Unavailable);
+}
+
+#[tokio::test]
+async fn p46_a_database_whose_sync_is_off_answers_as_if_it_were_not_there() {
+    let network = MemoryNetwork::new();
+    let (alice, bob) = (place(&network, "alice").await, place(&network, "bob").await);
+    let open = DatabaseSettings::named("Open").grant_anyone(Level::Write(10));
+    let room = alice.user.create_database(open).unwrap();
+    let requests = alice.sync.requests();
+    requests.set_policy(room.id(), RequestPolicy::Queue).unwrap();
+    let off = SyncSettings { sync_enabled: false, ..SyncSettings::default() };
+    let off = DatabasePreferences { sync_settings: off, ..DatabasePreferences::new(room.id()) };
+    alice.user.set_prefs(off).unwrap();
+    for level in [Level::Read, Level::Write(1)] {
+        let asked = ask(&bob, &alice.sync.ticket(&room), level).await;
+        assert_eq!(asked.status().unwrap(), RequestStatus::Unavailable);
+    }
+    assert!(requests.pending().is_empty());
+    alice.user.set_prefs(DatabasePreferences::new(room.id())).unwrap();
+    let asked = ask(&bob, &alice.sync.ticket(&room), Level::Read).await;
+    assert_eq!(asked.status().unwrap(), RequestStatus::Approved);
 }
 
 /// A database that nobody but this place has.

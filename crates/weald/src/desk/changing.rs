@@ -92,7 +92,7 @@ impl Desk {
         let authority = authority.ok_or(CommitError::UnknownDatabase)?;
         let commit = match take_seat(job, &authority, now)? {
             Ok(commit) => commit,
-            Err(held) => return Ok(Seat::Held(held)),
+            Err(seat) => return Ok(seat),
         };
         let made = self.engine.commit(rows, vec![commit], now, &sign)?.pop();
         let folded = made.ok_or(CommitError::UnknownDatabase)??;

@@ -102,6 +102,9 @@ impl AccessRequest {
     }
 
     /// Returns the six digits that whoever decides sees too, while it is pending.
+    ///
+    /// They show nothing unless the ticket named the device that is asked, or [`peer`](Self::peer) was compared
+    /// too: whoever answers at an address chooses them.
     pub fn short_code(&self) -> Option<String> {
         match self.status() {
             Ok(RequestStatus::Pending { short_code }) => Some(short_code),

@@ -32,7 +32,6 @@ const CONTEXT: &[u8] = b"weald 2026 pending invite v1";
 #[derive(Serialize, Deserialize)]
 struct InviteRow {
     name: String,
-    key: ByteBuf,
     sealed: ByteBuf,
     /// Whether the entry that grants the key was made.
     taken: bool,
@@ -41,7 +40,6 @@ struct InviteRow {
 /// A use of an invite.
 #[derive(Clone)]
 struct Use {
-    key: PublicKey,
     name: String,
     /// The secret half.
     secret: Arc<SecretKey>,
@@ -51,8 +49,8 @@ struct Use {
     sealed: Vec<u8>,
 }
 
-/// Names a use: the database, and the public half of the invite.
-type Place = (DatabaseId, PublicKey);
+/// Names a use: the database, the public half of the invite, and the key that is to hold what it gives.
+type Place = (DatabaseId, PublicKey, PublicKey);
 
 /// The uses of invites on this device.
 pub(crate) struct InviteBook {
@@ -98,8 +96,11 @@ impl InviteBook {
     /// Returns the secret halves of the invites to a database, to be proven to peers.
     pub(crate) fn secrets(&self, database: &DatabaseId) -> Vec<Arc<SecretKey>> {
         let uses = self.uses();
-        let of_database = uses.iter().filter(|((of, _), _)| of == database);
-        of_database.map(|(_, used)| Arc::clone(&used.secret)).collect()
+        let of_database = uses.iter().filter(|((of, ..), _)| of == database);
+        // One invite may be used for several keys of this device.
+        let by_invite: BTreeMap<_, _> =
+            of_database.map(|((_, invite, _), used)| (*invite, Arc::clone(&used.secret))).collect();
+        by_invite.into_values().collect()
     }
 
     /// Keeps an invite to be used for a key as soon as the database is here.
@@ -110,13 +111,13 @@ impl InviteBook {
         invite: &SecretKey,
         (key, name): (PublicKey, &str),
     ) -> Result<(), Error> {
-        let place = (database, invite.public());
-        if self.uses().get(&place).is_some_and(|used| used.key == key) {
+        let place = (database, invite.public(), key);
+        if self.uses().contains_key(&place) {
             return Ok(());
         }
         let (name, secret) = (name.to_owned(), Arc::new(invite.clone()));
-        let sealed = core.sealer.seal(invite, &context(&place, &key))?;
-        let used = Use { key, name, secret, taken: false, sealed };
+        let sealed = core.sealer.seal(invite, &context(&place))?;
+        let used = Use { name, secret, taken: false, sealed };
         self.rows.put(INVITES, &row_key(&place), &row(&used))?;
         self.uses().insert(place, used);
         Ok(())
@@ -132,13 +133,15 @@ impl InviteBook {
         let pending: Vec<_> = self.uses().iter().filter_map(of_database).collect();
         let mut failed = Vec::new();
         for (place, used) in pending {
-            match self.take_seat(database, &used) {
+            match self.take_seat(&place, &used) {
                 None => return Ok(failed),
                 Some(Ok(Seat::Taken(_))) => {
-                    let (key, used) = (used.key, Use { taken: true, ..used });
+                    let used = Use { taken: true, ..used };
                     self.rows.put(INVITES, &row_key(&place), &row(&used))?;
-                    self.uses().insert(place, used);
-                    self.tell(AccessEvent::Joined { database, key });
+                    // Whoever was at it at the same time has told it.
+                    if !self.uses().insert(place, used).is_some_and(|before| before.taken) {
+                        self.tell(AccessEvent::Joined { database, key: place.2 });
+                    }
                 }
                 Some(Ok(Seat::Held(_))) => self.forget(&place)?,
                 Some(Err(InviteError::Commit(error))) => return Err(error.into()),
@@ -154,12 +157,13 @@ impl InviteBook {
     }
 
     /// Takes the seat of one invite; `None` while the database is not all here.
-    fn take_seat(&self, database: DatabaseId, used: &Use) -> Option<Result<Seat, InviteError>> {
+    fn take_seat(&self, place: &Place, used: &Use) -> Option<Result<Seat, InviteError>> {
+        let (database, _, key) = *place;
         let number = match self.number(database) {
             Ok(number) => number?,
             Err(error) => return Some(Err(error.into())),
         };
-        let (key, name, invite) = (used.key, Some(used.name.clone()), Arc::clone(&used.secret));
+        let (name, invite) = (Some(used.name.clone()), Arc::clone(&used.secret));
         let (answer, reply) = reply();
         let job = UseInvite { number, database, invite, key, name, answer };
         let submitted = self.rows.submit(Job::UseInvite(Box::new(job)));
@@ -173,7 +177,9 @@ impl InviteBook {
 
     /// Gives up an invite that peers say gives nothing any more.
     pub(crate) fn give_up(&self, database: DatabaseId, invite: PublicKey) -> Result<(), Error> {
-        self.forget(&(database, invite))
+        let places: Vec<Place> = self.uses().keys().copied().collect();
+        let of_invite = places.iter().filter(|place| (place.0, place.1) == (database, invite));
+        of_invite.into_iter().try_for_each(|place| self.forget(place))
     }
 
     fn forget(&self, place: &Place) -> Result<(), Error> {
@@ -188,7 +194,7 @@ impl InviteBook {
             .uses()
             .iter()
             .filter(|(_, used)| !used.taken)
-            .map(|((database, _), _)| *database)
+            .map(|((database, ..), _)| *database)
             .collect();
         waiting.dedup();
         waiting
@@ -214,46 +220,49 @@ impl InviteBook {
         let mut fallen = Vec::new();
         for (place, used) in &*self.uses() {
             let is_made = place.0 == database && used.taken;
-            if is_made && current.level_of(&used.key) == current.anyone_level() {
-                fallen.push((*place, used.key));
+            if is_made && current.level_of(&place.2) == current.anyone_level() {
+                fallen.push(*place);
             }
         }
-        for (place, key) in fallen {
+        for place in fallen {
             self.uses().remove(&place);
             self.rows.delete_soon(INVITES, &row_key(&place));
-            self.tell(AccessEvent::Fell { database, key });
+            self.tell(AccessEvent::Fell { database, key: place.2 });
         }
     }
 }
 
 /// What the sealed secret is bound to.
-fn context((database, invite): &Place, key: &PublicKey) -> Vec<u8> {
+fn context((database, invite, key): &Place) -> Vec<u8> {
     [CONTEXT, database.as_bytes(), invite.as_bytes(), key.as_bytes()].concat()
 }
 
-fn row_key((database, invite): &Place) -> Key {
-    let parts = [database.as_bytes(), invite.as_bytes()];
+fn row_key((database, invite, key): &Place) -> Key {
+    let parts = [database.as_bytes(), invite.as_bytes(), key.as_bytes()];
     Key::Tuple(parts.into_iter().map(|part| Key::Bytes(part.to_vec())).collect())
 }
 
 fn row(used: &Use) -> InviteRow {
-    let Use { key, name, taken, sealed, .. } = used;
-    let (key, sealed) = (ByteBuf::from(*key.as_bytes()), ByteBuf::from(sealed.clone()));
-    InviteRow { name: name.clone(), key, sealed, taken: *taken }
+    let Use { name, taken, sealed, .. } = used;
+    InviteRow { name: name.clone(), sealed: ByteBuf::from(sealed.clone()), taken: *taken }
 }
 
 fn read_use(core: &Core, key: &Key, row: InviteRow) -> Option<(Place, Use)> {
     let Key::Tuple(parts) = key else { return None };
-    let [Key::Bytes(database), Key::Bytes(invite)] = parts.as_slice() else { return None };
+    let [Key::Bytes(database), Key::Bytes(invite), Key::Bytes(key)] = parts.as_slice() else {
+        return None;
+    };
     let database = DatabaseId::from_bytes(database.as_slice().try_into().ok()?);
-    let place = (database, public_key(invite)?);
-    let key = public_key(&row.key)?;
-    let secret = core.sealer.open(&row.sealed, &context(&place, &key))?;
+    let place = (database, public_key(invite)?, public_key(key)?);
+    let secret = core.sealer.open(&row.sealed, &context(&place))?;
     let secret = Some(secret).filter(|secret| secret.public() == place.1)?;
     let (secret, sealed) = (Arc::new(secret), row.sealed.into_vec());
-    Some((place, Use { key, name: row.name, secret, taken: row.taken, sealed }))
+    Some((place, Use { name: row.name, secret, taken: row.taken, sealed }))
 }
 
 fn public_key(bytes: &[u8]) -> Option<PublicKey> {
     PublicKey::from_bytes(bytes.try_into().ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! The use of an invite: the entry by which its bearer grants a key of its own what the invite gives.
 //!
 //! Invariant: whether the entry is needed, and whether it would count, is looked at by the writer thread in
-//! the moment in which it is made, so that one key takes one seat.
+//! the moment in which it is made, so that one key takes one seat. A seat that was taken is found again, and
+//! is not taken for what the key holds without the invite.
 
 use std::sync::Arc;
 
@@ -29,23 +30,31 @@ pub(crate) struct UseInvite {
 /// What came of using an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seat {
-    /// The key holds as much without it: the invite was not used.
+    /// The key holds as much without it, or is a member and the invite is gone: the invite was not used.
     Held(Level),
-    /// The entry that grants it.
+    /// The entry that grants it, made now or before.
     Taken(EntryId),
 }
 
-/// Returns the commit that takes the seat, or what the key holds that makes it needless.
+/// Returns the commit that takes the seat, or what makes it needless.
 pub(crate) fn take_seat(
     job: &UseInvite,
     authority: &Authority,
     now_millis: u64,
-) -> Result<Result<Commit, Level>, InviteError> {
+) -> Result<Result<Commit, Seat>, InviteError> {
     let (database, invite) = (job.database, job.invite.public());
     let current = authority.current().at(now_millis);
-    let found = current.invite(&invite).ok_or(InviteError::Revoked { database })?;
+    let members = current.members();
+    let member = members.iter().find(|member| member.subject == Subject::Key(job.key));
+    if let Some(member) = member.filter(|member| member.granted_by == invite) {
+        return Ok(Err(Seat::Taken(member.rank.entry)));
+    }
+    let Some(found) = current.invite(&invite) else {
+        let held = member.map(|member| Err(Seat::Held(member.level)));
+        return held.ok_or(InviteError::Revoked { database });
+    };
     if let Some(held) = current.level_of(&job.key).filter(|held| held.covers(found.gives)) {
-        return Ok(Err(held));
+        return Ok(Err(Seat::Held(held)));
     }
     if found.has_ended {
         return Err(InviteError::Expired { database });

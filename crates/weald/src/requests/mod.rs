@@ -1,6 +1,7 @@
 //! How somebody comes to hold something in a database: by an invite in a ticket, or by a request.
 
 mod asking;
+mod hourly;
 mod invite;
 mod invite_book;
 mod invite_error;

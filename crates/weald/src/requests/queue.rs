@@ -1,12 +1,15 @@
 //! The requests for access that came to this device: what waits, and what was decided.
 //!
-//! Invariant: what waits is bounded for each device, address and database and in all, and nothing that
-//! waits is pushed out by what comes later; of one key and database there is one request.
+//! Invariant: what waits is bounded for each device, address and database and in all, what is written is
+//! bounded by the hour, and nothing that waits is pushed out by what comes later; of one key and database
+//! there is one request.
 
 use std::collections::BTreeMap;
 
 use weald_auth::SignedRequest;
 use weald_dag::{DatabaseId, PublicKey, RequestId};
+
+use super::hourly::Hourly;
 
 /// How many requests of one device may wait.
 pub const REQUESTS_PER_DEVICE_MAX: usize = 4;
@@ -20,9 +23,9 @@ pub const REQUESTS_WAITING_MAX: usize = 512;
 pub const REQUESTS_DECIDED_MAX: usize = 512;
 /// How often one device may ask within an hour, for whatever database.
 pub const ASKS_PER_HOUR_MAX: u32 = 120;
-/// How many devices that ask are counted at once.
-const ASKERS_MAX: usize = 1_024;
-const HOUR_MS: u64 = 60 * 60 * 1_000;
+/// How many requests from one address are written down within an hour, with those that take the place of an
+/// earlier one; what is known and asked again is not.
+const WRITTEN_PER_HOUR_MAX: u32 = 64;
 
 /// Names a request: the database, and the key that asks.
 pub(crate) type Place = (DatabaseId, PublicKey);
@@ -84,8 +87,10 @@ pub(crate) enum Admission {
 #[derive(Default)]
 pub(crate) struct Queue {
     all: BTreeMap<Place, Queued>,
-    /// When the hour of a device began, and how often it has asked since.
-    askers: BTreeMap<PublicKey, (u64, u32)>,
+    /// How often each device has asked.
+    askers: Hourly<PublicKey>,
+    /// How many requests from each address were written down.
+    written: Hourly<String>,
 }
 
 impl Queue {
@@ -96,47 +101,62 @@ impl Queue {
 
     /// Counts that a device asks; returns whether it may.
     pub(crate) fn may_ask(&mut self, device: &PublicKey, now: u64) -> bool {
-        if !self.askers.contains_key(device) && self.askers.len() >= ASKERS_MAX {
-            let oldest = self.askers.iter().min_by_key(|(_, (began, _))| *began);
-            if let Some(oldest) = oldest.map(|(device, _)| *device) {
-                self.askers.remove(&oldest);
-            }
-        }
-        let (began, asks) = self.askers.entry(*device).or_insert((now, 0));
-        if now.saturating_sub(*began) >= HOUR_MS {
-            (*began, *asks) = (now, 0);
-        }
-        *asks = asks.saturating_add(1);
-        *asks <= ASKS_PER_HOUR_MAX
+        self.askers.count(device, now, ASKS_PER_HOUR_MAX)
     }
 
     /// Takes a request that somebody has to decide.
     pub(crate) fn admit(&mut self, signed: &SignedRequest, from: &str, now: u64) -> Admission {
         let request = signed.request();
         let place = (request.database, request.key);
-        let known = self.all.get_mut(&place).filter(|known| known.is_open(now));
-        if let Some(known) = known {
-            let is_same = known.signed.id() == signed.id();
-            if !is_same && request.made <= known.signed.request().made {
-                return Admission::Replayed;
-            }
-            match &known.state {
-                RequestState::Pending if !is_same => {
-                    // It keeps its place.
-                    known.signed = signed.clone();
-                    return Admission::Queued;
-                }
-                RequestState::Approved if !is_same => {}
-                state => return Admission::Known(state.clone()),
-            }
+        let known = self.all.get(&place).filter(|known| known.is_open(now));
+        let Some(known) = known else {
+            return self.wait(place, signed, from, now);
+        };
+        let is_same = known.signed.id() == signed.id();
+        if !is_same && request.made <= known.signed.request().made {
+            return Admission::Replayed;
         }
-        if !self.has_room(&place, signed, from, now) {
+        match &known.state {
+            RequestState::Pending if !is_same => self.replace(&place, signed, from, now),
+            RequestState::Approved if !is_same => self.wait(place, signed, from, now),
+            state => Admission::Known(state.clone()),
+        }
+    }
+
+    fn wait(&mut self, place: Place, signed: &SignedRequest, from: &str, now: u64) -> Admission {
+        if !self.has_room(&place, signed, from, now) || !self.may_write(from, now) {
             return Admission::NotNow;
         }
         let (signed, from) = (signed.clone(), from.to_owned());
         let state = RequestState::Pending;
         self.all.insert(place, Queued { signed, from, received: now, state });
         Admission::Queued
+    }
+
+    /// Puts a later request of the same key in place of the one that waits; it keeps its turn, and counts for
+    /// the address that the first came from.
+    fn replace(
+        &mut self,
+        place: &Place,
+        signed: &SignedRequest,
+        from: &str,
+        now: u64,
+    ) -> Admission {
+        let device = signed.request().device;
+        let waiting = || self.all.iter().filter(|(_, queued)| queued.waits(now));
+        let of_device = waiting()
+            .filter(|(other, queued)| *other != place && queued.signed.request().device == device);
+        if of_device.count() >= REQUESTS_PER_DEVICE_MAX || !self.may_write(from, now) {
+            return Admission::NotNow;
+        }
+        if let Some(queued) = self.all.get_mut(place) {
+            queued.signed = signed.clone();
+        }
+        Admission::Queued
+    }
+
+    fn may_write(&mut self, from: &str, now: u64) -> bool {
+        self.written.count(&from.to_owned(), now, WRITTEN_PER_HOUR_MAX)
     }
 
     fn has_room(&self, place: &Place, signed: &SignedRequest, from: &str, now: u64) -> bool {
@@ -163,11 +183,19 @@ impl Queue {
         self.all.get(place)
     }
 
-    /// Takes note of a decision; returns the request as it is then.
-    pub(crate) fn decide(&mut self, place: &Place, state: RequestState) -> Option<Queued> {
-        let queued = self.all.get_mut(place)?;
-        queued.state = state;
-        Some(queued.clone())
+    /// Finds the request of a place if it is this one, nobody has decided on it, and no later one has taken
+    /// its place.
+    pub(crate) fn undecided(&self, place: &Place, id: &RequestId) -> Option<&Queued> {
+        let is_it =
+            |queued: &&Queued| queued.signed.id() == *id && queued.state == RequestState::Pending;
+        self.all.get(place).filter(is_it)
+    }
+
+    /// Takes note of a decision.
+    pub(crate) fn decide(&mut self, place: &Place, state: RequestState) {
+        if let Some(queued) = self.all.get_mut(place) {
+            queued.state = state;
+        }
     }
 
     /// Returns all that have not expired, those that came first first.

@@ -42,7 +42,8 @@ pub struct ReceivedRequest {
     /// When it ends, in milliseconds since 1970.
     pub expires: u64,
     /// Six digits that the one who asks sees too. Compare them by another way: they show that this request
-    /// is that of the person you talk to.
+    /// is that of the person you talk to, if that person was told by you which device to ask, as by a ticket
+    /// that names it. Where a ticket names no device, whoever answers can choose what the other side sees.
     pub short_code: String,
     /// What became of it.
     pub state: RequestState,
@@ -121,10 +122,12 @@ impl Requests {
     /// # Errors
     /// [`RequestError`], [`DatabaseError::NotHere`], or as for [`crate::Settings::grant`].
     pub fn approve(&self, id: &RequestId, level: Option<Level>) -> Result<(), Error> {
+        let _deciding = self.sync.book().deciding();
         let queued = self.sync.book().waiting(id)?;
         let request = queued.signed.request();
         let level = level.unwrap_or(request.wanted);
         self.grant(request.database, request.key, level, &request.name)?;
+        // Where a later request has taken its place, the grant stands and the later one waits.
         self.sync.book().decide(&queued, RequestState::Approved)?;
         self.sync.answer(request.device, *id, RequestAnswer::Approved);
         Ok(())
@@ -157,9 +160,13 @@ impl Requests {
         if reason.chars().count() > REASON_MAX {
             return Err(RequestError::LongReason.into());
         }
+        let _deciding = self.sync.book().deciding();
         let queued = self.sync.book().waiting(id)?;
         let reason = reason.to_owned();
-        self.sync.book().decide(&queued, RequestState::Rejected { reason: reason.clone() })?;
+        let rejected = RequestState::Rejected { reason: reason.clone() };
+        if !self.sync.book().decide(&queued, rejected)? {
+            return Err(RequestError::Decided { id: *id }.into());
+        }
         let device = queued.signed.request().device;
         self.sync.answer(device, *id, RequestAnswer::Rejected { reason });
         Ok(())

@@ -29,6 +29,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::rows::Rows;
 use crate::sync::SyncRows;
+use crate::user::Wanted;
 
 /// How many requests that are over are taken out each time that one comes.
 const SWEPT_AT_ONCE: usize = 4;
@@ -38,11 +39,13 @@ const TAKEN_BACK: &str = "what was granted was taken back";
 pub(crate) struct RequestBook {
     rows: Arc<SyncRows>,
     access: Arc<Access>,
+    wanted: Arc<Wanted>,
     device: PublicKey,
     salts: Salts,
     policies: Mutex<BTreeMap<DatabaseId, RequestPolicy>>,
     queue: Mutex<Queue>,
     made: Mutex<RequestedBook>,
+    deciding: Mutex<()>,
     teller: OnceLock<EventTeller>,
 }
 
@@ -60,11 +63,13 @@ impl RequestBook {
         Ok(Self {
             rows,
             access: Arc::clone(&core.access),
+            wanted: Arc::clone(&core.wanted),
             device: core.device.public(),
             salts: Salts::of(&core.device),
             policies: Mutex::new(load_policies(database)?.into_iter().collect()),
             queue: Mutex::new(load_queue(database)?),
             made: Mutex::new(load_made(database)?),
+            deciding: Mutex::default(),
             teller: OnceLock::new(),
         })
     }
@@ -129,7 +134,7 @@ impl RequestBook {
     }
 
     /// Returns the policy of a database and what a key holds in it. All databases are looked at, so that
-    /// time does not tell whether the one that is asked for is there.
+    /// time does not tell whether the one that is asked for is there; one that nobody here wants synced is not.
     fn standing(
         &self,
         database: &DatabaseId,
@@ -142,7 +147,7 @@ impl RequestBook {
             let authority = self.access.of(&held, &rows)?;
             let level = authority.current().at(now).level_of(key);
             let standing = (self.policy(&held.id), level);
-            if held.id == *database {
+            if held.id == *database && self.wanted.combined(database).enabled {
                 found = Some(standing);
             }
         }
@@ -152,9 +157,8 @@ impl RequestBook {
     /// The key holds what it wants: what may have waited for that is decided.
     fn covered(&self, place: &Place) -> Result<RequestAnswer, Error> {
         let mut queue = lock(&self.queue);
-        let waits = queue.get(place).is_some_and(|queued| queued.state == RequestState::Pending);
-        if waits {
-            self.keep_decision(&mut queue, place, RequestState::Approved)?;
+        if let Some(id) = queue.get(place).map(|queued| queued.signed.id()) {
+            self.keep_decision(&mut queue, place, &id, RequestState::Approved)?;
         }
         Ok(RequestAnswer::Approved)
     }
@@ -225,27 +229,33 @@ impl RequestBook {
         }
     }
 
-    /// Keeps the decision on a request.
-    pub(crate) fn decide(&self, queued: &Queued, state: RequestState) -> Result<(), Error> {
+    /// Has others wait who decide, until what is returned is dropped.
+    pub(crate) fn deciding(&self) -> MutexGuard<'_, ()> {
+        lock(&self.deciding)
+    }
+
+    /// Keeps the decision on a request; returns whether it still was to be decided.
+    pub(crate) fn decide(&self, queued: &Queued, state: RequestState) -> Result<bool, Error> {
         let request = queued.signed.request();
         let place = (request.database, request.key);
-        self.keep_decision(&mut lock(&self.queue), &place, state)
+        self.keep_decision(&mut lock(&self.queue), &place, &queued.signed.id(), state)
     }
 
     fn keep_decision(
         &self,
         queue: &mut Queue,
         place: &Place,
+        id: &RequestId,
         state: RequestState,
-    ) -> Result<(), Error> {
-        let Some(decided) = queue.get(place).cloned() else { return Ok(()) };
-        let decided = Queued { state, ..decided };
+    ) -> Result<bool, Error> {
+        let Some(undecided) = queue.undecided(place, id).cloned() else { return Ok(false) };
+        let decided = Queued { state, ..undecided };
         self.rows.put(QUEUED, &queued_key(place), &QueuedRow::of(&decided))?;
         queue.decide(place, decided.state.clone());
-        let (request, (database, key)) = (decided.signed.id(), *place);
+        let (request, (database, key)) = (*id, *place);
         let approved = decided.state == RequestState::Approved;
         self.tell(AccessEvent::Decided { request, database, key, approved });
-        Ok(())
+        Ok(true)
     }
 
     /// Keeps a request that is to be made, in place of an earlier one for the same.

@@ -1,7 +1,8 @@
 //! The requests for access that this device has made, and what was answered.
 //!
 //! Invariant: a request that is not decided survives restarts and is asked again whenever its peer is met, by
-//! the bytes that were signed, so nobody need be logged in for it.
+//! the bytes that were signed, so nobody need be logged in for it. A peer has no more written here than it was
+//! asked for, and one decision.
 
 use std::collections::BTreeMap;
 
@@ -87,23 +88,28 @@ impl Requested {
 
 /// The requests that this device has made.
 #[derive(Default)]
-pub(crate) struct RequestedBook(BTreeMap<RequestId, Requested>);
+pub(crate) struct RequestedBook {
+    all: BTreeMap<RequestId, Requested>,
+    /// How often each was asked without an answer since the start.
+    unanswered: BTreeMap<RequestId, u32>,
+}
 
 impl RequestedBook {
     pub(crate) fn insert(&mut self, requested: Requested) {
-        self.0.insert(requested.signed.id(), requested);
+        self.all.insert(requested.signed.id(), requested);
     }
 
     pub(crate) fn get(&self, id: &RequestId) -> Option<&Requested> {
-        self.0.get(id)
+        self.all.get(id)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Requested> {
-        self.0.values()
+        self.all.values()
     }
 
     pub(crate) fn remove(&mut self, id: &RequestId) -> bool {
-        self.0.remove(id).is_some()
+        self.unanswered.remove(id);
+        self.all.remove(id).is_some()
     }
 
     /// Returns those that a new one for the same key, database and device takes the place of, and those that
@@ -116,19 +122,24 @@ impl RequestedBook {
         let gone = |requested: &&Requested| {
             of(&requested.signed) == of(by) || requested.signed.request().expires <= now
         };
-        self.0.values().filter(gone).map(|requested| requested.signed.id()).collect()
+        self.all.values().filter(gone).map(|requested| requested.signed.id()).collect()
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.0.len() < REQUESTS_MADE_MAX
+        self.all.len() < REQUESTS_MADE_MAX
     }
 
     /// Returns the bytes to be sent to a peer that was met.
-    pub(crate) fn to_send(&self, peer: &PublicKey, now: u64) -> Vec<Vec<u8>> {
-        let open = self.0.values().filter(|requested| {
+    pub(crate) fn to_send(&mut self, peer: &PublicKey, now: u64) -> Vec<Vec<u8>> {
+        let open = self.all.values().filter(|requested| {
             requested.signed.request().audience == *peer && requested.status(now).is_asked_again()
         });
-        open.map(|requested| requested.signed.bytes().to_vec()).collect()
+        let count = |requested: &Requested| {
+            let asked = self.unanswered.entry(requested.signed.id()).or_default();
+            *asked = asked.saturating_add(1);
+            requested.signed.bytes().to_vec()
+        };
+        open.map(count).collect()
     }
 
     /// Takes an answer of a peer; returns the request as it is then, if the answer changes it.
@@ -139,13 +150,32 @@ impl RequestedBook {
         answer: RequestAnswer,
         now: u64,
     ) -> Option<Requested> {
-        let requested = self.0.get_mut(id)?;
+        let requested = self.all.get_mut(id)?;
         let from_audience = requested.signed.request().audience == *peer;
         if !from_audience || !requested.status(now).is_asked_again() {
             return None;
         }
-        if requested.answer.as_ref() == Some(&answer) {
+        let is_decided = matches!(
+            answer,
+            RequestAnswer::Approved
+                | RequestAnswer::Rejected { .. }
+                | RequestAnswer::Refused { .. }
+        );
+        let asked = self.unanswered.get_mut(id).filter(|asked| **asked > 0);
+        let was_asked = asked.is_some();
+        asked.into_iter().for_each(|asked| *asked -= 1);
+        // A decision comes whenever it is made.
+        if !is_decided && !was_asked {
             return None;
+        }
+        match (&requested.answer, &answer) {
+            (Some(before), after) if before == after => return None,
+            // It waits there all the same, under the code that was shown first.
+            (
+                Some(RequestAnswer::Pending { .. }),
+                RequestAnswer::Pending { .. } | RequestAnswer::NotNow,
+            ) => return None,
+            _ => {}
         }
         requested.answer = Some(answer);
         Some(requested.clone())
@@ -157,3 +187,6 @@ pub(crate) fn opened(requested: &Requested) -> Option<DatabaseId> {
     let approved = requested.answer == Some(RequestAnswer::Approved);
     approved.then(|| requested.signed.request().database)
 }
+
+#[cfg(test)]
+mod tests;

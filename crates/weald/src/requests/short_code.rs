@@ -1,7 +1,8 @@
 //! The short code of a request: six digits that the one who asks and the one who decides can compare.
 //!
 //! Invariant: it depends on all of the request and on bytes that whoever is asked has chosen after the request
-//! was there, so nobody can make a request whose code is that of another.
+//! was there, so nobody can make a request whose code is that of another. Whoever is asked can choose what code
+//! the one who asks sees: between two people it proves something only where the one knows which device it asks.
 //!
 //! The code is the first 8 bytes of BLAKE3 in its key derivation mode, with the context
 //! `weald 2026 request code v1`, over the id of the request and the salt of the answer, as a little-endian

@@ -4,6 +4,7 @@
 //! instance ends the actor and not the other way round.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,11 +134,14 @@ impl Reads for Parts {
     }
 }
 
-/// Returns where a link comes from, the same for all links from one host.
+/// Returns where a link comes from, the same for all links from one host: of an IPv6 address the network of 64
+/// bits, as a host has all addresses of its own.
 fn without_port(address: &Address) -> String {
-    match address.host_port() {
-        Some((host, _)) => host.to_string(),
-        None => address.to_string(),
+    let Some((host, _)) = address.host_port() else { return address.to_string() };
+    match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).to_string(),
+        Ok(ip) => ip.to_string(),
+        Err(_) => host.to_owned(),
     }
 }
 
@@ -250,5 +254,21 @@ impl Host for Parts {
                 None => Err(HostError::Closed),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_links_of_a_host_come_from_one_place() {
+        let from = |text: &str| without_port(&text.parse().unwrap());
+        assert_eq!(from("192.0.2.7:1"), from("192.0.2.7:2"));
+        assert_ne!(from("192.0.2.7:1"), from("192.0.2.8:1"));
+        assert_eq!(from("[2001:db8::1]:1"), from("[2001:db8::ffff:0:2]:9"));
+        assert_ne!(from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1"));
+        assert_eq!(from("[::ffff:192.0.2.7]:1"), "192.0.2.7");
+        assert_eq!(from("memory:bob"), "memory:bob");
     }
 }

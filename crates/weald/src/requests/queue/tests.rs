@@ -1,6 +1,7 @@
 use weald_auth::{AccessRequest, Level};
 use weald_dag::SecretKey;
 
+use super::super::hourly::COUNTED_MAX;
 use super::*;
 
 const NOW: u64 = 1_000_000_000;
@@ -40,7 +41,7 @@ fn p48_duplicates_are_merged_and_a_replayed_one_opens_nothing() {
     assert_eq!(queue.admit(&first, "a", NOW + 5), Admission::Replayed);
     let place = open[0].place();
     let rejected = RequestState::Rejected { reason: "no".into() };
-    queue.decide(&place, rejected.clone()).unwrap();
+    queue.decide(&place, rejected.clone());
     let third = signed(1, 1, 1, NOW + 9);
     assert_eq!(queue.admit(&third, "a", NOW + 9), Admission::Known(rejected), "it stands");
     assert_eq!(queue.admit(&second, "a", NOW + 9).clone(), queue.admit(&third, "a", NOW + 9));
@@ -98,10 +99,10 @@ fn ten_thousand_asks_of_one_device_and_of_many_are_counted_in_bounded_memory() {
     let device = secret(1).public();
     let allowed = (0..10_000).filter(|_| queue.may_ask(&device, NOW)).count();
     assert_eq!(allowed, ASKS_PER_HOUR_MAX as usize);
-    assert!(queue.may_ask(&device, NOW + HOUR_MS), "an hour later it may again");
+    assert!(queue.may_ask(&device, NOW + 3_600_000), "an hour later it may again");
     for seed in 0..2_000 {
         queue.may_ask(&secret(seed).public(), NOW + u64::from(seed));
-        assert!(queue.askers.len() <= ASKERS_MAX);
+        assert!(queue.askers.len() <= COUNTED_MAX);
     }
 }
 
@@ -117,4 +118,47 @@ fn decided_requests_are_remembered_up_to_a_bound_the_oldest_going_first() {
     let gone = queue.sweep(NOW + 1_000, usize::MAX).len();
     assert_eq!(gone, 600 - REQUESTS_DECIDED_MAX);
     assert_eq!(queue.open(NOW + 1_000)[0].received, NOW + 88);
+}
+
+#[test]
+fn a_stranger_with_ever_new_devices_and_keys_has_little_written_in_an_hour() {
+    let mut queue = Queue::default();
+    let mut written = 0;
+    // Each is over as soon as it is there, or takes the place of the one before by another device.
+    for n in 1..1_000_u32 {
+        let now = NOW + u64::from(n);
+        let short = AccessRequest { expires: now + 1, ..signed(1, n, n, now).request().clone() };
+        let again = signed(2, 1, n, now);
+        for request in [short.sign(&secret(n)).unwrap(), again] {
+            written += u32::from(queue.admit(&request, "x", now) == Admission::Queued);
+        }
+        queue.sweep(now, 4);
+    }
+    assert_eq!(written, WRITTEN_PER_HOUR_MAX);
+    assert_eq!(queue.admit(&signed(3, 5, 5, NOW), "home", NOW), Admission::Queued);
+}
+
+#[test]
+fn requests_that_move_to_another_device_count_for_that_device() {
+    let mut queue = Queue::default();
+    let mut taken = 0;
+    for (key, device) in (10..14).map(|key| (key, 1)).chain((20..24).map(|key| (key, 2))) {
+        assert_eq!(queue.admit(&signed(1, key, device, NOW), "a", NOW), Admission::Queued);
+        let moved = queue.admit(&signed(1, key, 3, NOW + 1), "a", NOW + 1);
+        taken += usize::from(moved == Admission::Queued);
+    }
+    assert_eq!(taken, REQUESTS_PER_DEVICE_MAX);
+}
+
+#[test]
+fn a_decision_is_on_the_request_that_was_seen_and_on_no_later_one() {
+    let mut queue = Queue::default();
+    let (seen, later) = (signed(1, 1, 1, NOW), signed(1, 1, 1, NOW + 1));
+    queue.admit(&seen, "a", NOW);
+    let place = queue.open(NOW)[0].place();
+    assert!(queue.undecided(&place, &seen.id()).is_some());
+    queue.admit(&later, "a", NOW + 1);
+    assert!(queue.undecided(&place, &seen.id()).is_none());
+    queue.decide(&place, RequestState::Approved);
+    assert!(queue.undecided(&place, &later.id()).is_none(), "it is decided once");
 }
