@@ -146,6 +146,23 @@ async fn a_member_uses_nothing_and_a_single_use_is_not_used_twice() {
 }
 
 #[tokio::test]
+async fn who_was_revoked_uses_up_no_invite_that_would_give_it_nothing() {
+    let network = MemoryNetwork::new();
+    let (here, alice, _alices) = listening(&network, "alice").await;
+    let room = private(&alice);
+    let (there, bob, bobs) = listening(&network, "bob").await;
+    room.settings().grant(Subject::Key(bob.default_key()), WRITE, None).unwrap();
+    room.settings().revoke(Subject::Key(bob.default_key())).unwrap();
+    let ticket = room.invite(&InviteOptions::new(WRITE)).unwrap();
+    let parcels = room.parcels(0, usize::MAX).unwrap();
+    there.ingest(here.device_key(), room.id(), parcels).unwrap();
+    there.mark_complete(room.id()).unwrap();
+    let failed = within("joining", bobs.join(&bob, &ticket)).await;
+    assert!(matches!(failed, Err(Error::Invite(InviteError::KeyLimited { .. }))), "{failed:?}");
+    assert!(room.invites().unwrap().iter().all(|invite| invite.used == 0 && invite.is_open()));
+}
+
+#[tokio::test]
 async fn of_two_who_use_a_single_invite_at_once_one_falls_and_is_told() {
     let network = MemoryNetwork::new();
     let (here, alice, alices) = listening(&network, "alice").await;

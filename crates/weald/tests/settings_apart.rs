@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Instant;
 
-use common::{DEADLINE, bring, message, push, texts};
+use common::{DEADLINE, Message, bring, message, push, texts};
 use weald::{
     Action, AuthRefusal, ChangeKind, CommitError, Database, DatabaseError, DatabaseSettings, Error,
     Event, Filter, Instance, KeyPhrase, Level, Parcel, PublicKey, Reason, SettingsError,
@@ -187,9 +187,10 @@ fn a_stronger_administrator_takes_back_a_limit_that_it_has_heard_of() {
     let bad = hers.settings().revoke(bob.subject()).unwrap().entry.unwrap();
     push(&hers, "Carol writes on");
     push(&his, "beside");
-    exchange((&carol, &hers), (&bob, &his));
+    // Alice hears of both before Bob hears of the revocation: who hides an entry does not send it.
     bring(&hers, &alice.instance);
     bring(&his, &alice.instance);
+    exchange((&carol, &hers), (&bob, &his));
     push(&room, "on top of all that");
     assert_eq!(texts(&room), ["hello", "Carol writes on", "on top of all that"]);
 
@@ -463,6 +464,82 @@ fn what_has_ended_of_an_administrator_keeps_it_from_no_other_limit() {
     his.settings().set("topic", "tea").unwrap();
     assert_eq!(limited(&his, &guest), [bob.user.default_key()]);
     assert_eq!(his.my_permission().unwrap(), Some(Level::Admin(5)));
+}
+
+#[test]
+fn what_is_hidden_is_neither_taken_back_nor_told_and_an_archive_brings_it_to_the_same_end() {
+    let ((alice, room), (bob, his)) = alice_and_bob();
+    let write = |of: &Database, said: &str| {
+        let committed = of.write(|tx| {
+            tx.table::<Message>("tasks")?.put("one", &message(said))?;
+            tx.log("messages")?.push(&message(said))?;
+            tx.doc("notes")?.set(["title"], said)?;
+            tx.counter("count")?.add("one", 3)?;
+            tx.set::<String>("names")?.add(&said.to_owned())?;
+            Ok(())
+        });
+        committed.unwrap().id.unwrap()
+    };
+    write(&room, "first");
+    bring(&room, &bob.instance);
+    let mut archive_before = Vec::new();
+    let mut stack = weald::UndoStack::new(&his);
+    let beside = write(&his, "beside");
+    stack.record("beside", beside).unwrap();
+    write(&his, "on top");
+    his.export_archive(&mut archive_before).unwrap();
+    room.settings().revoke(bob.subject()).unwrap();
+    // Who knows of the revocation takes an archive that does not, and the other way round.
+    let taken = alice.user.import_archive(archive_before.as_slice()).unwrap();
+    assert_eq!((taken.stored, texts(&room)), (2, vec!["hello".to_owned(), "first".to_owned()]));
+    let mut archive = Vec::new();
+    room.export_archive(&mut archive).unwrap();
+    bob.user.import_archive(archive.as_slice()).unwrap();
+    assert_equal(&room, &his);
+    for one in [&room, &his] {
+        assert!(!one.contains(&beside).unwrap() && one.time_of(&beside).unwrap().is_some());
+        let told = one.history().unwrap().map(Result::unwrap);
+        assert!(told.into_iter().all(|revision| revision.author != bob.user.default_key()));
+        let row = one.table::<Message>("tasks").unwrap().history("one").unwrap();
+        assert_eq!(row.map(Result::unwrap).count(), 1);
+        let past = one.at(&[beside]).unwrap();
+        assert_eq!(
+            past.table::<Message>("tasks").unwrap().get("one").unwrap(),
+            Some(message("first"))
+        );
+    }
+    let digest = room.state_digest().unwrap();
+    let reverted = room.revert(beside).unwrap();
+    assert_eq!((reverted.entries, room.state_digest().unwrap()), (Vec::new(), digest));
+    // Let in again, he takes back nothing of what others do not see.
+    room.settings().grant(bob.subject(), Level::Write(10), None).unwrap();
+    bring(&room, &bob.instance);
+    let undone = stack.undo().unwrap().unwrap();
+    assert_eq!(undone.entries, []);
+    assert_eq!(his.counter("count").unwrap().value("one").unwrap(), 3);
+    exchange((&alice, &room), (&bob, &his));
+    assert_equal(&room, &his);
+}
+
+#[test]
+fn taking_back_locks_nobody_out_of_its_own_database() {
+    let ((_alice, room), (bob, his)) = alice_and_bob();
+    let settings = room.settings();
+    let own = settings.limit(bob.subject(), Some(Level::Read)).unwrap().entry.unwrap();
+    let vain = settings.take_back(&own, None);
+    assert!(matches!(vain, Err(Error::Settings(SettingsError::OutranksNobody { .. }))), "{vain:?}");
+    assert_eq!(room.my_permission().unwrap(), Some(Level::Admin(0)));
+    // An administrator for a while does not take the last one that stays.
+    let carol = device("carol");
+    settings.grant_until(carol.subject(), Level::Admin(1), None, now_millis() + 3_600_000).unwrap();
+    settings.grant(bob.subject(), Level::Admin(5), Some("Bob")).unwrap();
+    settings.leave().unwrap();
+    bring(&room, &bob.instance);
+    let limit = his.settings().set_anyone(Some(Level::Read)).unwrap().entry.unwrap();
+    let limit = his.settings().set_anyone(None).unwrap().entry.unwrap_or(limit);
+    let hers = carol.join(&his);
+    let vain = hers.settings().take_back(&limit, None);
+    assert!(matches!(vain, Err(Error::Settings(SettingsError::LastAdministrator))), "{vain:?}");
 }
 
 #[test]

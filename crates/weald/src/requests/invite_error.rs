@@ -29,6 +29,18 @@ pub enum InviteError {
         /// The database.
         database: DatabaseId,
     },
+    /// What the invite gives was taken from the key that it was to be used for, by somebody stronger
+    /// than who made the invite. It was not used.
+    #[error(
+        "the invite to database {} gives nothing to the key {}, from which somebody stronger has taken it; ask an administrator",
+        database.short(), key.short()
+    )]
+    KeyLimited {
+        /// The database.
+        database: DatabaseId,
+        /// The key.
+        key: PublicKey,
+    },
     /// A peer says that it gives nothing any more; it does not say why.
     #[error(
         "the invite to database {} was used up, has ended or was taken back; ask for a new ticket, or for access",

@@ -12,6 +12,7 @@ use weald_engine::Commit;
 
 use super::InviteError;
 use crate::reply::Answer;
+use crate::settings::outlook;
 
 /// A job of the writer thread: to use an invite for a key.
 pub(crate) struct UseInvite {
@@ -64,6 +65,14 @@ pub(crate) fn take_seat(
     }
     let (subject, name) = (Subject::Key(job.key), job.name.clone());
     let grant = Operation::Grant { subject, level: found.gives, name, expires: None };
+    let after = outlook(authority, invite, std::slice::from_ref(&grant), now_millis);
+    // Why it would not count at all is said by the door.
+    if let Ok(after) = after {
+        let held = after.current().at(now_millis).level_of(&job.key);
+        if !held.is_some_and(|held| held.covers(found.gives)) {
+            return Err(InviteError::KeyLimited { database, key: job.key });
+        }
+    }
     let payload = encode_operations(&[grant]).map_err(|error| {
         let (store, reason) = (SETTINGS_STORE.to_owned(), error.to_string());
         InviteError::Commit(weald_engine::CommitError::Void { store, reason })

@@ -234,7 +234,7 @@ impl Decision<'_> {
 
 /// Returns whether a change leaves no administrator, or only such as end by themselves where there
 /// was one that does not.
-fn leaves_nobody(before: &Authority, after: &Authority, now_millis: u64) -> bool {
+pub(super) fn leaves_nobody(before: &Authority, after: &Authority, now_millis: u64) -> bool {
     let has_admin = |authority: &Authority, at| {
         let members = authority.current().at(at).members();
         members.iter().any(|member| member.level.allows(Action::Administer))

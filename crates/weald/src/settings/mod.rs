@@ -27,7 +27,7 @@ pub(crate) use decide::{Decision, Wish};
 pub use error::SettingsError;
 pub use founding::DatabaseSettings;
 pub use member::MemberLimit;
-pub(crate) use outlook::{LASTING, judge_now};
+pub(crate) use outlook::{LASTING, judge_now, outlook};
 pub use preview::{MemberPreview, SettingsPreview};
 pub(crate) use upkeep::tend;
 pub(crate) use words::in_words;

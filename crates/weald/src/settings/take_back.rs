@@ -9,6 +9,8 @@ use weald_auth::{Action, Level, Operation, SETTINGS_STORE, Subject, decode_opera
 use weald_dag::{EntryId, Graph, Parcel, PublicKey, Standing};
 
 use super::change::{change_beside, commit};
+use super::decide::leaves_nobody;
+use super::outlook::outlook;
 use super::{Settings, SettingsError, SettingsReceipt};
 use crate::clock::wall_millis;
 use crate::database::DatabaseError;
@@ -27,7 +29,7 @@ impl Settings {
     /// # Errors
     /// [`DatabaseError::UnknownEntry`], [`SettingsError::NotALimit`],
     /// [`SettingsError::StillAdministrator`], [`SettingsError::OutranksNobody`] unless the author is
-    /// weaker than the key of this handle, and [`weald_engine::CommitError::NotPermitted`] when that
+    /// weaker than the key of this handle, [`SettingsError::LastAdministrator`], and [`weald_engine::CommitError::NotPermitted`] when that
     /// key was no administrator yet beside the limit.
     pub fn take_back(
         &self,
@@ -40,11 +42,20 @@ impl Settings {
         let subject = Subject::Key(self.author_of_limit(limit)?);
         let (database, key) = (self.database.number(), Arc::clone(self.database.secret()));
         let decide: Decide = Box::new(move |authority| {
-            let current = authority.current().at(wall_millis());
-            if !current.outranks(&key.public(), subject) {
+            let (actor, now_millis) = (key.public(), wall_millis());
+            let current = authority.current().at(now_millis);
+            // A limit on oneself takes back nothing, but all that one holds.
+            if subject == Subject::Key(actor) || !current.outranks(&actor, subject) {
                 return Err(SettingsError::OutranksNobody { subject });
             }
-            commit(database, &key, &[Operation::Limit { subject, to: leave }])
+            let operations = [Operation::Limit { subject, to: leave }];
+            // On top of all it takes from no more administrators who last than it does beside.
+            if let Ok(after) = outlook(authority, actor, &operations, now_millis)
+                && leaves_nobody(authority, &after, now_millis)
+            {
+                return Err(SettingsError::LastAdministrator);
+            }
+            commit(database, &key, &operations)
         });
         Ok(change_beside(self.database.core(), database, *limit, decide)?)
     }
