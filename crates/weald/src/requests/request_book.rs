@@ -292,8 +292,8 @@ impl RequestBook {
     }
 
     /// Returns what is to be asked of a peer that was met.
-    pub(crate) fn to_send(&self, peer: &PublicKey) -> Vec<Vec<u8>> {
-        lock(&self.made).to_send(peer, wall_millis())
+    pub(crate) fn take_unsent(&self, peer: &PublicKey) -> Vec<Vec<u8>> {
+        lock(&self.made).take_unsent(peer, wall_millis())
     }
 
     /// Takes a peer's answer; returns the database that it opens.

@@ -130,7 +130,7 @@ impl RequestedBook {
     }
 
     /// Returns the bytes to be sent to a peer that was met.
-    pub(crate) fn to_send(&mut self, peer: &PublicKey, now: u64) -> Vec<Vec<u8>> {
+    pub(crate) fn take_unsent(&mut self, peer: &PublicKey, now: u64) -> Vec<Vec<u8>> {
         let open = self.all.values().filter(|requested| {
             requested.signed.request().audience == *peer && requested.status(now).is_asked_again()
         });

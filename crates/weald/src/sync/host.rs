@@ -220,7 +220,7 @@ impl Host for Parts {
     }
 
     fn requests_to(&self, peer: &PublicKey) -> Vec<Vec<u8>> {
-        self.requests.to_send(peer)
+        self.requests.take_unsent(peer)
     }
 
     fn answered(

@@ -38,7 +38,7 @@ fn a_peer_that_answers_without_end_has_no_more_written_than_it_was_asked_for() {
     assert!(hear(&mut book, pending(0)).is_none(), "it was not asked yet");
     let (mut written, asks) = (0, 3);
     for _ in 0..asks {
-        assert_eq!(book.to_send(&peer, NOW).len(), 1);
+        assert_eq!(book.take_unsent(&peer, NOW).len(), 1);
     }
     for n in 0..200 {
         let answer = if n % 2 == 0 { RequestAnswer::Unavailable } else { pending(n) };
@@ -55,7 +55,7 @@ fn a_peer_that_answers_without_end_has_no_more_written_than_it_was_asked_for() {
 fn what_waits_keeps_its_code_where_the_peer_has_no_time_or_shows_another() {
     let (mut book, peer, id) = asked();
     for answer in [pending(1), RequestAnswer::NotNow, pending(2)] {
-        book.to_send(&peer, NOW);
+        book.take_unsent(&peer, NOW);
         book.answered(&peer, &id, answer, NOW);
     }
     assert_eq!(book.get(&id).unwrap().answer, Some(pending(1)));
