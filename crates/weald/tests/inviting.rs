@@ -146,6 +146,22 @@ async fn a_member_uses_nothing_and_a_single_use_is_not_used_twice() {
 }
 
 #[tokio::test]
+async fn an_invite_that_was_made_since_is_fetched_before_it_is_used() {
+    let network = MemoryNetwork::new();
+    let (here, alice, _alices) = listening(&network, "alice").await;
+    let room = private(&alice);
+    let (there, bob, bobs) = listening(&network, "bob").await;
+    room.settings().grant(Subject::Key(bob.default_key()), Level::Read, None).unwrap();
+    let parcels = room.parcels(0, usize::MAX).unwrap();
+    there.ingest(here.device_key(), room.id(), parcels).unwrap();
+    there.mark_complete(room.id()).unwrap();
+    let ticket = room.invite(&InviteOptions::new(WRITE)).unwrap();
+    let at_bob = within("joining", bobs.join(&bob, &ticket)).await.unwrap();
+    assert_eq!(at_bob.settings().my_permission().unwrap(), Some(WRITE));
+    settle(&room, |room| room.invites().unwrap().iter().all(|invite| !invite.is_open())).await;
+}
+
+#[tokio::test]
 async fn who_was_revoked_uses_up_no_invite_that_would_give_it_nothing() {
     let network = MemoryNetwork::new();
     let (here, alice, _alices) = listening(&network, "alice").await;

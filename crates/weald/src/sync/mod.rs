@@ -408,7 +408,8 @@ impl PeerSync {
     /// An invite in the ticket is proven to the peer, and used for the user's key once all of the database is
     /// here; until then it is kept sealed, also over restarts. A key that holds as much already uses nothing.
     ///
-    /// A database that is here already is opened at once and kept in sync. Where fetching broke off, calling this
+    /// A database that is here already is opened at once and kept in sync, unless the ticket's invite was made
+    /// since: then it is synced first. Where fetching broke off, calling this
     /// again goes on where it stopped; where the ticket names the peer it goes on by itself, also after a restart.
     ///
     /// # Errors
@@ -428,7 +429,7 @@ impl PeerSync {
             record.databases.insert(id);
             self.actor.register_peer(record);
         }
-        if !self.core.held(&id)?.is_some_and(|held| held.complete) {
+        if !self.has_heard_of(ticket)? {
             let addresses = ticket.addresses().to_vec();
             let fetched = self.actor.sync_with(addresses, ticket.peer(), Some(id)).await;
             match (fetched, ticket.invite_key()) {
@@ -446,6 +447,20 @@ impl PeerSync {
             return Err(failed.into());
         }
         user.open_database(&id)
+    }
+}
+
+impl PeerSync {
+    /// Returns whether all of a ticket's database is here, with the entry that made its invite.
+    fn has_heard_of(&self, ticket: &Ticket) -> Result<bool, Error> {
+        let held = self.core.held(&ticket.database())?.filter(|held| held.complete);
+        match (held, ticket.invite_key()) {
+            (None, _) => Ok(false),
+            (Some(_), None) => Ok(true),
+            (Some(held), Some(invite)) => {
+                Ok(self.core.authority(&held)?.current().ever_held(&invite))
+            }
+        }
     }
 }
 
