@@ -111,6 +111,12 @@ impl Core {
             }
         };
         drop(commands);
+        // Who was told that a database is in sync finds the peer related to it after a restart.
+        while let Ok(notice) = notices.try_recv() {
+            if let Notice::Opened { link, database } = notice {
+                self.opened(link, database);
+            }
+        }
         self.stop().await;
         if let Some(told) = told {
             let _ = told.send(());
@@ -194,13 +200,7 @@ impl Core {
             }
             Notice::Dialled { dial, outcome } => self.dialled(dial, outcome),
             Notice::Proven { link, peer, name } => self.proven(link, peer, name),
-            Notice::Opened { link, database } => {
-                if let Some(peer) = self.links.peer(link) {
-                    let mut record = PeerRecord::new(peer);
-                    record.databases.insert(database);
-                    self.peers.merge(record);
-                }
-            }
+            Notice::Opened { link, database } => self.opened(link, database),
             Notice::Settled { link } => {
                 if let Some(peer) = self.links.peer(link) {
                     self.peers.settled(&peer);
@@ -215,6 +215,14 @@ impl Core {
                 self.serving.ended(listener);
                 self.common.board.set_servers(self.serving.addresses());
             }
+        }
+    }
+
+    fn opened(&mut self, link: Token, database: DatabaseId) {
+        if let Some(peer) = self.links.peer(link) {
+            let mut record = PeerRecord::new(peer);
+            record.databases.insert(database);
+            self.peers.merge(record);
         }
     }
 

@@ -64,12 +64,12 @@ async fn p15_p26_after_a_restart_of_either_side_what_is_new_comes_by_itself() {
         let address = wires.serve(&a, "alice").await;
         wires.plug(&b, "bob");
         within("joining", b.sync_with(vec![address.clone()], None, Some(room))).await.unwrap();
-        drop(b);
+        b.stop().await;
         alice.say(room, "while bob is away");
         let b = bob.start();
         wires.plug(&b, "bob");
         bob.reaches(room, 2).await;
-        drop(a);
+        a.stop().await;
         bob.say(room, "while alice is away");
         let a = alice.start();
         wires.serve_again(&a, "alice", &address).await;
