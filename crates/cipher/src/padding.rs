@@ -1,6 +1,6 @@
 //! Lengths are rounded up before sealing, so that few of them are seen.
 //!
-//! Invariant: what was padded is found again, and costs at most a sixteenth or [`STEP_MIN`] more.
+//! Invariant: what was padded is found again, and costs at most an eighth or [`STEP_MIN`] more.
 
 use zeroize::Zeroizing;
 
