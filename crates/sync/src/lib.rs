@@ -61,6 +61,8 @@ mod status;
 pub use class::{Class, Classes, Tally};
 pub use close::{CloseReason, Farewell, PeerFault};
 pub use options::{Role, SessionOptions};
+#[cfg(feature = "testing")]
+pub use outbox::Twist;
 pub use output::{BatchId, Event, Output};
 pub use reads::{LocalDatabase, Reads};
 pub use request::{RequestAnswer, SALT_LEN};

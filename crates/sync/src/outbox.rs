@@ -16,6 +16,10 @@ use crate::output::{BatchId, Event, Output};
 /// Controls that follow each other share a message up to this length.
 const CONTROLS_BYTES: usize = 64 << 10;
 
+/// What a peer that lies puts in place of a message.
+#[cfg(feature = "testing")]
+pub type Twist = Box<dyn FnMut(Vec<u8>) -> Vec<Vec<u8>> + Send>;
+
 enum Queued {
     /// Controls that follow each other, as one message.
     Controls(Vec<u8>),
@@ -32,6 +36,8 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// Frames of the message that is going out.
     frames: VecDeque<Vec<u8>>,
+    #[cfg(feature = "testing")]
+    pub(crate) twist: Option<Twist>,
 }
 
 impl Outbox {
@@ -116,8 +122,22 @@ impl Outbox {
             };
             self.bytes = self.bytes.saturating_sub(message.len());
             if let Some(framer) = &mut framer {
-                self.frames = framer.frames(&message).into();
+                let said = self.said(message);
+                self.frames = said.iter().flat_map(|message| framer.frames(message)).collect();
             }
         }
+    }
+
+    #[cfg(feature = "testing")]
+    fn said(&mut self, message: Vec<u8>) -> Vec<Vec<u8>> {
+        match &mut self.twist {
+            Some(twist) => twist(message),
+            None => vec![message],
+        }
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn said(&self, message: Vec<u8>) -> [Vec<u8>; 1] {
+        [message]
     }
 }

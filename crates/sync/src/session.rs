@@ -218,6 +218,13 @@ impl Session {
         self.end(CloseReason::Requested);
     }
 
+    /// Has every message of this session be replaced before it is sealed, by what a peer that lies
+    /// would say.
+    #[cfg(feature = "testing")]
+    pub fn twist(&mut self, twist: crate::outbox::Twist) {
+        self.out.twist = Some(twist);
+    }
+
     /// Takes the next output.
     pub fn poll(&mut self) -> Option<Output> {
         let framer = match &mut self.phase {
