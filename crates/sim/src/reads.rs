@@ -87,7 +87,7 @@ impl Reads for DiskReads {
         taken_from(&*rows, held.number, &*self.authority(&*rows, held)?, keys)
     }
 
-    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+    fn keys_for(&self, _: &DatabaseId, _: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         Ok(self.keys.clone())
     }
 }

@@ -84,7 +84,7 @@ impl Exchange {
             transcript,
             peer,
             naming,
-            own_keys: OwnKeys::new(transcript, device),
+            own_keys: OwnKeys::new(transcript, device, peer),
             peer_keys: PeerKeys::new(peer),
             relations: BTreeMap::new(),
             channels: BTreeMap::new(),

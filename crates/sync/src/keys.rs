@@ -58,13 +58,14 @@ fn at_most(found: usize, limit: usize) -> Result<(), PeerFault> {
 pub(crate) struct OwnKeys {
     transcript: [u8; 32],
     device: [PublicKey; 1],
+    peer: PublicKey,
     by_name: BTreeMap<Name, Vec<PublicKey>>,
     proofs: usize,
 }
 
 impl OwnKeys {
-    pub(crate) const fn new(transcript: [u8; 32], device: PublicKey) -> Self {
-        Self { transcript, device: [device], by_name: BTreeMap::new(), proofs: 0 }
+    pub(crate) const fn new(transcript: [u8; 32], device: PublicKey, peer: PublicKey) -> Self {
+        Self { transcript, device: [device], peer, by_name: BTreeMap::new(), proofs: 0 }
     }
 
     /// Returns the keys proven for a database, the device key first.
@@ -80,7 +81,7 @@ impl OwnKeys {
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        let mut keys = reads.keys_for(database)?;
+        let mut keys = reads.keys_for(database, &self.peer)?;
         let proven = self.of(&name);
         keys.retain(|key| !proven.contains(&key.public()));
         let room = (KEYS_MAX + 1).saturating_sub(proven.len());

@@ -53,10 +53,10 @@ pub trait Reads {
         keys: &[PublicKey],
     ) -> Result<Option<Vec<EntryId>>, StoreError>;
 
-    /// Returns the keys of this side that are proven to a peer for a database beside the device key:
-    /// those that hold something in it or did once; where nothing is known, those to ask with.
+    /// Returns the keys of this side that are proven to this peer for a database beside the device
+    /// key: those that hold something in it or did once; where nothing is known, those to ask with.
     ///
     /// # Errors
     /// Any [`StoreError`]; it closes the session.
-    fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError>;
+    fn keys_for(&self, id: &DatabaseId, peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError>;
 }

@@ -90,7 +90,7 @@ impl Reads for Node {
         Ok(keys.iter().find_map(|key| self.revoked.get(key).cloned()))
     }
 
-    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+    fn keys_for(&self, _: &DatabaseId, _: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         Ok(self.keys.clone())
     }
 }

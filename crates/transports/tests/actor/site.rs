@@ -285,7 +285,7 @@ impl Reads for Site {
         taken_from(&*snapshot, held.number, &authority, keys)
     }
 
-    fn keys_for(&self, _: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+    fn keys_for(&self, _: &DatabaseId, _: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         Ok(Vec::new())
     }
 }

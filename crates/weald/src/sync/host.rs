@@ -114,7 +114,7 @@ impl Reads for Parts {
         taken_from(&rows, held.number, &*self.access.of(&held, &rows)?, keys)
     }
 
-    fn keys_for(&self, id: &DatabaseId) -> Result<Vec<SecretKey>, StoreError> {
+    fn keys_for(&self, id: &DatabaseId, _peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         let rows = self.rows()?;
         let unlocked = self.key_ring.unlocked();
         let invites = self.invites.secrets(id);

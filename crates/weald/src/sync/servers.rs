@@ -1,0 +1,52 @@
+//! Transports of an instance and the addresses that it listens at.
+//!
+//! Invariant: nobody is accepted before the app says so, at each start.
+
+use std::sync::Arc;
+
+use weald_transports::{Address, SyncError, Transport};
+
+use super::PeerSync;
+
+impl PeerSync {
+    /// Adds a transport under a name of the app's choice, in place of one of that name.
+    ///
+    /// From now on peers at addresses of its kind are dialled. It accepts nobody by itself.
+    pub fn register_transport(&self, name: impl Into<String>, transport: impl Transport + 'static) {
+        self.actor.register_transport(name, Arc::new(transport));
+    }
+
+    /// Starts every registered transport that has an address to listen at. Needed at each start.
+    ///
+    /// Transports that listen already go on; those that only dial are left alone.
+    ///
+    /// # Errors
+    /// [`SyncError::NoTransportEnabled`], or [`SyncError::Listen`] for the first that fails, such as for a port in
+    /// use; the others listen nevertheless.
+    pub async fn accept_connections(&self) -> Result<Vec<Address>, SyncError> {
+        self.actor.accept_connections().await
+    }
+
+    /// Stops accepting connections.
+    ///
+    /// # Errors
+    /// [`SyncError::InstanceDropped`].
+    pub async fn stop_accepting(&self) -> Result<(), SyncError> {
+        self.actor.stop_accepting().await
+    }
+
+    /// Returns whether any transport listens.
+    pub fn is_server_running(&self) -> bool {
+        !self.actor.servers().is_empty()
+    }
+
+    /// Returns the address of the first transport that listens, with its real port.
+    pub fn server_address(&self) -> Option<Address> {
+        self.actor.servers().into_iter().next().map(|(_, address)| address)
+    }
+
+    /// Returns the name and address of every transport that listens.
+    pub fn all_server_addresses(&self) -> Vec<(String, Address)> {
+        self.actor.servers()
+    }
+}
