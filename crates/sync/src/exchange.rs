@@ -288,7 +288,29 @@ impl Exchange {
         let keys = possession::check(&self.transcript, &self.peer, name, proofs)?;
         self.peer_keys.add(name, &keys)?;
         out.event(Event::KeysProven { keys });
+        if self.refused.contains(&name)
+            && !self.channels.contains_key(&name)
+            && let Some(database) = self.resolve(name, reads)?
+        {
+            // It was closed while the proof of a key that may read was on its way.
+            return self.reopen(name, &database, reads, out);
+        }
         self.with(name, reads, out, Channel::keys_came)
+    }
+
+    /// Opens a database that the peer was refused, where it may read now.
+    fn reopen(
+        &mut self,
+        name: Name,
+        database: &DatabaseId,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        let complete = reads.database(database)?.is_some_and(|local| local.complete);
+        if complete && reads.may_read(database, self.peer_keys.of(&name))? {
+            return self.open(name, *database, reads, out);
+        }
+        Ok(())
     }
 
     fn announced(

@@ -253,3 +253,27 @@ fn a_key_counts_only_for_the_database_that_it_was_proven_for() {
     world.sync(0, second);
     assert_eq!(world.nodes[0].count(second), 0);
 }
+
+/// Found by simulation: anyone could read and cannot any more, while the proof of a key that may is on
+/// its way; the database stayed closed for that key.
+#[test]
+fn a_key_proven_while_the_database_closes_for_anyone_opens_it_again() {
+    let parcels = chain(5);
+    let database = database_of(&parcels);
+    let mut peer = Node::with(2, database, &parcels);
+    peer.keys = vec![user(12)];
+    let mut world = World::new(vec![Node::with(1, database, &parcels), peer]);
+    world.link(0, 1);
+    world.run();
+    world.relate(0, 0, database);
+    world.step(0, 1);
+    world.nodes[0].readers = Some(vec![user(12).public()]);
+    world.commit(0, database, "nobody else reads this");
+    world.run();
+    assert!(has(&world, 1, |event| matches!(event, Event::Left { .. })));
+    world.assert_equal(database);
+    for side in 0..2 {
+        let status = &world.links[0][side].session.statuses()[&database];
+        assert_eq!(status.state, DatabaseState::Live, "side {side}");
+    }
+}
