@@ -175,6 +175,7 @@ impl Site {
             channel_binding: None,
             seed: outside.chance.bytes(),
             plain: false,
+            health_every: None,
         };
         let session = Session::new(options, outside.now());
         self.ports.insert(link, Port::new(session, peer, end));

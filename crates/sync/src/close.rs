@@ -5,7 +5,7 @@
 use thiserror::Error;
 use weald_dag::{Fault, ParcelError, PublicKey, StoreError};
 
-use crate::limits::{HANDSHAKE_MAX_MS, SILENCE_MAX_MS, VERSION_MAX, VERSION_MIN};
+use crate::limits::{HANDSHAKE_MAX_MS, VERSION_MAX, VERSION_MIN};
 
 /// Why a session ended.
 #[derive(Clone, Debug, Error)]
@@ -21,7 +21,7 @@ pub enum CloseReason {
     #[error("the peer did not finish the handshake within {HANDSHAKE_MAX_MS} ms; dial again")]
     HandshakeTimeout,
     /// The peer owes an answer and says nothing.
-    #[error("the peer has not answered for {SILENCE_MAX_MS} ms; dial again")]
+    #[error("the peer has not answered for a minute or more; dial again")]
     Silent,
     /// The peer goes on asking and does not read what it is answered.
     #[error("{waiting} bytes wait for the peer to read them, the limit is {limit}; dial again")]

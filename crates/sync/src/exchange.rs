@@ -4,23 +4,25 @@
 //! could, or it was related here; anything else is the same `Unknown`. Whether the peer may read is
 //! looked at again before each thing that is done with a channel.
 
+mod leaving;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, PublicKey, RequestId, Verdict};
+use weald_dag::{DatabaseId, EntryId, PublicKey, Verdict};
 
-use crate::channel::{Channel, Ending};
-use crate::close::{CloseReason, Farewell, PeerFault};
+use crate::batch::EntryBatch;
+use crate::channel::Channel;
+use crate::close::{CloseReason, PeerFault};
 use crate::context::Context;
 use crate::flow::Flow;
 use crate::keys::{OwnKeys, PeerKeys};
 use crate::limits::{DATABASES_MAX, UNKNOWN_NAMES_MAX};
-use crate::message::{Announce, Control, Message};
+use crate::message::{Announce, Control};
 use crate::naming::{Name, Naming};
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event};
 use crate::possession;
 use crate::reads::Reads;
-use crate::shown;
 use crate::status::{DatabaseState, DatabaseStatus};
 
 /// What was related here and what became of it.
@@ -200,26 +202,23 @@ impl Exchange {
         if channel.check(&ctx)? { what(channel, &mut ctx) } else { Ok(()) }
     }
 
-    /// Takes a message of the peer.
-    pub(crate) fn handle(
+    /// What the last message has asked for is not known to hold for the next.
+    pub(crate) fn begin_message(&mut self) {
+        self.known = None;
+    }
+
+    /// Takes a batch of entries.
+    pub(crate) fn entries(
         &mut self,
-        message: Message,
+        batch: EntryBatch,
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
-        self.known = None;
-        match message {
-            Message::Entries(batch) => {
-                self.with(batch.name, reads, out, |channel, ctx| channel.entries(batch, ctx))
-            }
-            Message::Controls(controls) => {
-                controls.into_iter().try_for_each(|control| self.control(control, reads, out))
-            }
-        }
+        self.with(batch.name, reads, out, |channel, ctx| channel.entries(batch, ctx))
     }
 
     /// A message about a database that is not open is about one that was just left: it is dropped.
-    fn control(
+    pub(crate) fn control(
         &mut self,
         control: Control,
         reads: &dyn Reads,
@@ -239,16 +238,6 @@ impl Exchange {
                 Ok(())
             }
             Control::Left(name) => self.left(name, reads, out),
-            Control::Ask(request) => {
-                out.event(Event::Asked { request: request.into_vec() });
-                Ok(())
-            }
-            Control::Answer { request, answer } => {
-                let request = RequestId::from_bytes(*request);
-                out.event(Event::Answered { request, answer });
-                Ok(())
-            }
-            Control::Goodbye(code) => Err(CloseReason::Told(Farewell::from_code(code))),
             Control::Compared { name, round, tips, probe } => {
                 self.with(name, reads, out, |ch, ctx| ch.compared(round, &tips, &probe, ctx))
             }
@@ -274,6 +263,12 @@ impl Exchange {
             Control::Ack { name, batch } => {
                 self.with(name, reads, out, |ch, ctx| ch.acknowledged(batch, ctx))
             }
+            // These concern no database, and were taken before.
+            Control::Ask(_)
+            | Control::Answer { .. }
+            | Control::Ping(_)
+            | Control::Pong(_)
+            | Control::Goodbye(_) => Ok(()),
         }
     }
 
@@ -384,82 +379,6 @@ impl Exchange {
         Ok(self.known.as_ref().and_then(|known| known.databases.get(&name).copied()))
     }
 
-    /// Takes the peer's word that a key of this side may not read any more what it once could. What is
-    /// shown goes through the door like all else; where this side may read for all that it knows
-    /// then, the peer lacks something and is told so, once.
-    fn revoked(
-        &mut self,
-        name: Name,
-        shown: &[u8],
-        reads: &dyn Reads,
-        out: &mut Outbox,
-    ) -> Result<(), CloseReason> {
-        out.control(Control::Left(name));
-        let related = self.relations.get(&name).map(|relation| relation.database);
-        let open = self.channels.get(&name).map(Channel::database);
-        self.end(name, DatabaseState::Revoked, out);
-        let database = match related.or(open) {
-            Some(database) => Some(database),
-            None => self.resolve(name, reads)?,
-        };
-        let Some(database) = database else {
-            return Ok(());
-        };
-        let parcels = shown::unpack(shown)?;
-        if parcels.is_empty() || reads.database(&database)?.is_none() {
-            return self.contradict(database, reads, out);
-        }
-        let batch = self.flow.begin(name, shown.len())?;
-        self.shown.insert(batch, database);
-        out.ingest(batch, database, parcels, false);
-        Ok(())
-    }
-
-    /// Contradicts the peer's word that this side may not read, where that is not what is known here.
-    fn contradict(
-        &mut self,
-        database: DatabaseId,
-        reads: &dyn Reads,
-        out: &mut Outbox,
-    ) -> Result<(), CloseReason> {
-        let name = self.naming.name(&database);
-        let complete = reads.database(&database)?.is_some_and(|local| local.complete);
-        let may_read = complete && reads.may_read(&database, self.own_keys.of(&name))?;
-        // Where each takes it from the other, neither has anything to say to it.
-        let is_open = self.channels.contains_key(&name) || self.leaving.contains_key(&name);
-        if !may_read || is_open || !self.contradicted.insert(name) {
-            return Ok(());
-        }
-        self.own_keys.prove(name, &database, reads, out)?;
-        self.channels.insert(name, Channel::new(database, name));
-        self.with(name, reads, out, Channel::object)
-    }
-
-    /// Ends a channel because of what the peer said.
-    fn end(&mut self, name: Name, state: DatabaseState, out: &mut Outbox) {
-        let database = self.channels.get(&name).map(Channel::database);
-        self.remove(name);
-        if let Some(relation) = self.relations.get_mut(&name) {
-            relation.ended = Some(state);
-        }
-        let Some(database) = database else {
-            return;
-        };
-        out.event(match state {
-            DatabaseState::Denied => Event::Denied { database, revoked: false },
-            DatabaseState::Revoked => Event::Denied { database, revoked: true },
-            _ => Event::Left { database },
-        });
-    }
-
-    fn left(&mut self, name: Name, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
-        match self.leaving.remove(&name) {
-            None => Err(PeerFault::Unexpected { what: "an answer to no leave" }.into()),
-            Some(left) if left.reopen => self.open(name, left.database, reads, out),
-            Some(_) => Ok(()),
-        }
-    }
-
     pub(crate) fn ingested(
         &mut self,
         batch: BatchId,
@@ -533,33 +452,6 @@ impl Exchange {
             |name: Name| (std::ops::Bound::Excluded(name), std::ops::Bound::<Name>::Unbounded);
         let next = self.served.and_then(|last| self.channels.range(after(last)).find(ready));
         next.or_else(|| self.channels.iter().find(ready)).map(|(name, _)| *name)
-    }
-
-    /// Leaves the databases that the peer may not read any more; nothing of them is sent after this.
-    fn end_all(&mut self, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
-        let ending = self
-            .channels
-            .iter()
-            .filter_map(|(name, channel)| Some((*name, channel.database(), channel.ending()?)));
-        let ending: Vec<(Name, DatabaseId, Ending)> = ending.collect();
-        for (name, database, ending) in ending {
-            self.remove(name);
-            self.refused.insert(name);
-            self.leaving.insert(name, Leaving { database, reopen: false });
-            if let Some(relation) = self.relations.get_mut(&name) {
-                relation.ended = Some(DatabaseState::Ended);
-            }
-            out.event(Event::Ended { database });
-            if ending == Ending::Closed {
-                out.control(Control::Leave(name));
-                continue;
-            }
-            // Its word against ours: it must be able to tell that we may read.
-            self.own_keys.prove(name, &database, reads, out)?;
-            let shown = shown::pack(&database, self.peer_keys.of(&name), reads)?;
-            out.control(Control::Revoked { name, shown });
-        }
-        Ok(())
     }
 
     /// Returns whether the peer owes an answer and this side owes none.

@@ -20,6 +20,7 @@
 //!     channel_binding: None,
 //!     seed: [2; 32],
 //!     plain: false,
+//!     health_every: None,
 //! };
 //! let mut session = Session::new(options, 0);
 //! let Some(Output::Send(hello)) = session.poll() else { unreachable!("a dialler speaks first") };
@@ -38,6 +39,7 @@ mod flow;
 mod frame;
 mod frontier;
 mod handshake;
+mod health;
 mod hello;
 mod ids;
 mod incoming;
@@ -46,6 +48,7 @@ pub mod limits;
 mod message;
 mod naming;
 mod nearest;
+mod open;
 mod options;
 mod outbox;
 mod outgoing;

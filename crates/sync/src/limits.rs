@@ -26,6 +26,8 @@ pub const NAME_MAX: usize = 64;
 pub const HANDSHAKE_MAX_MS: u64 = 10_000;
 /// How long a peer that owes an answer may say nothing, in milliseconds.
 pub const SILENCE_MAX_MS: u64 = 60_000;
+/// How long nothing may come on a link before the peer is asked whether it is there, in milliseconds.
+pub const HEALTH_EVERY_MS: u64 = 60_000;
 /// Greatest number of keys that a peer may prove for one database.
 pub const KEYS_MAX: usize = 16;
 /// Greatest number of proofs of keys in one session, each for one database.

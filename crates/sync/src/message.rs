@@ -97,6 +97,10 @@ pub(crate) enum Control {
     Ask(ByteBuf),
     /// Answers a request by the hash of its bytes, at once and again when it is decided.
     Answer { request: ByteArray<32>, answer: RequestAnswer },
+    /// Asks whether the peer is there.
+    Ping(u64),
+    /// Answers [`Control::Ping`].
+    Pong(u64),
     /// Ends the session.
     Goodbye(u8),
 }

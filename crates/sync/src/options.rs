@@ -32,6 +32,9 @@ pub struct SessionOptions {
     pub seed: [u8; 32],
     /// Whether frames go unsealed on a link without channel binding; both sides must agree.
     pub plain: bool,
+    /// How long nothing may come before the peer is asked whether it is there, in milliseconds, such as
+    /// [`HEALTH_EVERY_MS`](crate::limits::HEALTH_EVERY_MS); half as long later the session ends. `None` never asks.
+    pub health_every: Option<u64>,
 }
 
 impl fmt::Debug for SessionOptions {
@@ -43,6 +46,7 @@ impl fmt::Debug for SessionOptions {
             .field("expected_peer", &self.expected_peer)
             .field("has_channel_binding", &self.channel_binding.is_some())
             .field("plain", &self.plain)
+            .field("health_every", &self.health_every)
             .finish_non_exhaustive()
     }
 }
@@ -61,6 +65,7 @@ mod tests {
             channel_binding: Some(vec![172; 3]),
             seed: [174; 32],
             plain: false,
+            health_every: None,
         };
         let printed = format!("{options:?}");
         assert!(printed.contains("desk"));

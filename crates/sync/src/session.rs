@@ -9,10 +9,12 @@ use weald_dag::{DatabaseId, EntryId, Number, PublicKey, RequestId, Verdict};
 
 use crate::close::CloseReason;
 use crate::exchange::Exchange;
-use crate::frame::{Framer, GOODBYE};
-use crate::handshake::{Handshake, Peered, farewell, goodbye};
+use crate::frame::Framer;
+use crate::handshake::{Handshake, Peered, goodbye};
+use crate::health::Health;
 use crate::limits::{HANDSHAKE_MAX_MS, REQUEST_BYTES_MAX, SILENCE_MAX_MS};
-use crate::message::{Control, Message};
+use crate::message::Control;
+use crate::open::Open;
 use crate::options::SessionOptions;
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event, Output};
@@ -24,13 +26,6 @@ enum Phase {
     Handshake(Box<Handshake>),
     Open(Box<Open>),
     Closed,
-}
-
-struct Open {
-    exchange: Exchange,
-    framer: Framer,
-    /// Whether a frame of the peer has come under the agreed seal.
-    heard: bool,
 }
 
 /// One link between two instances: frames, verdicts and time in, outputs out.
@@ -49,6 +44,7 @@ pub struct Session {
     peer: Option<(PublicKey, String)>,
     started: u64,
     waiting_since: Option<u64>,
+    health_every: Option<u64>,
 }
 
 impl Session {
@@ -68,6 +64,7 @@ impl Session {
             peer: None,
             started: now,
             waiting_since: None,
+            health_every: options.health_every,
         }
     }
 
@@ -148,8 +145,13 @@ impl Session {
         self.peer = Some((peer, name.clone()));
         self.out.event(Event::Authenticated { peer, name, first_use });
         let exchange = Exchange::new(transcript, self.device, peer, naming);
-        let open = Open { exchange, framer: Framer::new(seal), heard: false };
+        let mut health = Health::new(self.health_every, now);
+        let ping = health.first(now);
+        let open = Open::new(exchange, Framer::new(seal), health, now);
         self.phase = Phase::Open(Box::new(open));
+        if let Some(ping) = ping {
+            self.out.control(Control::Ping(ping));
+        }
         for database in std::mem::take(&mut self.dropped) {
             self.drop_relation(now, &database, reads);
         }
@@ -189,17 +191,28 @@ impl Session {
 
     /// Takes note that the time of [`deadline`](Self::deadline) has come.
     pub fn handle_deadline(&mut self, now: u64, reads: &dyn Reads) {
-        if self.deadline().is_some_and(|deadline| deadline <= now) {
-            let silent = matches!(self.phase, Phase::Open(_));
-            let timeout = CloseReason::HandshakeTimeout;
-            self.end(if silent { CloseReason::Silent } else { timeout });
-        } else {
-            self.run(now, reads, |_, _| Ok(()));
+        match &self.phase {
+            Phase::Handshake(_) if self.answer_due().is_some_and(|due| due <= now) => {
+                self.end(CloseReason::HandshakeTimeout);
+            }
+            Phase::Open(_) if self.answer_due().is_some_and(|due| due <= now) => {
+                self.end(CloseReason::Silent);
+            }
+            _ => self.run(now, reads, Open::check_health),
         }
     }
 
     /// Returns when [`handle_deadline`](Self::handle_deadline) is to be called, if at all.
     pub fn deadline(&self) -> Option<u64> {
+        let health = match &self.phase {
+            Phase::Open(open) => open.health.deadline(),
+            Phase::Handshake(_) | Phase::Closed => None,
+        };
+        [self.answer_due(), health].into_iter().flatten().min()
+    }
+
+    /// Returns until when the peer must have answered what it owes.
+    fn answer_due(&self) -> Option<u64> {
         match &self.phase {
             Phase::Handshake(_) => Some(self.started.saturating_add(HANDSHAKE_MAX_MS)),
             Phase::Open(_) => self.waiting_since.map(|since| since.saturating_add(SILENCE_MAX_MS)),
@@ -252,6 +265,14 @@ impl Session {
         }
     }
 
+    /// Returns how long the last check of the link's health took there and back, in milliseconds.
+    pub fn round_trip(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Open(open) => open.health.round_trip(),
+            Phase::Handshake(_) | Phase::Closed => None,
+        }
+    }
+
     /// Returns whether the session has ended.
     pub const fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
@@ -278,6 +299,7 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
+        open.now = now;
         let done = what(open, &mut self.out)
             .and_then(|()| open.exchange.pump(reads, &mut self.out))
             .and_then(|()| self.out.check());
@@ -306,31 +328,6 @@ impl Session {
             }
             self.out.close(reason);
             self.phase = Phase::Closed;
-        }
-    }
-}
-
-impl Open {
-    fn handle(
-        &mut self,
-        frame: &[u8],
-        reads: &dyn Reads,
-        out: &mut Outbox,
-    ) -> Result<(), CloseReason> {
-        // A responder that refuses our proof cannot seal its goodbye yet.
-        if let Some((&GOODBYE, code)) = frame.split_first()
-            && !self.heard
-        {
-            return Err(CloseReason::Told(farewell(code)));
-        }
-        let message = self.framer.message(frame)?;
-        self.heard = true;
-        match message {
-            Some(message) => {
-                let message = Message::decode(message)?;
-                self.exchange.handle(message, reads, out)
-            }
-            None => Ok(()),
         }
     }
 }

@@ -39,9 +39,9 @@ mod transport;
 
 pub use actor::{
     ADDRESSES_MAX, AccessEvent, ActorHandle, ActorOptions, CROSSING, CommitFeed, DIAL_MAX,
-    DISTRUST, EVENTS_MAX, EventTeller, Events, FLUSH_MAX, Host, HostError, LINKS_MAX, OUTBOX_BYTES,
-    PeerRecord, PeerState, PeerStatus, READ_AHEAD_BYTES, RETRY_FIRST, RETRY_MAX, ROUND_EVERY,
-    STOP_MAX, SyncError, SyncEvent, SyncStatus, UNPROVEN_LINKS_MAX, spawn,
+    DISTRUST, EVENTS_MAX, EventTeller, Events, FLUSH_MAX, HEALTH_EVERY, Host, HostError, LINKS_MAX,
+    OUTBOX_BYTES, PeerRecord, PeerState, PeerStatus, READ_AHEAD_BYTES, RETRY_FIRST, RETRY_MAX,
+    ROUND_EVERY, STOP_MAX, SyncError, SyncEvent, SyncStatus, UNPROVEN_LINKS_MAX, spawn,
 };
 pub use address::{Address, AddressError, DEFAULT_PORT, HTTP, MEMORY};
 #[cfg(feature = "http")]

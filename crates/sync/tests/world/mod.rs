@@ -424,6 +424,7 @@ pub fn options(role: Role, device: &SecretKey, seed: u8) -> SessionOptions {
         channel_binding: None,
         seed: [seed; 32],
         plain: false,
+        health_every: None,
     }
 }
 

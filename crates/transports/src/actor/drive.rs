@@ -37,6 +37,7 @@ pub(crate) struct Common {
     pub(crate) feed: CommitFeed,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) round_every: Duration,
+    pub(crate) health_every: Option<Duration>,
 }
 
 /// What is particular to one link.
@@ -123,6 +124,9 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         channel_binding: link.channel_binding().map(<[u8]>::to_vec),
         seed,
         plain: false,
+        health_every: common
+            .health_every
+            .map(|every| every.as_millis().try_into().unwrap_or(u64::MAX)),
     };
     let mut waiters = Waiters::default();
     waiting.into_iter().for_each(|waiter| waiters.add(waiter));
@@ -201,7 +205,11 @@ impl Drive {
         match turn {
             Turn::Frame(Ok(Some(frame))) => {
                 self.count_read_ahead(frame.len())?;
+                let round_trip = self.session.round_trip();
                 self.session.handle_frame(now, &frame, &*host);
+                if self.session.round_trip() != round_trip {
+                    self.status_soon();
+                }
             }
             Turn::Frame(Ok(None)) => self.session.handle_link_closed(now),
             Turn::Frame(Err(error)) | Turn::Outbox(Err(error)) => {
@@ -475,6 +483,10 @@ impl Drive {
     fn write_status(&mut self) {
         self.status_due = None;
         let Some(peer) = self.peer else { return };
+        let round_trip = self.session.round_trip().map(Duration::from_millis);
+        self.common
+            .board
+            .peer_now(&peer, |status| status.round_trip = round_trip.or(status.round_trip));
         for (database, session) in self.session.statuses() {
             self.common.board.database(&peer, database, session, |_| {});
         }

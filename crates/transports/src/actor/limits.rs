@@ -42,6 +42,9 @@ pub const RETRY_MAX: Duration = Duration::from_secs(64);
 /// How often two linked peers compare their tips although nothing seems to have happened.
 pub const ROUND_EVERY: Duration = Duration::from_secs(300);
 
+/// How long nothing may come on a link before the peer is asked whether it is there.
+pub const HEALTH_EVERY: Duration = Duration::from_millis(weald_sync::limits::HEALTH_EVERY_MS);
+
 /// How long dialling one address may take, whatever its transport says.
 pub const DIAL_MAX: Duration = Duration::from_secs(20);
 

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::limits::{RETRY_FIRST, RETRY_MAX, ROUND_EVERY};
+use super::limits::{HEALTH_EVERY, RETRY_FIRST, RETRY_MAX, ROUND_EVERY};
 
 /// How the actor behaves; [`Default`] is what instances use.
 #[derive(Debug, Clone)]
@@ -14,6 +14,9 @@ pub struct ActorOptions {
     pub retry_max: Duration,
     /// How often linked peers compare although nothing seems to have happened (default: [`ROUND_EVERY`]).
     pub round_every: Duration,
+    /// How long nothing may come on a link before the peer is asked whether it is there; half as long later the
+    /// link counts as dead. `None` never asks (default: [`HEALTH_EVERY`]).
+    pub health_every: Option<Duration>,
     /// Threads for links, at least 2 (default: one a core, at most 4).
     pub threads: usize,
 }
@@ -24,6 +27,7 @@ impl Default for ActorOptions {
             retry_first: RETRY_FIRST,
             retry_max: RETRY_MAX,
             round_every: ROUND_EVERY,
+            health_every: Some(HEALTH_EVERY),
             threads: std::thread::available_parallelism().map_or(2, NonZero::get).min(4),
         }
     }

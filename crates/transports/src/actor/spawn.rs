@@ -38,6 +38,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         feed: feed.clone(),
         notices,
         round_every: options.round_every,
+        health_every: options.health_every,
     };
     let run = move || {
         OF_AN_ACTOR.set(true);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast;
 use weald_dag::{DatabaseId, PublicKey};
@@ -42,6 +42,8 @@ pub struct PeerStatus {
     pub last_connected: Option<SystemTime>,
     /// Why the last attempt or link failed; `None` once one works.
     pub last_error: Option<SyncError>,
+    /// How long the last health check of the current or last link took there and back.
+    pub round_trip: Option<Duration>,
     /// How it stands with each database that was synced with it since the start.
     pub databases: BTreeMap<DatabaseId, SyncStatus>,
 }
@@ -102,6 +104,7 @@ impl Board {
                     state: PeerState::Idle,
                     last_connected: None,
                     last_error: None,
+                    round_trip: None,
                     databases: BTreeMap::new(),
                 };
                 facts.peers.insert(record.key, status);

@@ -9,6 +9,7 @@
 
 mod authority;
 mod failing;
+mod health;
 mod site;
 mod sync;
 mod wires;

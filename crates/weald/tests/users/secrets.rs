@@ -198,6 +198,7 @@ fn below(
         channel_binding: None,
         seed,
         plain: false,
+        health_every: None,
     };
     (commit, founding, options)
 }

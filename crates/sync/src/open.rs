@@ -1,0 +1,90 @@
+//! A session whose peer is known: what is said of the session itself; what concerns databases goes to their exchange.
+//!
+//! Invariant: what is said here needs no database, and costs as much as its own few bytes.
+
+use weald_dag::RequestId;
+
+use crate::close::{CloseReason, Farewell};
+use crate::exchange::Exchange;
+use crate::frame::{Framer, GOODBYE};
+use crate::handshake::farewell;
+use crate::health::{Due, Health};
+use crate::message::{Control, Message};
+use crate::outbox::Outbox;
+use crate::output::Event;
+use crate::reads::Reads;
+
+/// A session whose peer is known.
+pub(crate) struct Open {
+    pub(crate) exchange: Exchange,
+    pub(crate) framer: Framer,
+    pub(crate) health: Health,
+    /// The time of the call under way.
+    pub(crate) now: u64,
+    /// Whether a frame of the peer has come under the agreed seal.
+    heard: bool,
+}
+
+impl Open {
+    pub(crate) const fn new(exchange: Exchange, framer: Framer, health: Health, now: u64) -> Self {
+        Self { exchange, framer, health, now, heard: false }
+    }
+
+    /// Takes a frame of the peer.
+    pub(crate) fn handle(
+        &mut self,
+        frame: &[u8],
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        // A responder that refuses our proof cannot seal its goodbye yet.
+        if let Some((&GOODBYE, code)) = frame.split_first()
+            && !self.heard
+        {
+            return Err(CloseReason::Told(farewell(code)));
+        }
+        let message = self.framer.message(frame)?;
+        self.heard = true;
+        self.health.heard(self.now);
+        let Some(message) = message else {
+            return Ok(());
+        };
+        self.exchange.begin_message();
+        match Message::decode(message)? {
+            Message::Entries(batch) => self.exchange.entries(batch, reads, out),
+            Message::Controls(controls) => {
+                controls.into_iter().try_for_each(|control| self.control(control, reads, out))
+            }
+        }
+    }
+
+    fn control(
+        &mut self,
+        control: Control,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        match control {
+            Control::Ask(request) => out.event(Event::Asked { request: request.into_vec() }),
+            Control::Answer { request, answer } => {
+                let request = RequestId::from_bytes(*request);
+                out.event(Event::Answered { request, answer });
+            }
+            Control::Ping(ping) => out.control(Control::Pong(ping)),
+            Control::Pong(ping) => self.health.answered(ping, self.now)?,
+            Control::Goodbye(code) => return Err(CloseReason::Told(Farewell::from_code(code))),
+            of_database => return self.exchange.control(of_database, reads, out),
+        }
+        Ok(())
+    }
+
+    /// Looks whether the peer is to be asked if it is there, or is not.
+    pub(crate) fn check_health(&mut self, out: &mut Outbox) -> Result<(), CloseReason> {
+        match self.health.due(self.now) {
+            Due::Nothing => {}
+            Due::Ping(ping) => out.control(Control::Ping(ping)),
+            Due::Silent => return Err(CloseReason::Silent),
+        }
+        Ok(())
+    }
+}

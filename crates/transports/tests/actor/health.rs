@@ -1,0 +1,101 @@
+//! A link that is dead without having been closed is noticed, and dialled anew once it works.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use weald_sync::CloseReason;
+use weald_transports::{
+    ActorOptions, Address, Link, LinkReceiver, LinkSender, MemoryNetwork, SyncError, SyncEvent,
+    Transport,
+};
+
+use crate::site::{Site, event, within};
+use crate::wires::Wires;
+
+/// Passes links on to an address, and swallows what they carry while it is told to.
+struct Middle {
+    swallows: Arc<AtomicBool>,
+    _carrying: JoinSet<()>,
+}
+
+async fn carry(
+    mut from: Box<dyn LinkReceiver>,
+    mut to: Box<dyn LinkSender>,
+    swallows: Arc<AtomicBool>,
+) {
+    while let Ok(Some(frame)) = from.recv().await {
+        if !swallows.load(Ordering::SeqCst) && to.send(frame).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.close().await;
+}
+
+impl Middle {
+    async fn at(network: &MemoryNetwork, name: &str, address: Address) -> Self {
+        let swallows = Arc::<AtomicBool>::default();
+        let (flag, transport) = (Arc::clone(&swallows), network.transport(name));
+        let mut listener = transport.listen().await.unwrap();
+        let mut carrying = JoinSet::new();
+        carrying.spawn(async move {
+            let mut both = JoinSet::new();
+            while let Some(link) = listener.accept().await {
+                let Ok(onward) = transport.dial(&address).await else { continue };
+                let ((here_out, here_in), (there_out, there_in)) =
+                    (link.split(), Link::split(onward));
+                both.spawn(carry(here_in, there_out, Arc::clone(&flag)));
+                both.spawn(carry(there_in, here_out, Arc::clone(&flag)));
+            }
+        });
+        Self { swallows, _carrying: carrying }
+    }
+}
+
+#[tokio::test]
+async fn p28_a_link_that_carries_nothing_is_given_up_and_dialled_anew() {
+    let network = MemoryNetwork::new();
+    let (alice, bob) = (Site::new(1), Site::new(2));
+    let room = alice.found();
+    let often = || ActorOptions {
+        retry_first: Duration::from_millis(100),
+        health_every: Some(Duration::from_millis(300)),
+        ..ActorOptions::default()
+    };
+    let (a, b) = (alice.start_with(often()), bob.start_with(often()));
+    let wires = Wires::Memory(network.clone());
+    let address = wires.serve(&a, "alice").await;
+    wires.plug(&b, "bob");
+    let middle = Middle::at(&network, "middle", address).await;
+    let address: Address = "memory:middle".parse().unwrap();
+    within("joining", b.sync_with(vec![address], None, Some(room))).await.unwrap();
+    let mut events = b.events();
+    middle.swallows.store(true, Ordering::SeqCst);
+    let error = event("the dead link", &mut events, |event| match event {
+        SyncEvent::Disconnected { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    let error = error.await;
+    assert!(matches!(error, Some(SyncError::Session(CloseReason::Silent))), "{error:?}");
+    middle.swallows.store(false, Ordering::SeqCst);
+    alice.say(room, "are you there?");
+    bob.reaches(room, 2).await;
+}
+
+#[tokio::test]
+async fn the_round_trip_time_is_in_the_status_soon_after_connecting() {
+    for wires in Wires::all() {
+        let (alice, bob) = (Site::new(1), Site::new(2));
+        let (a, b) = (alice.start(), bob.start());
+        let address = wires.serve(&a, "alice").await;
+        wires.plug(&b, "bob");
+        let peer = within("connecting", b.connect(vec![address], None)).await.unwrap();
+        let measured = async {
+            while b.peer(&peer).unwrap().round_trip.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within("measuring", measured).await;
+    }
+}
