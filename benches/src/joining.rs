@@ -7,9 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use weald::transport::http::HttpTransport;
+use weald::transport::memory::MemoryNetwork;
 use weald::{Database, Instance, Ticket};
 
-use crate::process::peak_memory_mb;
+use crate::pairs::{copy, prepared};
+use crate::process::{cpu_seconds, peak_memory_mb};
 use crate::report::Report;
 use crate::sample;
 
@@ -21,27 +23,80 @@ pub(crate) struct Joined {
     pub(crate) digest: String,
     pub(crate) seconds: f64,
     pub(crate) peak_memory_mb: Option<f64>,
+    pub(crate) cpu_seconds: Option<f64>,
 }
 
-/// Makes a database of `n` entries and times how another process joins it.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) fn bootstrap(report: &Report, n: u64) -> Result<()> {
+/// Times how another process joins a database of `n` entries over HTTP.
+pub(crate) fn over_http(report: &Report, n: u64) -> Result<()> {
+    let kept = prepared(n)?;
     let folder = tempfile::tempdir()?;
-    let (instance, database) = sample::database(&folder.path().join("weald"))?;
-    sample::fill_entries(&database, n)?;
+    copy(&kept.join("here"), &folder.path().join("here"))?;
+    let (instance, database) = sample::open(&folder.path().join("here"))?;
+    let before = cpu_seconds();
     let joined = serve(&instance, &database, &folder.path().join("joiner"))?;
+    let served = cpu_seconds().zip(before).map(|(after, before)| after - before);
     if joined.digest != digest(&database)? {
         bail!("the joiner folded another state");
     }
-    report.figure("weald", n, joined.entries as f64 / joined.seconds, "entries/s");
-    if let Some(peak) = joined.peak_memory_mb {
-        report.figure("weald-joiner", n, peak, "MB");
-    }
-    if let Some(peak) = peak_memory_mb() {
-        report.figure("weald-server", n, peak, "MB");
-    }
+    rate(report, "weald", &joined, n);
+    memory(report, "weald-joiner", n, joined.peak_memory_mb);
+    memory(report, "weald-server", n, peak_memory_mb());
+    cpu(report, "weald-joiner", &joined, n, joined.cpu_seconds);
+    cpu(report, "weald-server", &joined, n, served);
     instance.close();
     Ok(())
+}
+
+/// Times how another instance of this process joins a database of `n` entries over the memory transport.
+pub(crate) fn over_memory(report: &Report, n: u64) -> Result<()> {
+    let kept = prepared(n)?;
+    let folder = tempfile::tempdir()?;
+    copy(&kept.join("here"), &folder.path().join("here"))?;
+    let (instance, database) = sample::open(&folder.path().join("here"))?;
+    let other = Instance::open(folder.path().join("there"))?;
+    let user = other.create_user(sample::USER, None)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let network = MemoryNetwork::new();
+    let before = cpu_seconds();
+    let (joined, seconds) = runtime.block_on(async {
+        let (ours, theirs) = (instance.enable_sync()?, other.enable_sync()?);
+        ours.register_transport("memory", network.transport("here"));
+        ours.accept_connections().await?;
+        theirs.register_transport("memory", network.transport("there"));
+        let ticket = ours.ticket(&database);
+        let started = Instant::now();
+        let joined = theirs.join(&user, &ticket).await?;
+        anyhow::Ok((joined, started.elapsed().as_secs_f64()))
+    })?;
+    let cpu_seconds = cpu_seconds().zip(before).map(|(after, before)| after - before);
+    let joined = joined_now(&joined, seconds, cpu_seconds)?;
+    if joined.digest != digest(&database)? {
+        bail!("the joiner folded another state");
+    }
+    rate(report, "weald-memory", &joined, n);
+    memory(report, "weald-memory-both", n, joined.peak_memory_mb);
+    cpu(report, "weald-memory-both", &joined, n, cpu_seconds);
+    drop(user);
+    other.close();
+    instance.close();
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn rate(report: &Report, peer: &str, joined: &Joined, n: u64) {
+    report.figure(peer, n, joined.entries as f64 / joined.seconds, "entries/s");
+}
+
+fn memory(report: &Report, peer: &str, n: u64, peak: Option<f64>) {
+    peak.into_iter().for_each(|peak| report.figure(peer, n, peak, "MB"));
+}
+
+/// Prints the processor time for each entry, which says more than the rate does on a machine that is busy.
+#[allow(clippy::cast_precision_loss)]
+fn cpu(report: &Report, peer: &str, joined: &Joined, n: u64, seconds: Option<f64>) {
+    if let Some(seconds) = seconds {
+        report.figure(peer, n, seconds * 1e6 / joined.entries as f64, "µs");
+    }
 }
 
 /// Returns the state digest as text.
@@ -78,20 +133,29 @@ pub(crate) fn join(ticket: &str, data: &Path) -> Result<()> {
     let instance = Instance::open(data)?;
     let user = instance.create_user("joiner", None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), cpu_seconds());
     let database = runtime.block_on(async {
         let sync = instance.enable_sync()?;
         sync.register_transport("http", HttpTransport::builder().bind("127.0.0.1:0").build()?);
         anyhow::Ok(sync.join(&user, &ticket).await?)
     })?;
-    let joined = Joined {
-        seconds: started.elapsed().as_secs_f64(),
-        entries: database.entry_count()?,
-        tips: database.tips()?.len(),
-        digest: digest(&database)?,
-        peak_memory_mb: peak_memory_mb(),
-    };
+    let seconds = started.elapsed().as_secs_f64();
+    let cpu_seconds = cpu_seconds().zip(before).map(|(after, before)| after - before);
+    let joined = joined_now(&database, seconds, cpu_seconds)?;
     println!("{}", serde_json::to_string(&joined)?);
     instance.close();
     Ok(())
+}
+
+fn joined_now(database: &Database, seconds: f64, cpu_seconds: Option<f64>) -> Result<Joined> {
+    // Before the state is read for its digest, which takes memory of its own.
+    let peak_memory_mb = peak_memory_mb();
+    Ok(Joined {
+        entries: database.entry_count()?,
+        tips: database.tips()?.len(),
+        digest: digest(database)?,
+        seconds,
+        peak_memory_mb,
+        cpu_seconds,
+    })
 }

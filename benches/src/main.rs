@@ -4,12 +4,16 @@
 //! bar compares. Raw rates depend on the disk, so compare ratios of one run.
 
 mod commit;
+mod differences;
 mod filling;
 mod folding;
+mod halves;
 mod history;
 mod holding;
 mod joining;
+mod live;
 mod meeting;
+mod pairs;
 mod process;
 mod raw;
 mod reads;
@@ -18,6 +22,7 @@ mod report;
 mod sample;
 mod text;
 mod trace;
+mod wires;
 
 use std::path::PathBuf;
 
@@ -77,8 +82,24 @@ enum Case {
     Memory(Common),
     /// Bytes on disk for each message, after compaction.
     Disk(Common),
-    /// All entries to an empty instance in another process over loopback HTTP.
-    Bootstrap(Common),
+    /// All entries to an empty instance: over loopback HTTP in another process, or over memory in this one.
+    Bootstrap {
+        /// Only over this transport.
+        #[arg(long)]
+        transport: Option<Over>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// One new entry where both sides hold the rest.
+    Incremental(Common),
+    /// 1,000 new entries on each side of a shared history.
+    Diverged(Common),
+    /// 500 old leaves that one side lacks and 500 that the other does.
+    Scattered(Common),
+    /// The same over a link on which each frame takes 50 ms each way.
+    Delay(Common),
+    /// From a commit on one instance to the event on the other, over open links; beside raw redb.
+    Live(Common),
     /// A real history as entries of many authors, then synced to another process.
     Replay {
         /// A commit graph: one JSON array a line (see the guide); generated when left out.
@@ -87,6 +108,9 @@ enum Case {
         /// Prints how many entries are reachable from line A and not from line B.
         #[arg(long, num_args = 2, value_names = ["A", "B"])]
         difference: Option<Vec<usize>>,
+        /// Two instances hold different halves that overlap, and sync.
+        #[arg(long)]
+        halves: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -117,8 +141,22 @@ enum Case {
     },
 }
 
+/// A transport to measure.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Over {
+    Http,
+    Memory,
+}
+
 /// The sizes that a case runs through.
 const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
+
+/// Measures a case at one size.
+type Run = fn(&Report, u64) -> Result<()>;
+
+/// What measures joining over which transport.
+const BOOTSTRAPS: [(Over, Run); 2] =
+    [(Over::Http, joining::over_http), (Over::Memory, joining::over_memory)];
 
 fn main() -> Result<()> {
     match Cli::parse().case {
@@ -138,12 +176,24 @@ fn main() -> Result<()> {
         Case::Fold(common) => sizes(&common, &SIZES, "fold", folding::fold),
         Case::Memory(common) => sizes(&common, &[1_000_000], "memory", holding::memory),
         Case::Disk(common) => sizes(&common, &[100_000], "disk", holding::disk),
-        Case::Bootstrap(common) => {
-            sizes(&common, &[10_000, 100_000, 1_000_000], "bootstrap", joining::bootstrap)
+        Case::Bootstrap { transport, common } => {
+            for (over, run) in BOOTSTRAPS {
+                if transport.is_none_or(|only| only == over) {
+                    sizes(&common, &[10_000, 100_000, 1_000_000], "bootstrap", run)?;
+                }
+            }
+            Ok(())
         }
-        Case::Replay { dag, difference, common } => {
+        Case::Incremental(common) => {
+            sizes(&common, &SIZES, "incremental", differences::incremental)
+        }
+        Case::Diverged(common) => sizes(&common, &SIZES, "diverged", differences::diverged),
+        Case::Scattered(common) => sizes(&common, &SIZES, "scattered", differences::scattered),
+        Case::Delay(common) => sizes(&common, &[10_000], "delay", differences::delay),
+        Case::Live(common) => sizes(&common, &[1_000], "live", live::live),
+        Case::Replay { dag, difference, halves, common } => {
             let report = Report::new("replay", common.json);
-            replay::replay(&report, dag.as_deref(), difference.as_deref(), common.n)
+            replay::replay(&report, dag.as_deref(), difference.as_deref(), common.n, halves)
         }
         Case::Text(common) => text::text(&Report::new("text", common.json)),
         Case::Trace { file, json } => text::trace(&Report::new("trace", json), file.as_deref()),
@@ -152,12 +202,7 @@ fn main() -> Result<()> {
     }
 }
 
-fn sizes(
-    common: &Common,
-    range: &[u64],
-    case: &'static str,
-    run: fn(&Report, u64) -> Result<()>,
-) -> Result<()> {
+fn sizes(common: &Common, range: &[u64], case: &'static str, run: Run) -> Result<()> {
     let report = Report::new(case, common.json);
     match common.n {
         Some(n) => run(&report, n),

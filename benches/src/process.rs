@@ -18,3 +18,16 @@ fn status_mb(name: &str) -> Option<f64> {
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes / 1024.0)
 }
+
+/// Returns the processor time that this process has used so far, in seconds; `None` where the system does not
+/// tell.
+pub(crate) fn cpu_seconds() -> Option<f64> {
+    /// The unit of these times on Linux, whatever the kernel's own.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold anything; times are the 12th and 13th field after it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
+    Some((user + system) / TICKS_PER_SECOND)
+}

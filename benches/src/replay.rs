@@ -10,6 +10,7 @@ use weald::{Database, Instance};
 use weald_crdt::{LogDraft, MemoryView, Value};
 use weald_dag::{EntryId, Fields, Parcel, SecretKey, Section, Time, Verdict, Verified};
 
+use crate::halves::halves;
 use crate::history::{History, Line};
 use crate::joining::{digest, serve};
 use crate::report::Report;
@@ -35,6 +36,7 @@ pub(crate) fn replay(
     dag: Option<&Path>,
     difference: Option<&[usize]>,
     n: Option<u64>,
+    halved: bool,
 ) -> Result<()> {
     let mut history = match dag {
         Some(path) => History::read(path)?,
@@ -42,6 +44,9 @@ pub(crate) fn replay(
     };
     if let Some(n) = n {
         history.lines.truncate(usize::try_from(n)?);
+    }
+    if halved {
+        return halves(report, &history);
     }
     let folder = tempfile::tempdir()?;
     let (instance, database) = sample::database(&folder.path().join("weald"))?;
@@ -78,12 +83,7 @@ pub(crate) fn replay(
 
 /// Signs each line as an entry of its author and hands them over, parents first.
 fn import(instance: &Instance, database: &Database, history: &History) -> Result<Vec<EntryId>> {
-    let root = database.id().root();
-    let mut made = Made {
-        root: (root, database.time_of(&root)?.context("the root is missing")?),
-        entries: Vec::with_capacity(history.lines.len()),
-        authors: BTreeMap::new(),
-    };
+    let mut made = Made::new(database)?;
     let mut batch = Vec::with_capacity(BATCH);
     for (number, line) in history.lines.iter().enumerate() {
         batch.push(made.entry(line).with_context(|| format!("line {number}"))?);
@@ -101,14 +101,22 @@ fn import(instance: &Instance, database: &Database, history: &History) -> Result
 }
 
 /// The entries made so far.
-struct Made {
+pub(crate) struct Made {
     root: (EntryId, Time),
     entries: Vec<(EntryId, Time)>,
     authors: BTreeMap<u64, (SecretKey, u64)>,
 }
 
 impl Made {
-    fn entry(&mut self, line: &Line) -> Result<Parcel> {
+    /// Starts with the root of a database.
+    pub(crate) fn new(database: &Database) -> Result<Self> {
+        let root = database.id().root();
+        let time = database.time_of(&root)?.context("the root is missing")?;
+        Ok(Self { root: (root, time), entries: Vec::new(), authors: BTreeMap::new() })
+    }
+
+    /// Signs the next line.
+    pub(crate) fn entry(&mut self, line: &Line) -> Result<Parcel> {
         let Line(parents, author, seconds, subject) = line;
         let mut before: Vec<(EntryId, Time)> =
             parents.iter().filter_map(|parent| self.entries.get(*parent)).copied().collect();

@@ -24,6 +24,11 @@ impl Report {
         Self { case, json }
     }
 
+    /// Prints the figures of another case in the same way.
+    pub(crate) const fn of(&self, case: &'static str) -> Self {
+        Self { case, json: self.json }
+    }
+
     /// Prints what `peer` measured at size `n`.
     #[allow(clippy::print_stdout)] // printing figures is what the program is for
     pub(crate) fn figure(&self, peer: &str, n: u64, value: f64, unit: &str) {

@@ -11,7 +11,8 @@ pub(crate) const FILL: u64 = 1_000;
 
 /// The key of the last message that [`leave`] writes.
 pub(crate) const LAST: &str = "last";
-const USER: &str = "bench";
+/// Who writes and reads.
+pub(crate) const USER: &str = "bench";
 
 /// A message as a chat would keep it.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +41,13 @@ pub(crate) fn room(instance: &Instance) -> Result<Database> {
     let user = instance.create_user(USER, None)?;
     let settings = DatabaseSettings::named("bench").grant_anyone(Level::Write(10));
     Ok(user.create_database(settings)?)
+}
+
+/// Opens an instance again with the database that [`room`] made or that was joined.
+pub(crate) fn open(folder: &Path) -> Result<(Instance, Database)> {
+    let instance = Instance::open(folder)?;
+    let database = reopen(&instance)?;
+    Ok((instance, database))
 }
 
 /// Opens what [`room`] made.
