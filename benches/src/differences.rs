@@ -60,10 +60,10 @@ fn incremental_over(report: &Report, n: u64, delay: Duration) -> Result<()> {
     pair.check_equal()?;
     let mut watch = pair.there.database.watch(Filter::all());
     // The first push after a round is not like those that follow.
-    for peer in ["weald-first-push", "weald-push"] {
+    for (place, peer) in (n + 1..).zip(["weald-first-push", "weald-push"]) {
         let mut bytes = 0;
         let mut cost = pair.cost(|| {
-            bytes = commit_noise(&pair.here, n)?;
+            bytes = commit_noise(&pair.here, place)?;
             watch.recv_timeout(WAIT).context("the entry does not come").map(drop)
         })?;
         cost.round_trips = 1;
@@ -131,17 +131,17 @@ const fn as_f64(bytes: u64) -> f64 {
 
 /// Commits a message that does not compress; returns its bytes as they travel.
 fn commit_noise(side: &Side, i: u64) -> Result<u64> {
-    side.database.write(|tx| Ok(tx.table("messages")?.insert(&noise(i))?))?;
+    let message = noise(&[side.instance.device_key().as_bytes().as_slice(), &i.to_be_bytes()]);
+    side.database.write(|tx| Ok(tx.table("messages")?.insert(&message)?))?;
     travelling(&side.database, 1)
 }
 
-fn noise(i: u64) -> Message {
+/// Makes a message that no other seed makes.
+fn noise(seed: &[&[u8]]) -> Message {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = [0; NOISE];
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&i.to_be_bytes());
-    // Two instances write the same number.
-    hasher.update(&std::process::id().to_be_bytes());
+    seed.iter().for_each(|part| drop(hasher.update(part)));
     hasher.finalize_xof().fill(&mut bytes);
     let letters = bytes.iter().map(|byte| LETTERS.get(usize::from(byte % 64)));
     Message { text: letters.flatten().map(|letter| char::from(*letter)).collect() }
@@ -176,8 +176,9 @@ fn add_leaves(side: &Side, n: u64, seed: u8) -> Result<u64> {
 }
 
 fn leaf((parent, time): (EntryId, Time), key: &SecretKey, seq: u64) -> Result<Parcel> {
+    let text = noise(&[parent.as_bytes(), key.public().as_bytes(), &seq.to_be_bytes()]);
     let mut draft = LogDraft::new();
-    draft.append(&mut MemoryView::new(), &Value::from_serde(&noise(seq ^ time.raw()))?)?;
+    draft.append(&mut MemoryView::new(), &Value::from_serde(&text)?)?;
     let payload = draft.encode();
     let fields = Fields {
         parents: vec![parent],
