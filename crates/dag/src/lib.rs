@@ -37,6 +37,7 @@ mod graph;
 mod id;
 mod ingest;
 mod key;
+mod ladder;
 pub mod limits;
 mod memory;
 mod overlay;
@@ -62,6 +63,7 @@ pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{
     Domain, KEY_LEN, KeyError, KeyTextError, PublicKey, SIGNATURE_LEN, SecretKey, Signature,
 };
+pub use ladder::{Ladder, RUNG_GENERATIONS, RUNGS_MAX, Rung, Sums};
 pub use memory::MemoryStore;
 pub use overlay::Overlay;
 pub use parcel::{Fault, Parcel, ParcelError, VERIFY_BATCH, Verified, verify};

@@ -6,6 +6,7 @@
 use crate::cbor::CodingError;
 use crate::entry::Entry;
 use crate::key::Signature;
+use crate::ladder::Sums;
 use crate::limits::{BODY_MAX, PARENTS_MAX, PAYLOAD_MAX};
 use crate::parcel::{Parcel, ParcelError};
 use crate::space::Space;
@@ -115,6 +116,10 @@ pub struct Head {
     pub clock: Time,
     /// How many entries are needed.
     pub needed: u64,
+    /// The greatest generation of any needed entry.
+    pub generation: u64,
+    /// The needed entries of the bucket of generations that it is in.
+    pub open: Sums,
 }
 
 /// What this replica has worked out for an entry.
@@ -155,6 +160,8 @@ impl Local {
         if let Some(head) = &self.head {
             varint::put(out, head.clock.raw());
             varint::put(out, head.needed);
+            varint::put(out, head.generation);
+            head.open.encode(out);
             if head.is_inline() {
                 varint::put(out, head.tips.len() as u64);
                 head.tips.iter().for_each(|tip| varint::put(out, number.0 - tip.0));
@@ -178,11 +185,14 @@ impl Front {
         if flags & HAS_HEAD != 0 {
             let clock = Time::from_raw(varint::take(bytes)?);
             let needed = varint::take(bytes)?;
+            let generation = varint::take(bytes)?;
+            let open = Sums::decode(bytes)?;
+            let head = Head { tips: Vec::new(), clock, needed, generation, open };
             if flags & TIPS_BESIDE != 0 {
-                tips_beside = Some(Head { clock, needed, tips: Vec::new() });
+                tips_beside = Some(head);
             } else {
                 let tips = take_numbers(number, 0, TIPS_INLINE_MAX, bytes)?;
-                local.head = Some(Head { clock, needed, tips });
+                local.head = Some(Head { tips, ..head });
             }
         }
         Ok(Self { local, tips_beside })

@@ -22,6 +22,23 @@ impl Graph<'_> {
         ours: &[Number],
         theirs: &[Number],
     ) -> Result<Vec<Number>, StoreError> {
+        self.above(ours, theirs, 0)
+    }
+
+    /// Returns the entries of at least a generation that `ours` reach and `theirs` do not, ascending;
+    /// both reach themselves.
+    ///
+    /// It goes on as [`Self::difference`] does, but not beyond entries of lesser generations: those
+    /// before them are of lesser ones still.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn above(
+        &self,
+        ours: &[Number],
+        theirs: &[Number],
+        generation: u64,
+    ) -> Result<Vec<Number>, StoreError> {
         let mut open: BTreeMap<Number, u8> = BTreeMap::new();
         theirs.iter().for_each(|number| *open.entry(*number).or_default() |= THEIRS);
         ours.iter().for_each(|number| *open.entry(*number).or_default() |= OURS);
@@ -31,11 +48,15 @@ impl Graph<'_> {
             let Some((number, side)) = open.pop_last() else {
                 break;
             };
+            only_ours -= usize::from(side == OURS);
+            let local = self.local(number)?;
+            if local.generation < generation {
+                continue;
+            }
             if side == OURS {
-                only_ours -= 1;
                 found.push(number);
             }
-            for parent in self.local(number)?.parents {
+            for parent in local.parents {
                 let known = open.entry(parent).or_default();
                 let before = *known;
                 *known |= side;

@@ -166,7 +166,7 @@ fn take_in(
         outcome = fold(rows, database, types, &parcel, number, beside)?;
         outcome.changes = merged(by_parents, outcome.changes);
     }
-    let author_forked = replica.place(rows, entry, known, &place.parents, index);
+    let author_forked = replica.place(rows, entry, known, &place.parents, index)?;
     let parents = place.parents.iter().map(|parent| parent.number).collect();
     let local = Local { standing, generation, epoch, parents, head: None };
     append(rows, database, number, &local, &parcel);

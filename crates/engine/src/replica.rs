@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Inserted, Origin, SettingsIndex};
 use weald_dag::{
-    Entry, EntryId, Graph, Head, Known, Local, Number, Overlay, Parcel, PublicKey, Refusal,
+    Entry, EntryId, Graph, Head, Known, Ladder, Local, Number, Overlay, Parcel, PublicKey, Refusal,
     Snapshot, Standing, StoreError, Time, append, index, restand,
 };
 
@@ -63,6 +63,8 @@ pub(crate) struct Replica {
     next: Number,
     clock: Time,
     needed: u64,
+    /// What the needed entries sum up to, by generation.
+    ladder: Ladder,
     /// What is kept that nobody needs.
     unneeded: Unneeded,
     /// The entries whose standing was written again in this group.
@@ -80,6 +82,7 @@ impl Replica {
             Some((newest, head)) => (Number(newest.0 + 1), head),
             None => (Number(0), Head::default()),
         };
+        let ladder = Ladder::new(held.number, &head);
         let mut tips = BTreeMap::new();
         for number in head.tips {
             tips.insert(number, tip(&graph, number)?);
@@ -101,6 +104,7 @@ impl Replica {
             next,
             clock: head.clock,
             needed: head.needed,
+            ladder,
             unneeded: Unneeded::load(rows, held.number)?,
             restood: BTreeMap::new(),
             caught_up: false,
@@ -245,6 +249,9 @@ impl Replica {
 
     /// Gives a judged entry its place: number, tips, time. Returns whether its author has used its
     /// sequence number before.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
     pub(crate) fn place(
         &mut self,
         rows: &mut Overlay,
@@ -252,7 +259,7 @@ impl Replica {
         known: Known,
         parents: &[Known],
         settings: Option<SettingsIndex>,
-    ) -> bool {
+    ) -> Result<bool, StoreError> {
         let (number, id, database) = (known.number, entry.id(), self.held.number);
         self.next = Number(number.0 + 1);
         self.clock = self.clock.max(known.time);
@@ -261,6 +268,7 @@ impl Replica {
         }
         if known.standing == Standing::Visible {
             self.needed += 1;
+            self.ladder.add(rows, known.generation, &id)?;
             for parent in parents {
                 self.tips.remove(&parent.number);
             }
@@ -278,7 +286,7 @@ impl Replica {
         } else if let Some(written) = &mut self.written {
             written.note(entry.author(), number);
         }
-        self.authors.note(entry.author(), entry.seq())
+        Ok(self.authors.note(entry.author(), entry.seq()))
     }
 
     /// Stages the row of a placed entry. That of the newest is staged again with the head.
@@ -325,12 +333,16 @@ impl Replica {
             }
             match (from.is_needed(), to.is_needed()) {
                 (true, false) => {
+                    let (generation, id) = candidates.summed(rows, database, *number)?;
+                    self.ladder.take(rows, generation, &id)?;
                     self.needed -= 1;
                     if size.came_hidden {
                         self.unneeded.add(size.bytes);
                     }
                 }
                 (false, true) => {
+                    let (generation, id) = candidates.summed(rows, database, *number)?;
+                    self.ladder.add(rows, generation, &id)?;
                     self.needed += 1;
                     if size.came_hidden {
                         self.unneeded.take(size.bytes);
@@ -384,7 +396,13 @@ impl Replica {
                 self.tips.insert(*number, tip(&graph, *number)?);
             }
         }
-        Ok(())
+        let greatest = self.generation();
+        self.ladder.lower(rows, greatest)
+    }
+
+    /// Returns the greatest generation of any needed entry: each is a tip or before one.
+    fn generation(&self) -> u64 {
+        self.tips.values().map(|tip| tip.known.generation).max().unwrap_or(0)
     }
 
     /// Stages what a group leaves for its end: the newest row with the head, epochs, authors.
@@ -394,7 +412,9 @@ impl Replica {
         self.restood.clear();
         self.save_unneeded(rows);
         let tips = self.tips.keys().copied().collect();
-        newest.local.head = Some(Head { tips, clock: self.clock, needed: self.needed });
+        let (clock, needed, generation) = (self.clock, self.needed, self.generation());
+        let open = self.ladder.save(rows, generation);
+        newest.local.head = Some(Head { tips, clock, needed, generation, open });
         append(rows, self.held.number, newest.number, &newest.local, &newest.parcel);
         self.settings.save_epochs(rows, self.held.number);
         self.authors.save(rows, self.held.number, self.next);

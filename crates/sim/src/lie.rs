@@ -131,10 +131,13 @@ impl Lie {
         self.spoil(&mut parcel, chance);
         let number = Number(newest.number.0 + 1);
         let clock = head.clock.max(time);
-        let head = Head { tips: vec![number], clock, needed: head.needed + 1 };
+        let generation = newest.local.generation + 1;
+        let mut open = head.open;
+        open.add(&parcel.entry.id());
+        let head = Head { tips: vec![number], clock, needed: head.needed + 1, generation, open };
         let local = Local {
             standing: Standing::Visible,
-            generation: newest.local.generation + 1,
+            generation,
             epoch: newest.local.epoch,
             parents: vec![newest.number],
             head: Some(head),

@@ -14,10 +14,11 @@ use crate::open::OpenError;
 /// The version of the format that this build writes, and the newest that it reads.
 ///
 /// 1: the first. 2: rows of history, and of names that wait by the row that they are about. 3: settings
-/// that take away, rows of hidden entries and of sealed stores.
-pub const FORMAT_VERSION: u32 = 3;
+/// that take away, rows of hidden entries and of sealed stores. 4: what needed entries sum up to, by
+/// generation.
+pub const FORMAT_VERSION: u32 = 4;
 /// The oldest version that this build reads.
-pub const FORMAT_VERSION_MIN: u32 = 3;
+pub const FORMAT_VERSION_MIN: u32 = 4;
 
 /// The name of the side file.
 pub(crate) const FORMAT_FILE: &str = "FORMAT";

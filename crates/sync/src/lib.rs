@@ -64,7 +64,7 @@ mod session;
 mod short;
 mod shown;
 mod status;
-#[allow(dead_code, reason = "rounds take it up next")]
+#[allow(dead_code, unused_imports, reason = "rounds take it up next")]
 mod symbols;
 
 pub use class::{Class, Classes, Tally};

@@ -6,6 +6,7 @@ mod coding;
 mod domains;
 mod door;
 mod golden;
+mod ladder;
 mod limits;
 mod make;
 mod overlay;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use weald_dag::{
     Graph, Head, INLINE_PAYLOAD_MAX, Local, MemoryStore, Number, Overlay, Parcel, Signature,
-    Snapshot, Space, Standing, Store, StoreError, Stored, Time, append, index,
+    Snapshot, Space, Standing, Store, StoreError, Stored, Sums, Time, append, index,
 };
 
 use crate::make::{fields, number, root, signed};
@@ -32,7 +32,9 @@ fn local() -> impl Strategy<Value = (Number, Local)> {
             let (mut parents, tips) = (earlier(parents), earlier(tips));
             parents.retain(|parent| parent.0 < number);
             let clock = Time::from_raw(clock);
-            let head = has_head.then_some(Head { tips, clock, needed: number });
+            let open = Sums { count: epoch, sum: generation };
+            let head = Head { tips, clock, needed: number, generation, open };
+            let head = has_head.then_some(head);
             (Number(number), Local { standing, generation, epoch, parents, head })
         },
     )
@@ -157,7 +159,9 @@ fn an_entry_that_is_its_own_parent_is_damage_and_no_walk_hangs_on_it() {
 
 fn wide(tips: u64, number: u64) -> Local {
     let tips = (0..tips).map(Number).collect();
-    let head = Some(Head { tips, clock: Time::from_millis(1), needed: number });
+    let open = Sums { count: number, sum: u64::MAX };
+    let clock = Time::from_millis(1);
+    let head = Some(Head { tips, clock, needed: number, generation: 1, open });
     let standing = Standing::Visible;
     Local { standing, generation: 1, epoch: 0, parents: vec![Number(0)], head }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use weald_dag::{Graph, Local, MemoryStore, Number, Overlay, Parcel, Standing, Store, append};
+use weald_dag::{
+    Graph, Local, MemoryStore, Number, Overlay, Parcel, Space, Standing, Store, append,
+};
 
 use crate::make::{root, signed};
 
@@ -35,10 +37,10 @@ fn parents() -> impl Strategy<Value = Parents> {
 
 fn stored(parents: &Parents) -> Overlay {
     let mut rows = Overlay::new(MemoryStore::new().snapshot().unwrap());
-    for (number, parents) in (0..).zip(parents) {
+    for ((number, generation), parents) in (0..).zip(generations(parents)).zip(parents) {
         let local = Local {
             standing: Standing::Visible,
-            generation: 0,
+            generation,
             epoch: 0,
             parents: parents.iter().copied().map(Number).collect(),
             head: None,
@@ -46,6 +48,14 @@ fn stored(parents: &Parents) -> Overlay {
         append(&mut rows, DATABASE, Number(number), &local, &PARCEL);
     }
     rows
+}
+
+fn generations(parents: &Parents) -> Vec<u64> {
+    let mut found: Vec<u64> = Vec::new();
+    for parents in parents {
+        found.push(parents.iter().map(|parent| found[*parent as usize] + 1).max().unwrap_or(0));
+    }
+    found
 }
 
 /// What `from` reach, themselves included.
@@ -134,6 +144,43 @@ proptest! {
         let expected = ours.iter().copied().filter(|number| !below(number)).collect();
         prop_assert_eq!(graph.maximal(&ours).unwrap(), ascending(expected));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn above_a_generation_is_the_part_of_the_difference_that_is_not_below(
+        parents in parents(),
+        ours in picks(),
+        theirs in picks(),
+        generation in 0_u64..12,
+    ) {
+        let rows = stored(&parents);
+        let graph = Graph::new(&rows, DATABASE);
+        let (ours, theirs) = (numbers(&ours, &parents), numbers(&theirs, &parents));
+        let generations = generations(&parents);
+        let only_ours = &reached(&parents, &ours) - &reached(&parents, &theirs);
+        let expected: Vec<Number> = only_ours
+            .into_iter()
+            .filter(|number| generations[number.0 as usize] >= generation)
+            .collect();
+        prop_assert_eq!(graph.above(&ours, &theirs, generation).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_is_below_the_generation_is_not_walked_into() {
+    // Entry 2 is missing, so a walk that reads it fails.
+    let parents: Parents = [&[][..], &[0], &[1], &[2], &[3], &[4]]
+        .map(|parents| parents.iter().copied().collect())
+        .into();
+    let mut rows = stored(&parents);
+    rows.remove(Space::new("entries", DATABASE), Number(2).key());
+    let graph = Graph::new(&rows, DATABASE);
+    let above = graph.above(&[Number(5)], &[], 4).unwrap();
+    assert_eq!(above, [Number(4), Number(5)]);
+    assert!(graph.above(&[Number(5)], &[], 2).is_err());
 }
 
 #[test]

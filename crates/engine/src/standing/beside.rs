@@ -94,6 +94,20 @@ impl Candidates {
         self.of.get(&number).map(|candidate| candidate.bytes)
     }
 
+    /// Returns what an entry counts by: its generation and its id. It is read if it is no candidate.
+    pub(crate) fn summed(
+        &self,
+        rows: &Overlay,
+        database: u32,
+        number: Number,
+    ) -> Result<(u64, EntryId), StoreError> {
+        if let Some(candidate) = self.of.get(&number) {
+            return Ok((candidate.generation, candidate.id));
+        }
+        let (local, entry) = Graph::new(rows, database).placed(number)?;
+        Ok((local.generation, entry.id()))
+    }
+
     /// Returns the children of a candidate, ascending.
     pub(crate) fn children_of(&self, number: Number) -> &[Number] {
         self.children.get(&number).map_or(&[], Vec::as_slice)

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 
 use weald_auth::{Claim, EpochId, SettingsIndex};
 use weald_dag::{
-    EntryId, Graph, MemoryStore, Number, Overlay, Snapshot, Standing, Store, StoreError, Stored,
+    EntryId, Graph, MemoryStore, Number, Overlay, RUNG_GENERATIONS, Snapshot, Standing, Store,
+    StoreError, Stored, Sums,
 };
 
 use super::beside::digest;
@@ -19,6 +20,7 @@ use crate::settings::{Settings, writes_data};
 struct Seen {
     id: EntryId,
     parents: Box<[Number]>,
+    generation: u64,
     bytes: u64,
     found: Standing,
     is_visible: bool,
@@ -111,6 +113,7 @@ impl<'a> Standings<'a> {
         }
         let seen = Seen {
             id: entry.id(),
+            generation: stored.local.generation,
             bytes: hidden::bytes_of(entry),
             found: stored.local.standing,
             is_visible: true,
@@ -204,6 +207,16 @@ impl<'a> Standings<'a> {
                 problems
                     .push(format!("the head counts {} needed entries, not {needed}", head.needed));
             }
+            let (greatest, buckets) = self.sums();
+            if head.generation != greatest {
+                let found = head.generation;
+                problems.push(format!(
+                    "the greatest generation is {found} in the head, not {greatest}"
+                ));
+            }
+            if Graph::new(rows, database).buckets()? != buckets {
+                problems.push("the ladder does not say what the needed entries sum up to".into());
+            }
         }
         let expected = self.hidden_rows(database)?;
         let space = hidden::hidden(database);
@@ -211,6 +224,17 @@ impl<'a> Standings<'a> {
             problems.push("the rows of hidden entries are not those that the entries give".into());
         }
         Ok(problems)
+    }
+
+    /// Returns the greatest generation of any needed entry, and what these sum up to by bucket.
+    fn sums(&self) -> (u64, BTreeMap<u64, Sums>) {
+        let (mut greatest, mut buckets) = (0, BTreeMap::<u64, Sums>::new());
+        for seen in self.needed.iter().filter_map(|number| self.entries.get(number)) {
+            greatest = seen.generation.max(greatest);
+            let bucket = seen.generation / RUNG_GENERATIONS * RUNG_GENERATIONS;
+            buckets.entry(bucket).or_default().add(&seen.id);
+        }
+        (greatest, buckets)
     }
 
     fn hidden_rows(&self, database: u32) -> Result<Overlay, StoreError> {

@@ -125,6 +125,7 @@ fn damage_of_every_kind_of_row_is_a_finding() {
         ("author", "authors", add(author, &[0, 0, 0, 0, 0, 0, 99, 99])),
         ("covered", "authors", add(&[], &[0, 0, 0, 0, 0, 0, 99, 99])),
         ("covered, short", "authors", add(&[], &[1])),
+        ("sums of nothing", "ladder", add(&[0; 8], &[1, 0, 0, 0, 0, 0, 0, 0, 0])),
         ("waits for a type", "unfolded", add(&[0, 0, 0, 0, 0, 0, 0, 1, 0], &[])),
     ];
     let (site, id) = of_everything();

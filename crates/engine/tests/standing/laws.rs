@@ -12,17 +12,17 @@ use crate::world::{Act, World, grant, invite, limit};
 
 /// Draws numbers, by the SplitMix64 generator.
 #[derive(Clone)]
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let number = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from((number ^ (number >> 31)) % limit as u64).unwrap()
     }
 
-    fn byte(&mut self, limit: usize) -> u8 {
+    pub(crate) fn byte(&mut self, limit: usize) -> u8 {
         u8::try_from(self.below(limit)).unwrap()
     }
 
@@ -67,7 +67,7 @@ impl Chance {
         }
     }
 
-    fn parents(&mut self, world: &World) -> Vec<EntryId> {
+    pub(crate) fn parents(&mut self, world: &World) -> Vec<EntryId> {
         match self.below(10) {
             0..2 => world.tips(),
             2..6 => {
@@ -97,7 +97,7 @@ fn grown(chance: &mut Chance) -> World {
 }
 
 /// Gives entries to a new site in a random order, parents first, in random batches.
-fn deliver(world: &World, only: &BTreeSet<EntryId>, chance: &mut Chance) -> Site {
+pub(crate) fn deliver(world: &World, only: &BTreeSet<EntryId>, chance: &mut Chance) -> Site {
     let mut site = Site::new();
     let mut left: Vec<&Verified> =
         world.pool.iter().filter(|one| only.contains(&id(one))).collect();
@@ -147,6 +147,7 @@ fn same(world: &World, site: &Site, expected: &Site, what: &str) {
     assert_eq!(site.needed(id), expected.needed(id), "{what}: who is visible");
     assert_eq!(site.tips(id), expected.tips(id), "{what}: tips");
     assert_eq!(site.head(id).needed, expected.head(id).needed, "{what}: how many are needed");
+    assert_eq!(site.buckets(id), expected.buckets(id), "{what}: what they sum up to");
     assert_eq!(site.index(id), expected.index(id), "{what}: index");
     for area in ["state", "buried", "dangling", "history"] {
         assert_eq!(site.listed(area, id), expected.listed(area, id), "{what}: rows of {area}");

@@ -2,6 +2,7 @@
 //! given and taken away.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod ladder;
 mod laws;
 mod scenarios;
 mod site;

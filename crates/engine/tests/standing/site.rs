@@ -12,7 +12,8 @@ use weald_crdt::{
 };
 use weald_dag::{
     DatabaseId, Domain, Durability, EntryId, Graph, Head, KeyRange, MemoryStore, Number, Order,
-    Overlay, SecretKey, Signature, Snapshot, Space, Standing, Store, StoreError, Verified, Visit,
+    Overlay, SecretKey, Signature, Snapshot, Space, Standing, Store, StoreError, Sums, Verified,
+    Visit,
 };
 use weald_engine::{
     Commit, CommitError, Engine, Folded, Founding, IndexDeclaration, IndexShape, Ingested,
@@ -252,6 +253,12 @@ impl Site {
     pub(crate) fn head(&self, id: DatabaseId) -> Head {
         let snapshot = self.store.snapshot().unwrap();
         Graph::new(&*snapshot, self.number(id)).head().unwrap().unwrap().1
+    }
+
+    /// Returns what the needed entries sum up to, by the first generation of each bucket.
+    pub(crate) fn buckets(&self, id: DatabaseId) -> BTreeMap<u64, Sums> {
+        let snapshot = self.store.snapshot().unwrap();
+        Graph::new(&*snapshot, self.number(id)).buckets().unwrap()
     }
 
     pub(crate) fn tips(&self, id: DatabaseId) -> BTreeSet<EntryId> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use weald_dag::limits::PARENTS_MAX;
 use weald_dag::{
-    Admission, DatabaseId, Durability, EntryId, Fields, Graph, Head, Local, MemoryStore, Number,
-    Overlay, Parcel, PublicKey, Randomness, Refusal, SecretKey, Section, Snapshot, Standing, Store,
-    StoreError, Time, Verdict, Verified, admit, append, discard, index, restand, verify,
+    Admission, DatabaseId, Durability, EntryId, Fields, Graph, Head, Ladder, Local, MemoryStore,
+    Number, Overlay, Parcel, PublicKey, Randomness, Refusal, SecretKey, Section, Snapshot,
+    Standing, Store, StoreError, Time, Verdict, Verified, admit, append, discard, index, restand,
+    verify,
 };
 use weald_sync::{
     BatchId, CloseReason, Event, LocalDatabase, Output, Reads, Role, Session, SessionOptions,
@@ -20,12 +21,23 @@ struct Held {
     number: u32,
     complete: bool,
     next: u64,
+    needed: u64,
+    /// The greatest generation of what is needed.
+    generation: u64,
+    ladder: Ladder,
     tips: BTreeSet<Number>,
     refused: BTreeSet<EntryId>,
 }
 
 impl Held {
-    fn place(&mut self, parents: &[Number]) -> Number {
+    fn place(
+        &mut self,
+        rows: &Overlay,
+        parents: &[Number],
+        generation: u64,
+        id: EntryId,
+    ) -> Number {
+        self.count(rows, generation, id);
         let number = Number(self.next);
         self.next += 1;
         for parent in parents {
@@ -35,8 +47,17 @@ impl Held {
         number
     }
 
-    fn head(&self, clock: Time) -> Head {
-        Head { tips: self.tips.iter().copied().collect(), clock, needed: self.next }
+    fn count(&mut self, rows: &Overlay, generation: u64, id: EntryId) {
+        self.needed += 1;
+        self.generation = self.generation.max(generation);
+        self.ladder.add(rows, generation, &id).unwrap();
+    }
+
+    fn head(&mut self, rows: &mut Overlay, clock: Time) -> Head {
+        let (tips, needed, generation) =
+            (self.tips.iter().copied().collect(), self.needed, self.generation);
+        let open = self.ladder.save(rows, generation);
+        Head { tips, clock, needed, generation, open }
     }
 }
 
@@ -161,8 +182,8 @@ impl Node {
         });
         let verdicts = verdicts.collect();
         if let Some((mut local, parcel)) = last {
-            let held = &self.databases[&database];
-            local.head = Some(held.head(parcel.entry.time()));
+            let held = self.databases.get_mut(&database).unwrap();
+            local.head = Some(held.head(&mut rows, parcel.entry.time()));
             append(&mut rows, held.number, Number(held.next - 1), &local, &parcel);
         }
         self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
@@ -185,6 +206,9 @@ impl Node {
             number,
             complete: false,
             next: 0,
+            needed: 0,
+            generation: 0,
+            ladder: Ladder::new(number, &Head::default()),
             tips: BTreeSet::new(),
             refused: BTreeSet::new(),
         });
@@ -213,8 +237,8 @@ impl Node {
             return Verdict::Unwanted;
         }
         let parents: Vec<Number> = place.parents.iter().map(|parent| parent.number).collect();
-        let number = held.place(&parents);
         let generation = place.generation;
+        let number = held.place(rows, &parents, generation, entry.id());
         let local =
             Local { standing: Standing::Visible, generation, epoch: 0, parents, head: None };
         index(rows, held.number, &entry.id(), number);
@@ -236,8 +260,8 @@ impl Node {
         let graph = Graph::new(&rows, held.number);
         let parents = graph.numbers(parents).unwrap();
         let generation = graph.local(parents[0]).unwrap().generation + 1;
-        let number = held.place(&parents);
-        let head = Some(held.head(parcel.entry.time()));
+        let number = held.place(&rows, &parents, generation, parcel.entry.id());
+        let head = Some(held.head(&mut rows, parcel.entry.time()));
         let local = Local { standing: Standing::Visible, generation, epoch: 0, parents, head };
         index(&mut rows, held.number, &parcel.entry.id(), number);
         append(&mut rows, held.number, number, &local, &parcel);
@@ -261,7 +285,23 @@ impl Node {
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
         let number = self.databases[&database].number;
         let entry = Graph::new(&rows, number).number(&parcel.entry.id()).unwrap().unwrap();
+        let before = Graph::new(&rows, number).local(entry).unwrap();
         restand(&mut rows, number, entry, standing).unwrap();
+        let held = self.databases.get_mut(&database).unwrap();
+        match (before.standing.is_needed(), standing.is_needed()) {
+            (true, false) => {
+                held.needed -= 1;
+                held.ladder.take(&rows, before.generation, &parcel.entry.id()).unwrap();
+                let graph = Graph::new(&rows, number);
+                let all = graph.numbers_from(Number(0)).unwrap();
+                let needed = all.into_iter().map(|number| graph.local(number).unwrap());
+                let needed = needed.filter(|local| local.standing.is_needed());
+                held.generation = needed.map(|local| local.generation).max().unwrap();
+                held.ladder.lower(&rows, held.generation).unwrap();
+            }
+            (false, true) => held.count(&rows, before.generation, parcel.entry.id()),
+            _ => {}
+        }
         self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
         entry
     }
@@ -292,7 +332,7 @@ impl Node {
             held.tips.remove(&number);
         }
         let mut last = graph.stored(Number(held.next - 1)).unwrap();
-        last.local.head = Some(held.head(last.parcel.entry.time()));
+        last.local.head = Some(held.head(&mut rows, last.parcel.entry.time()));
         append(&mut rows, held.number, last.number, &last.local, &last.parcel);
         self.store.apply(rows.into_batch(), Durability::Immediate).unwrap();
     }
