@@ -408,7 +408,7 @@ impl Site {
         for link in self.links() {
             if Some(link) != from {
                 self.drive(link, outside, |session, now, reads| {
-                    session.handle_committed(now, database, numbers, reads);
+                    session.handle_committed(now, database, numbers, from.is_some(), reads);
                 })?;
             }
         }

@@ -5,6 +5,7 @@
 //! read, nothing is said but which of its own entries are held here.
 
 mod comparing;
+mod live;
 mod moving;
 mod settling;
 
@@ -16,12 +17,12 @@ use crate::context::{Context, View};
 use crate::flow::Flow;
 use crate::frontier::Frontier;
 use crate::incoming::Incoming;
-use crate::limits::FRONTIER_MAX;
 use crate::message::Control;
 use crate::naming::Name;
-use crate::outgoing::{Outgoing, Plan};
+use crate::outgoing::Outgoing;
 use crate::round::{Held, Round, Sending};
 use crate::status::{DatabaseState, DatabaseStatus};
+use live::Live;
 
 /// One database in one session.
 pub(crate) struct Channel {
@@ -35,8 +36,7 @@ pub(crate) struct Channel {
     known: Frontier,
     outgoing: Outgoing,
     incoming: Incoming,
-    /// Whether something was committed that is not planned yet.
-    dirty: bool,
+    live: Live,
     allowed: bool,
     /// Whether the last announcement said that the database is complete here.
     offered: bool,
@@ -81,7 +81,7 @@ impl Channel {
             known: Frontier::default(),
             outgoing: Outgoing::default(),
             incoming: Incoming::new(database),
-            dirty: false,
+            live: Live::default(),
             allowed: false,
             offered: false,
             silent: false,
@@ -157,7 +157,7 @@ impl Channel {
         self.last_round += 1;
         self.round = Some(Round::new(self.last_round, held, self.allowed, may_read));
         self.outgoing.drop_live();
-        self.dirty = false;
+        self.live.begin_round();
         self.progress = Progress {
             entries_before: self.incoming.entries,
             bytes_before: self.incoming.bytes,
@@ -198,36 +198,6 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends what has been committed here since, as far as the peer does not hold it.
-    pub(crate) fn push(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
-        if self.round.is_some() || self.outgoing.is_planned() {
-            self.dirty = true;
-            return Ok(());
-        }
-        self.dirty = false;
-        let view = ctx.view(&self.database)?;
-        let may_send = ctx.may_send(&self.database, &view)?;
-        if !may_send {
-            // What comes while the database is fetched goes on once all of it is here.
-            self.dirty = !view.is_complete();
-            return Ok(());
-        }
-        self.allowed = true;
-        if self.silent || self.known.len() > FRONTIER_MAX {
-            return self.start(false, ctx);
-        }
-        let Some(graph) = view.graph() else {
-            return Ok(());
-        };
-        let tips = graph.head()?.map(|(_, head)| head.tips).unwrap_or_default();
-        let known = graph.still_stored(self.known.iter())?;
-        let new = graph.difference(&tips, &known)?;
-        if !new.is_empty() {
-            self.outgoing.start(Plan::Numbers(new.into()), true);
-        }
-        Ok(())
-    }
-
     /// Gives back what the session holds for this database, before it is left.
     pub(crate) fn release(&mut self, flow: &mut Flow) {
         self.outgoing.release(flow);
@@ -240,7 +210,7 @@ impl Channel {
 
     /// Returns whether the peer owes an answer.
     pub(crate) fn waits_for_peer(&self) -> bool {
-        self.round.is_some() || self.outgoing.is_in_flight()
+        self.round.is_some() || self.outgoing.is_in_flight() || self.live.is_asking()
     }
 
     pub(crate) fn status(&self) -> DatabaseStatus {
@@ -259,6 +229,7 @@ impl Channel {
             entries_out: self.outgoing.entries,
             bytes_in: self.incoming.bytes,
             bytes_out: self.outgoing.bytes,
+            duplicates_in: self.incoming.duplicates,
             ..self.status.clone()
         }
     }

@@ -8,6 +8,7 @@ use weald_dag::{DatabaseId, Graph, PublicKey, Snapshot, StoreError};
 
 use crate::flow::Flow;
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::reads::{LocalDatabase, Reads};
 
 /// What one call has at hand.
@@ -15,6 +16,7 @@ pub(crate) struct Context<'a> {
     pub(crate) reads: &'a dyn Reads,
     pub(crate) out: &'a mut Outbox,
     pub(crate) flow: &'a mut Flow,
+    pub(crate) pace: &'a mut Pace,
     /// The keys that the peer has proven for the database, its device key among them.
     pub(crate) keys: &'a [PublicKey],
 }

@@ -21,6 +21,7 @@ use crate::message::{Announce, Control};
 use crate::naming::{Name, Naming};
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event};
+use crate::pace::Pace;
 use crate::possession;
 use crate::reads::Reads;
 use crate::status::{DatabaseState, DatabaseStatus};
@@ -71,6 +72,7 @@ pub(crate) struct Exchange {
     /// Batches of settings entries that are to show that we may not read.
     shown: BTreeMap<BatchId, DatabaseId>,
     flow: Flow,
+    pace: Pace,
     /// The database whose batch went last, so that none is starved.
     served: Option<Name>,
 }
@@ -81,6 +83,7 @@ impl Exchange {
         device: PublicKey,
         peer: PublicKey,
         naming: Naming,
+        pace: Pace,
     ) -> Self {
         Self {
             transcript,
@@ -97,6 +100,7 @@ impl Exchange {
             contradicted: BTreeSet::new(),
             shown: BTreeMap::new(),
             flow: Flow::default(),
+            pace,
             served: None,
         }
     }
@@ -198,7 +202,7 @@ impl Exchange {
             return Ok(());
         };
         let keys = self.peer_keys.of(&name);
-        let mut ctx = Context { reads, out, flow: &mut self.flow, keys };
+        let mut ctx = Context { reads, out, flow: &mut self.flow, pace: &mut self.pace, keys };
         if channel.check(&ctx)? { what(channel, &mut ctx) } else { Ok(()) }
     }
 
@@ -260,6 +264,10 @@ impl Exchange {
                 self.with(name, reads, out, |ch, ctx| ch.want(&ids, depth, ctx))
             }
             Control::Wanted(name) => self.with(name, reads, out, Channel::wanted),
+            Control::Have { name, ids } => self.with(name, reads, out, |ch, ctx| ch.have(ids, ctx)),
+            Control::Had { name, held } => {
+                self.with(name, reads, out, |ch, ctx| ch.had(&held, ctx))
+            }
             Control::Ack { name, batch } => {
                 self.with(name, reads, out, |ch, ctx| ch.acknowledged(batch, ctx))
             }
@@ -337,7 +345,7 @@ impl Exchange {
         }
         let own_keys = &mut self.own_keys;
         let keys = self.peer_keys.of(&name);
-        let mut ctx = Context { reads, out, flow: &mut self.flow, keys };
+        let mut ctx = Context { reads, out, flow: &mut self.flow, pace: &mut self.pace, keys };
         if !channel.check(&ctx)? {
             return Ok(());
         }
@@ -401,12 +409,19 @@ impl Exchange {
     pub(crate) fn committed(
         &mut self,
         database: &DatabaseId,
+        relayed: bool,
         reads: &dyn Reads,
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
         let name = self.naming.name(database);
         if self.channels.contains_key(&name) {
-            self.with(name, reads, out, Channel::push)?;
+            self.with(name, reads, out, |channel, ctx| {
+                if relayed {
+                    channel.relay(ctx);
+                    return Ok(());
+                }
+                channel.push(ctx)
+            })?;
             return self.own_keys.prove(name, database, reads, out);
         }
         // The peer was refused and may read now.
@@ -424,6 +439,25 @@ impl Exchange {
             return self.relate(*database, reads, out);
         }
         Ok(())
+    }
+
+    /// Takes note of the time of the call that follows.
+    pub(crate) const fn tick(&mut self, now: u64) {
+        self.pace.set(now);
+    }
+
+    /// Announces what is due to be.
+    pub(crate) fn wake(&mut self, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
+        let now = self.pace.now();
+        let is_due = |channel: &Channel| channel.announces_at().is_some_and(|due| due <= now);
+        let due = self.channels.iter().filter(|(_, channel)| is_due(channel));
+        let due: Vec<Name> = due.map(|(name, _)| *name).collect();
+        due.into_iter().try_for_each(|name| self.with(name, reads, out, Channel::wake))
+    }
+
+    /// Returns when [`wake`](Self::wake) is to be called, if at all.
+    pub(crate) fn wakes_at(&self) -> Option<u64> {
+        self.channels.values().filter_map(Channel::announces_at).min()
     }
 
     /// Sends batches while the window has room, one of each database in turn.

@@ -56,6 +56,8 @@ pub(crate) struct Incoming {
     overflowed: bool,
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
+    /// How many entries came that were held already.
+    pub(crate) duplicates: u64,
 }
 
 impl Incoming {
@@ -73,6 +75,7 @@ impl Incoming {
             overflowed: false,
             entries: 0,
             bytes: 0,
+            duplicates: 0,
         }
     }
 
@@ -132,6 +135,7 @@ impl Incoming {
         };
         let mut missing = BTreeMap::new();
         for (entry, verdict) in verdicts {
+            self.duplicates += u64::from(matches!(verdict, Verdict::Duplicate(_)));
             match verdict {
                 Verdict::Stored(number) | Verdict::Duplicate(number) => {
                     if batch.live {

@@ -53,6 +53,7 @@ mod options;
 mod outbox;
 mod outgoing;
 mod output;
+mod pace;
 mod possession;
 mod probe;
 mod reads;

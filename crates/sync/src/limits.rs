@@ -78,5 +78,13 @@ pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 pub const REASON_MAX: usize = 256;
 /// How many reasons are told to a peer at the end of a round; of further tips, the class only.
 pub const REASONS_MAX: usize = 64;
+/// The least time until what came from one peer is announced to another, in milliseconds.
+pub const RELAY_MIN_MS: u64 = 20;
+/// The greatest time until what came from one peer is announced to another, in milliseconds.
+pub const RELAY_MAX_MS: u64 = 100;
+/// How many ids an announcement of entries between rounds carries; of more, some evenly spread.
+pub const HAVE_MAX: usize = 256;
+/// How many announced ids are remembered that are not held here.
+pub const HEARD_MAX: usize = 1_024;
 /// How many entries the peer is known to hold may be listed before a round makes the list short.
 pub const FRONTIER_MAX: usize = 8_192;

@@ -12,8 +12,8 @@ use crate::class::Class;
 use crate::close::PeerFault;
 use crate::ids::{Bits, Ids};
 use crate::limits::{
-    CONTROL_MAX, CONTROLS_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, REQUEST_BYTES_MAX, SHOWN_MAX_BYTES,
-    TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
+    CONTROL_MAX, CONTROLS_MAX, HAVE_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, REQUEST_BYTES_MAX,
+    SHOWN_MAX_BYTES, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
 };
 use crate::naming::Name;
 use crate::possession::KeyProof;
@@ -93,6 +93,10 @@ pub(crate) enum Control {
     Wanted(Name),
     /// Says that this batch and all before it are stored.
     Ack { name: Name, batch: u64 },
+    /// Announces entries that came here from another peer.
+    Have { name: Name, ids: Ids },
+    /// Says which of the announced entries are held.
+    Had { name: Name, held: Bits },
     /// Asks for access to a database, by bytes that only who decides can read.
     Ask(ByteBuf),
     /// Answers a request by the hash of its bytes, at once and again when it is decided.
@@ -178,6 +182,7 @@ impl Control {
                 at_most("bytes of settings", shown.len(), SHOWN_MAX_BYTES)
             }
             Self::Probe { ids, .. } => at_most("ids in a probe", ids.0.len(), PROBE_MAX),
+            Self::Have { ids, .. } => at_most("announced ids", ids.0.len(), HAVE_MAX),
             Self::Want { ids, depth, .. } => {
                 at_most("ids in a want", ids.0.len(), WANT_MAX)?;
                 let depth = usize::try_from(*depth).unwrap_or(usize::MAX);

@@ -78,8 +78,14 @@ impl Open {
         Ok(())
     }
 
+    /// Does what its time has come for.
+    pub(crate) fn wake(&mut self, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
+        self.check_health(out)?;
+        self.exchange.wake(reads, out)
+    }
+
     /// Looks whether the peer is to be asked if it is there, or is not.
-    pub(crate) fn check_health(&mut self, out: &mut Outbox) -> Result<(), CloseReason> {
+    fn check_health(&mut self, out: &mut Outbox) -> Result<(), CloseReason> {
         match self.health.due(self.now) {
             Due::Nothing => {}
             Due::Ping(ping) => out.control(Control::Ping(ping)),

@@ -12,12 +12,14 @@ use crate::exchange::Exchange;
 use crate::frame::Framer;
 use crate::handshake::{Handshake, Peered, goodbye};
 use crate::health::Health;
+use crate::hello::derive;
 use crate::limits::{HANDSHAKE_MAX_MS, REQUEST_BYTES_MAX, SILENCE_MAX_MS};
 use crate::message::Control;
 use crate::open::Open;
 use crate::options::SessionOptions;
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event, Output};
+use crate::pace::Pace;
 use crate::reads::Reads;
 use crate::request::RequestAnswer;
 use crate::status::{DatabaseState, DatabaseStatus};
@@ -42,6 +44,8 @@ pub struct Session {
     /// What was dropped before the peer was known.
     dropped: BTreeSet<DatabaseId>,
     peer: Option<(PublicKey, String)>,
+    /// What pauses are drawn from.
+    pace: [u8; 32],
     started: u64,
     waiting_since: Option<u64>,
     health_every: Option<u64>,
@@ -62,6 +66,7 @@ impl Session {
             related: BTreeSet::new(),
             dropped: BTreeSet::new(),
             peer: None,
+            pace: derive("weald 2026 sync pace v1", &[&options.seed]),
             started: now,
             waiting_since: None,
             health_every: options.health_every,
@@ -144,7 +149,7 @@ impl Session {
         let Peered { peer, name, first_use, transcript, seal, naming } = peered;
         self.peer = Some((peer, name.clone()));
         self.out.event(Event::Authenticated { peer, name, first_use });
-        let exchange = Exchange::new(transcript, self.device, peer, naming);
+        let exchange = Exchange::new(transcript, self.device, peer, naming, Pace::new(self.pace));
         let mut health = Health::new(self.health_every, now);
         let ping = health.first(now);
         let open = Open::new(exchange, Framer::new(seal), health, now);
@@ -172,8 +177,11 @@ impl Session {
         self.run(now, reads, |open, out| open.exchange.ingested(batch, verdicts, reads, out));
     }
 
-    /// Takes note that entries were committed here, by this instance or from another peer: what the
-    /// peer does not hold goes to it at once, or after the round that is running.
+    /// Takes note that entries were committed here, by this instance or, where they are `relayed`, from
+    /// another peer. Its own commits go to the peer at once, or after the round that is running; what
+    /// is relayed is announced to it after
+    /// [`RELAY_MIN_MS`](crate::limits::RELAY_MIN_MS) to [`RELAY_MAX_MS`](crate::limits::RELAY_MAX_MS),
+    /// unless the peer has sent or announced it by then.
     ///
     /// All that was committed is looked up, so `numbers` need not be complete, and calls for entries
     /// that came from this peer do no harm.
@@ -182,10 +190,13 @@ impl Session {
         now: u64,
         database: DatabaseId,
         numbers: &[Number],
+        relayed: bool,
         reads: &dyn Reads,
     ) {
         if !numbers.is_empty() {
-            self.run(now, reads, |open, out| open.exchange.committed(&database, reads, out));
+            self.run(now, reads, |open, out| {
+                open.exchange.committed(&database, relayed, reads, out)
+            });
         }
     }
 
@@ -198,17 +209,17 @@ impl Session {
             Phase::Open(_) if self.answer_due().is_some_and(|due| due <= now) => {
                 self.end(CloseReason::Silent);
             }
-            _ => self.run(now, reads, Open::check_health),
+            _ => self.run(now, reads, |open, out| open.wake(reads, out)),
         }
     }
 
     /// Returns when [`handle_deadline`](Self::handle_deadline) is to be called, if at all.
     pub fn deadline(&self) -> Option<u64> {
-        let health = match &self.phase {
-            Phase::Open(open) => open.health.deadline(),
-            Phase::Handshake(_) | Phase::Closed => None,
+        let (health, wakes) = match &self.phase {
+            Phase::Open(open) => (open.health.deadline(), open.exchange.wakes_at()),
+            Phase::Handshake(_) | Phase::Closed => (None, None),
         };
-        [self.answer_due(), health].into_iter().flatten().min()
+        [self.answer_due(), health, wakes].into_iter().flatten().min()
     }
 
     /// Returns until when the peer must have answered what it owes.
@@ -300,6 +311,7 @@ impl Session {
             return;
         };
         open.now = now;
+        open.exchange.tick(now);
         let done = what(open, &mut self.out)
             .and_then(|()| open.exchange.pump(reads, &mut self.out))
             .and_then(|()| self.out.check());

@@ -40,6 +40,8 @@ pub struct DatabaseStatus {
     pub bytes_in: u64,
     /// Bytes of entries sent in this session.
     pub bytes_out: u64,
+    /// Entries received in this session that were held already.
+    pub duplicates_in: u64,
     /// How many rounds have ended.
     pub rounds: u64,
     /// How many round trips the last round took.
@@ -59,6 +61,7 @@ impl DatabaseStatus {
             entries_out: 0,
             bytes_in: 0,
             bytes_out: 0,
+            duplicates_in: 0,
             rounds: 0,
             round_trips: 0,
             classes: None,

@@ -142,7 +142,6 @@ impl Channel {
         match self.outgoing.pack(&graph, self.name, &mut self.known, ctx.flow)? {
             Packed::Batch(message) => ctx.out.message(message),
             Packed::Wanted => ctx.out.control(Control::Wanted(self.name)),
-            Packed::Sent { of_round: false } if self.dirty => self.push(ctx)?,
             Packed::Sent { of_round: true } => {
                 if let Some(round) = &mut self.round {
                     round.sending = Sending::Done;
@@ -151,7 +150,8 @@ impl Channel {
                 }
                 self.finish(ctx)?;
             }
-            Packed::Sent { .. } | Packed::Idle => {}
+            Packed::Sent { of_round: false } => self.go_on_live(ctx)?,
+            Packed::Idle => {}
         }
         Ok(true)
     }

@@ -106,10 +106,10 @@ impl Channel {
         if self.silent || (view.is_complete() && !self.offered) {
             return self.start(false, ctx);
         }
-        if self.dirty || ctx.may_send(&self.database, &view)? != self.allowed {
+        if self.live.has_own() || ctx.may_send(&self.database, &view)? != self.allowed {
             return self.push(ctx);
         }
-        Ok(())
+        self.go_on_live(ctx)
     }
 
     /// Learns from the peer's classes of our tips; of what was not announced there are none.

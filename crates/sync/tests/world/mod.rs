@@ -13,6 +13,7 @@ use weald_dag::{
 };
 use weald_sync::{
     BatchId, CloseReason, Event, LocalDatabase, Output, Reads, Role, Session, SessionOptions,
+    limits,
 };
 
 pub const WALL: u64 = 1_800_000_000_000;
@@ -521,6 +522,12 @@ impl World {
         self.committed(node, database, &[last], None);
     }
 
+    /// Tells the sessions of a node that entries of somebody else have come there.
+    pub fn relayed_at(&mut self, node: usize, database: DatabaseId) {
+        let last = Number(self.nodes[node].count(database) - 1);
+        self.committed(node, database, &[last], Some((usize::MAX, 0)));
+    }
+
     fn committed(
         &mut self,
         node: usize,
@@ -532,7 +539,8 @@ impl World {
         for (at, ends) in links.iter_mut().enumerate() {
             for (side, end) in ends.iter_mut().enumerate() {
                 if end.node == node && origin != Some((at, side)) {
-                    end.session.handle_committed(*now, database, numbers, &nodes[node]);
+                    let relayed = origin.is_some();
+                    end.session.handle_committed(*now, database, numbers, relayed, &nodes[node]);
                 }
             }
         }
@@ -602,8 +610,33 @@ impl World {
         true
     }
 
-    /// Delivers frames until none is on its way.
+    /// Delivers frames until none is on its way and nothing more is to be announced.
     pub fn run(&mut self) {
+        self.deliver();
+        while self.announce() {
+            self.deliver();
+        }
+    }
+
+    /// Lets time pass until the next announcement of what was relayed, if one is to come.
+    pub fn announce(&mut self) -> bool {
+        let ends = self.links.iter().flatten();
+        let due = ends.filter_map(|end| end.session.deadline()).min();
+        let Some(due) = due.filter(|due| *due <= self.now + limits::RELAY_MAX_MS) else {
+            return false;
+        };
+        self.now = self.now.max(due);
+        let Self { nodes, links, now, .. } = self;
+        for end in links.iter_mut().flatten() {
+            if end.session.deadline().is_some_and(|due| due <= *now) {
+                end.session.handle_deadline(*now, &nodes[end.node]);
+            }
+        }
+        true
+    }
+
+    /// Delivers frames until none is on its way.
+    pub fn deliver(&mut self) {
         loop {
             let mut moved = false;
             for link in 0..self.links.len() {

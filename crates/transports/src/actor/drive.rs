@@ -17,7 +17,7 @@ use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
 
 use super::error::SyncError;
 use super::event::SyncEvent;
-use super::feed::{CommitFeed, LinkFeed};
+use super::feed::{CommitFeed, Committed, LinkFeed};
 use super::host::{Host, HostError};
 use super::ingest::{Done, Ingests, random};
 use super::limits::{FLUSH_MAX, READ_AHEAD_BYTES, STATUS_EVERY};
@@ -357,8 +357,9 @@ impl Drive {
     }
 
     fn push(&mut self, now: u64, host: &dyn Host) {
-        for (database, newest) in self.feed.take() {
-            self.session.handle_committed(now, database, &[newest], host);
+        for (database, committed) in self.feed.take() {
+            let Committed { newest, relayed } = committed;
+            self.session.handle_committed(now, database, &[newest], relayed, host);
         }
     }
 

@@ -9,20 +9,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::Notify;
 use weald_dag::{DatabaseId, Number, PublicKey};
 
-/// What waits to be pushed on one link: of each database the newest number.
+/// What came of one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Committed {
+    /// The newest number.
+    pub(crate) newest: Number,
+    /// Whether all of it came from peers.
+    pub(crate) relayed: bool,
+}
+
+/// What waits to be pushed on one link, of each database.
 #[derive(Debug, Default)]
 pub(crate) struct LinkFeed {
-    waiting: Mutex<BTreeMap<DatabaseId, Number>>,
+    waiting: Mutex<BTreeMap<DatabaseId, Committed>>,
     filled: Notify,
 }
 
 impl LinkFeed {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DatabaseId, Number>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DatabaseId, Committed>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, database: DatabaseId, newest: Number) {
-        self.lock().insert(database, newest);
+    fn add(&self, database: DatabaseId, newest: Number, relayed: bool) {
+        let mut waiting = self.lock();
+        let before = waiting.get(&database).is_none_or(|before| before.relayed);
+        waiting.insert(database, Committed { newest, relayed: relayed && before });
+        drop(waiting);
         self.filled.notify_one();
     }
 
@@ -32,7 +44,7 @@ impl LinkFeed {
     }
 
     /// Takes all that waits.
-    pub(crate) fn take(&self) -> BTreeMap<DatabaseId, Number> {
+    pub(crate) fn take(&self) -> BTreeMap<DatabaseId, Committed> {
         std::mem::take(&mut *self.lock())
     }
 }
@@ -52,12 +64,13 @@ pub struct CommitFeed {
 impl CommitFeed {
     /// Takes note of entries that are durable now, ascending; `origin` is the peer that brought them.
     ///
-    /// Returns at once. Every linked peer but the origin gets those that it may read.
+    /// Returns at once. Every linked peer but the origin gets those that it may read: at once where they were made
+    /// here, after a short pause and if it lacks them where a peer brought them.
     pub fn committed(&self, database: DatabaseId, numbers: &[Number], origin: Option<PublicKey>) {
         let Some(newest) = numbers.last() else { return };
         let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
         for link in links.values().filter(|link| Some(link.peer) != origin) {
-            link.feed.add(database, *newest);
+            link.feed.add(database, *newest, origin.is_some());
         }
     }
 
@@ -80,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_but_the_origins_hears_of_the_newest_entry() {
+    fn every_link_but_the_origins_hears_of_the_newest_entry_and_whether_any_is_our_own() {
         let feed = CommitFeed::default();
         let key = |seed| SecretKey::from_seed(&[seed; 32]).public();
         let (a, b) = (feed.add(1, key(1)), feed.add(2, key(2)));
@@ -88,9 +101,15 @@ mod tests {
         feed.committed(database, &[Number(1), Number(2)], Some(key(1)));
         feed.committed(database, &[Number(3)], Some(key(1)));
         assert!(a.take().is_empty());
-        assert_eq!(b.take().into_iter().collect::<Vec<_>>(), [(database, Number(3))]);
-        feed.remove(2);
+        let relayed = Committed { newest: Number(3), relayed: true };
+        assert_eq!(b.take().into_iter().collect::<Vec<_>>(), [(database, relayed)]);
         feed.committed(database, &[Number(4)], None);
+        feed.committed(database, &[Number(5)], Some(key(1)));
+        let own = Committed { newest: Number(5), relayed: false };
+        assert_eq!(b.take().into_iter().collect::<Vec<_>>(), [(database, own)]);
+        a.take();
+        feed.remove(2);
+        feed.committed(database, &[Number(6)], None);
         assert_eq!((a.take().len(), b.take().len()), (1, 0));
     }
 }
