@@ -40,13 +40,16 @@ mod key;
 mod ladder;
 pub mod limits;
 mod memory;
+mod needed;
 mod overlay;
 mod parcel;
 mod pending;
 mod random;
 mod row;
+mod rungs;
 mod seam;
 mod space;
+mod sums;
 mod text;
 mod time;
 mod varint;
@@ -63,7 +66,7 @@ pub use ingest::{Admission, GraphRefusal, Known, Place, admit};
 pub use key::{
     Domain, KEY_LEN, KeyError, KeyTextError, PublicKey, SIGNATURE_LEN, SecretKey, Signature,
 };
-pub use ladder::{Ladder, RUNG_GENERATIONS, RUNGS_MAX, Rung, Sums};
+pub use ladder::Ladder;
 pub use memory::MemoryStore;
 pub use overlay::Overlay;
 pub use parcel::{Fault, Parcel, ParcelError, VERIFY_BATCH, Verified, verify};
@@ -73,8 +76,10 @@ pub use pending::{
 };
 pub use random::Randomness;
 pub use row::{Head, INLINE_PAYLOAD_MAX, Local, Number, Standing, TIPS_INLINE_MAX};
+pub use rungs::{RUNGS_MAX, Rung};
 pub use seam::{Durability, Snapshot, Store, StoreError, Visit};
 pub use space::{KeyRange, Order, Space};
+pub use sums::{RUNG_GENERATIONS, Sums};
 pub use text::{ID_LEN, SHORT_ID_LEN, TextError};
 pub use time::{Clock, Time};
 pub use verdict::{Refusal, Verdict};

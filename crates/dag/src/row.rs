@@ -6,10 +6,10 @@
 use crate::cbor::CodingError;
 use crate::entry::Entry;
 use crate::key::Signature;
-use crate::ladder::Sums;
 use crate::limits::{BODY_MAX, PARENTS_MAX, PAYLOAD_MAX};
 use crate::parcel::{Parcel, ParcelError};
 use crate::space::Space;
+use crate::sums::Sums;
 use crate::time::Time;
 use crate::varint;
 

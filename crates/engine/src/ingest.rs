@@ -52,7 +52,7 @@ pub(crate) fn ingest(
             }
         };
         if let Verdict::Refused(refusal) = &verdict {
-            replica.refuse(id, refusal);
+            replica.refused.insert(id, refusal);
             refused.insert(id);
         }
         ingested.verdicts.push((id, verdict));
@@ -77,10 +77,10 @@ fn judge(
         return Ok(Judged::Other(Verdict::Fault(fault)));
     }
     let entry = &parcel.entry;
-    if let Some(refusal) = replica.refusal(&entry.id()) {
+    if let Some(refusal) = replica.refused.get(&entry.id()) {
         return Ok(Judged::Other(Verdict::Refused(refusal.clone())));
     }
-    let is_refused = |id: &&EntryId| replica.refusal(id).is_some() || refused.contains(*id);
+    let is_refused = |id: &&EntryId| replica.refused.get(id).is_some() || refused.contains(*id);
     if let Some(ancestor) = entry.parents().iter().find(is_refused) {
         let refusal = Refusal::Descends { ancestor: *ancestor };
         return Ok(Judged::Other(Verdict::Refused(refusal)));

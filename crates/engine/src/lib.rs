@@ -41,6 +41,7 @@ mod listing;
 mod locked;
 mod parents;
 mod past;
+mod refused;
 mod replica;
 mod secrets;
 mod settings;

@@ -3,12 +3,12 @@
 //! Invariant: it says what the rows say plus what is staged, and nothing that could not be read
 //! back from them; so it may be dropped at any time between two groups.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weald_auth::{AuthRefusal, Authority, Before, Claim, EpochId, Inserted, Origin, SettingsIndex};
 use weald_dag::{
-    Entry, EntryId, Graph, Head, Known, Ladder, Local, Number, Overlay, Parcel, PublicKey, Refusal,
+    Entry, EntryId, Graph, Head, Known, Ladder, Local, Number, Overlay, Parcel, PublicKey,
     Snapshot, Standing, StoreError, Time, append, index, restand,
 };
 
@@ -17,6 +17,7 @@ use crate::catalog::Held;
 use crate::fold::StoreTypes;
 use crate::hidden::{self, HiddenMax, Size, Unneeded};
 use crate::index::Indexes;
+use crate::refused::Refused;
 use crate::settings::{self, Settings};
 use crate::standing::{Candidates, Turned};
 use crate::unfolded::fold_waiting;
@@ -24,8 +25,6 @@ use crate::written::Written;
 
 /// How many recent entries are kept in memory, to find parents without reading rows.
 const RECENT_MAX: usize = 16_384;
-/// How many refused entries of one database are remembered.
-const REFUSED_MAX: usize = 4_096;
 
 /// A tip with what a commit on top of it needs.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +54,8 @@ pub(crate) struct Replica {
     written: Option<Written>,
     /// How many entries were judged again for limits that took nothing.
     in_vain: u64,
-    refused: BTreeMap<EntryId, Refusal>,
-    refused_in_order: VecDeque<EntryId>,
+    /// What was refused lately.
+    pub(crate) refused: Refused,
     settings: Settings,
     published: Option<Arc<Authority>>,
     recent: BTreeMap<EntryId, Known>,
@@ -96,8 +95,7 @@ impl Replica {
             hidden_max: HiddenMax::default(),
             written: None,
             in_vain: 0,
-            refused: BTreeMap::new(),
-            refused_in_order: VecDeque::new(),
+            refused: Refused::default(),
             settings: settings::load(rows, held.number)?,
             published: None,
             recent: BTreeMap::new(),
@@ -427,26 +425,6 @@ impl Replica {
     pub(crate) fn authority(&mut self) -> Arc<Authority> {
         let authority = &self.settings.authority;
         Arc::clone(self.published.get_or_insert_with(|| Arc::new(authority.clone())))
-    }
-
-    /// Returns why an entry was refused, if that is remembered.
-    pub(crate) fn refusal(&self, id: &EntryId) -> Option<&Refusal> {
-        self.refused.get(id)
-    }
-
-    /// Remembers a refusal, so that children are refused without asking for it again; of too many
-    /// the oldest is forgotten. That an ancestor is refused is not worth a place: it follows.
-    pub(crate) fn refuse(&mut self, id: EntryId, refusal: &Refusal) {
-        if matches!(refusal, Refusal::Descends { .. }) || self.refused.contains_key(&id) {
-            return;
-        }
-        if self.refused_in_order.len() >= REFUSED_MAX
-            && let Some(oldest) = self.refused_in_order.pop_front()
-        {
-            self.refused.remove(&oldest);
-        }
-        self.refused.insert(id, refusal.clone());
-        self.refused_in_order.push_back(id);
     }
 }
 

@@ -3,6 +3,8 @@
 //! Invariant: a short id depends on a key that neither side knew before the session began, so nobody can
 //! make entries whose short ids collide; never on the id of the entry alone, which can be mined.
 
+use std::fmt;
+
 use siphasher::sip::SipHasher13;
 use weald_dag::EntryId;
 
@@ -51,6 +53,18 @@ impl Checks {
     /// Returns the check of a short id.
     pub(crate) fn of(&self, short: u64) -> u64 {
         self.0.hash(&short.to_le_bytes())
+    }
+}
+
+impl fmt::Debug for ShortIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShortIds").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checks").finish_non_exhaustive()
     }
 }
 

@@ -10,6 +10,7 @@ use super::{SYMBOLS_MAX, Symbol, SymbolError};
 use crate::short::Checks;
 
 /// Sums up a window of the symbols of a set that passes by.
+#[derive(Debug)]
 pub(crate) struct Coder {
     checks: Checks,
     window: Range<u64>,

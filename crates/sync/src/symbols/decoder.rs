@@ -19,6 +19,7 @@ pub(crate) struct Decoded {
 }
 
 /// An element that was found.
+#[derive(Debug)]
 struct Found {
     short: u64,
     check: u64,
@@ -29,6 +30,7 @@ struct Found {
 }
 
 /// Takes the symbols of both sides, place after place, until they tell the difference.
+#[derive(Debug)]
 pub(crate) struct Decoder {
     checks: Checks,
     /// Of each place, the peer's symbol less ours, less what was found.
