@@ -141,7 +141,9 @@ fn noise(seed: &[&[u8]]) -> Message {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = [0; NOISE];
     let mut hasher = blake3::Hasher::new();
-    seed.iter().for_each(|part| drop(hasher.update(part)));
+    for part in seed {
+        hasher.update(part);
+    }
     hasher.finalize_xof().fill(&mut bytes);
     let letters = bytes.iter().map(|byte| LETTERS.get(usize::from(byte % 64)));
     Message { text: letters.flatten().map(|letter| char::from(*letter)).collect() }

@@ -11,7 +11,7 @@ use weald::transport::memory::MemoryNetwork;
 use weald::{Database, Instance, Ticket};
 
 use crate::pairs::{copy, prepared};
-use crate::process::{cpu_seconds, peak_memory_mb};
+use crate::process::{cpu_seconds, forget_peak_memory, peak_memory_mb};
 use crate::report::Report;
 use crate::sample;
 
@@ -32,6 +32,7 @@ pub(crate) fn over_http(report: &Report, n: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     copy(&kept.join("here"), &folder.path().join("here"))?;
     let (instance, database) = sample::open(&folder.path().join("here"))?;
+    forget_peak_memory();
     let before = cpu_seconds();
     let joined = serve(&instance, &database, &folder.path().join("joiner"))?;
     let served = cpu_seconds().zip(before).map(|(after, before)| after - before);
@@ -57,6 +58,7 @@ pub(crate) fn over_memory(report: &Report, n: u64) -> Result<()> {
     let user = other.create_user(sample::USER, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let network = MemoryNetwork::new();
+    forget_peak_memory();
     let before = cpu_seconds();
     let (joined, seconds) = runtime.block_on(async {
         let (ours, theirs) = (instance.enable_sync()?, other.enable_sync()?);

@@ -6,6 +6,12 @@ pub(crate) fn peak_memory_mb() -> Option<f64> {
     status_mb("VmHWM:")
 }
 
+/// Forgets the peak of before, such as that of preparing what is measured.
+pub(crate) fn forget_peak_memory() {
+    // Where the system does not know of it the peak is that of the whole run.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// Returns the resident memory of this process, in megabytes; `None` where the system does not
 /// tell.
 pub(crate) fn memory_mb() -> Option<f64> {

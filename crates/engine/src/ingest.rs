@@ -86,7 +86,14 @@ fn judge(
         return Ok(Judged::Other(Verdict::Refused(refusal)));
     }
     let database: DatabaseId = replica.held.id;
-    let mut known = |id: &EntryId| replica.known(rows, id);
+    let own = entry.id();
+    let mut known = |id: &EntryId| {
+        if *id == own {
+            replica.known_after(rows, id, entry.parents())
+        } else {
+            replica.known(rows, id)
+        }
+    };
     Ok(match admit(&mut known, database, entry, wall_millis)? {
         Admission::Admitted(place) => Judged::Place(place),
         Admission::Duplicate(number) => Judged::Other(Verdict::Duplicate(number)),

@@ -58,6 +58,7 @@ pub(crate) struct Replica {
     pub(crate) refused: Refused,
     settings: Settings,
     published: Option<Arc<Authority>>,
+    /// All entries that were placed since it was last cleared, and no others.
     recent: BTreeMap<EntryId, Known>,
     next: Number,
     clock: Time,
@@ -143,6 +144,20 @@ impl Replica {
             Some(known) => Ok(Some(*known)),
             None => Graph::new(rows, self.held.number).known(id),
         }
+    }
+
+    /// Looks an entry up that is to be let in and has these parents. An entry is placed after its parents,
+    /// so where one of them is recent it is recent or not stored, and no row is read.
+    pub(crate) fn known_after(
+        &self,
+        rows: &dyn Snapshot,
+        id: &EntryId,
+        parents: &[EntryId],
+    ) -> Result<Option<Known>, StoreError> {
+        if parents.iter().any(|parent| self.recent.contains_key(parent)) {
+            return Ok(self.recent.get(id).copied());
+        }
+        self.known(rows, id)
     }
 
     /// Returns what is before an entry with these parents, to judge it by. Nothing is kept, so an

@@ -59,7 +59,8 @@ impl Feeds {
         }
         let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut runs: Vec<(DatabaseId, Option<PublicKey>, Vec<Number>)> = Vec::new();
-        for told in told {
+        let mut told_to_come = told.iter();
+        while let Some(told) = told_to_come.next() {
             let Told::Entry(told) = told else { continue };
             let (origin, folded) = (&told.origin, &told.folded);
             // Nobody is to have what is hidden here.
@@ -72,7 +73,11 @@ impl Feeds {
                 {
                     numbers.push(folded.number);
                 }
-                _ => runs.push((folded.database, *origin, vec![folded.number])),
+                _ => {
+                    let mut numbers = Vec::with_capacity(told_to_come.len() + 1);
+                    numbers.push(folded.number);
+                    runs.push((folded.database, *origin, numbers));
+                }
             }
         }
         for feed in feeds {

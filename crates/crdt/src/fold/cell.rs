@@ -70,6 +70,21 @@ impl Cell {
         })
     }
 
+    /// Returns whether nothing is known of the row, nor named of what the entry does to it.
+    pub(super) fn is_absent(
+        &self,
+        view: &dyn ViewMut,
+        row: &[u8],
+        entry: &EntryStamp,
+    ) -> Result<bool, ViewError> {
+        if self.rested.is_some() {
+            return Ok(false);
+        }
+        let mut named = Self::default();
+        named.load_due(view, row, entry)?;
+        Ok(named.due.is_empty())
+    }
+
     pub(super) fn is_due(&self, index: u32) -> bool {
         self.due.contains(&index)
     }

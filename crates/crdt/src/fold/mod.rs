@@ -40,16 +40,29 @@ pub(crate) struct Section<'a> {
 
 /// Applies operations of a section, the first of which has the index `first`. A row that was loaded
 /// already, and not written since, may be given.
-pub(crate) fn apply<L: Layout>(
+pub(crate) fn apply<'o, L: Layout>(
     layout: &L,
     section: &Section<'_>,
     first: u32,
-    operations: &[RowOperation<'_>],
+    operations: &'o [RowOperation<'_>],
     view: &mut dyn ViewMut,
     changes: &mut Vec<Change>,
-    loaded: Option<(&[u8], Cell)>,
+    mut loaded: Option<(&'o [u8], Cell)>,
 ) -> Result<(), ViewError> {
     let entry = section.entry;
+    // A row that its only operation makes, as most sections are: there is nothing to fold.
+    if let ([operation], None) = (operations, &loaded)
+        && entry.is_visible
+        && new::makes_row(operation)
+    {
+        let row = operation.row.as_ref();
+        let cell = load(layout, view, row)?;
+        if cell.is_absent(view, row, entry)? {
+            new::write_row(layout, entry.at(first), operation, view, changes);
+            return Ok(());
+        }
+        loaded = Some((row, cell));
+    }
     let mut past = Past::new(layout, entry, operations);
     let all_absent = new::all_absent(operations, entry, view)?;
     let mut made = NewRows::new();

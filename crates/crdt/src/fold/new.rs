@@ -63,8 +63,20 @@ pub(super) fn write<L: Layout>(
     view: &mut dyn ViewMut,
     changes: &mut Vec<Change>,
 ) {
-    for (key, (stamp, operation)) in rows {
-        view.put(Area::State, key, layout.pack_new(key, stamp, &operation.touches));
-        changes.push(Change { key: key.to_vec(), kind: ChangeKind::Created, conflict: None });
+    for (_, (stamp, operation)) in rows {
+        write_row(layout, stamp, operation, view, changes);
     }
+}
+
+/// Writes one row that is new by its only operation.
+pub(super) fn write_row<L: Layout>(
+    layout: &L,
+    stamp: Stamp,
+    operation: &RowOperation<'_>,
+    view: &mut dyn ViewMut,
+    changes: &mut Vec<Change>,
+) {
+    let key = operation.row.as_ref();
+    view.put(Area::State, key, layout.pack_new(key, stamp, &operation.touches));
+    changes.push(Change { key: key.to_vec(), kind: ChangeKind::Created, conflict: None });
 }
