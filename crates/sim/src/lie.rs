@@ -31,6 +31,10 @@ pub enum Lie {
     FarFuture,
     /// Settings by a stranger.
     Usurper,
+    /// Good entries by a stranger, on top of which the liar goes on.
+    Stranger,
+    /// Nothing false among the rows, but what is said of them: tips, sums, filters, classes, wants.
+    Words,
 }
 
 /// Something that was forged.
@@ -38,13 +42,13 @@ pub(crate) struct Forgery {
     pub(crate) database: DatabaseId,
     pub(crate) id: EntryId,
     pub(crate) number: Number,
-    /// Whether the entry itself is good and somebody else's.
-    pub(crate) is_of_another: bool,
+    /// Whether the entry itself is good, so that others may come to hold it.
+    pub(crate) is_genuine: bool,
 }
 
 impl Lie {
     /// Every way to lie.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::BadSignature,
         Self::WrongPayload,
         Self::SpoiltSignature,
@@ -52,6 +56,8 @@ impl Lie {
         Self::BackInTime,
         Self::FarFuture,
         Self::Usurper,
+        Self::Stranger,
+        Self::Words,
     ];
 
     /// Returns whether it shows that who sends it is at fault, so that the session must end.
@@ -70,6 +76,9 @@ impl Lie {
         wall: u64,
         chance: &mut Chance,
     ) -> Result<Option<Forgery>, StoreError> {
+        if self == Self::Words {
+            return Ok(None);
+        }
         let snapshot = disk.snapshot()?;
         let Some(database) = chance.pick(databases) else { return Ok(None) };
         let Some(held) = held(&*snapshot, database)?.filter(|held| held.complete) else {
@@ -98,7 +107,7 @@ impl Lie {
             database: *database,
             id: stored.parcel.entry.id(),
             number: stored.number,
-            is_of_another: self == Self::SpoiltSignature,
+            is_genuine: matches!(self, Self::SpoiltSignature | Self::Stranger),
         }))
     }
 

@@ -3,7 +3,7 @@
 
 use weald_sim::{Counts, Faults, Lie, Plan, Topology, run};
 
-const NONE: Faults = Faults { cut: 0, outage: 0, partition: 0, crash: 0, tampering: 0 };
+const NONE: Faults = Faults::NONE;
 
 /// Runs a kind of world with several seeds and returns what was counted.
 fn converges(name: &str, plan: impl Fn(u64) -> Plan) -> Counts {
