@@ -13,6 +13,7 @@ use weald_engine::held;
 
 use crate::chance::Chance;
 use crate::disk::Disk;
+use crate::workload::any_entry;
 
 /// A way to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,9 @@ impl Lie {
         let mut rows = Overlay::new(std::sync::Arc::clone(&snapshot));
         let stored = match self {
             Self::SpoiltSignature => {
-                let mut stored = graph.stored(Number(chance.within(0..=newest.0)))?;
+                let entry = any_entry(chance, &graph, newest)?;
+                let number = graph.number(&entry.id())?.unwrap_or(newest);
+                let mut stored = graph.stored(number)?;
                 stored.parcel.signature = Signature::from_bytes(chance.bytes());
                 stored
             }

@@ -91,6 +91,8 @@ pub struct Plan {
     pub clock: Option<WrongClock>,
     /// How many commits in a hundred are large.
     pub large_percent: u64,
+    /// After how many silent milliseconds a session asks whether the peer is there, if it does.
+    pub health_every_ms: Option<u64>,
     /// Greatest latency of a wire in milliseconds.
     pub latency_ms_max: u64,
     /// What a peer beside these sites, which dials all of them, lies about.
@@ -121,6 +123,7 @@ impl Plan {
             skew_ms: 0,
             clock: None,
             large_percent: 0,
+            health_every_ms: None,
             latency_ms_max: 20,
             lie: None,
         }

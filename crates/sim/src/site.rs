@@ -124,7 +124,7 @@ impl Site {
             channel_binding: None,
             seed: outside.chance.bytes(),
             plain: false,
-            health_every: None,
+            health_every: outside.plan.health_every_ms,
         };
         let mut session = Session::new(options, outside.now());
         if outside.liar == Some(self.index) && outside.plan.lie == Some(Lie::Words) {

@@ -277,8 +277,8 @@ impl World {
         self.run_until(self.outside.now() + SETTLE_MS)?;
         let before = self.outside.counts.frames;
         self.run_until(self.outside.now() + QUIET_MS)?;
-        if self.outside.liar.is_some() {
-            // A liar dials again and again; now everyone has heard it.
+        if self.outside.liar.is_some() || self.outside.plan.health_every_ms.is_some() {
+            // A liar dials again and again; now everyone has heard it. Whoever asks how the other is, asks.
             return Ok(());
         }
         let frames = self.outside.counts.frames - before;
