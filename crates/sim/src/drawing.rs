@@ -50,7 +50,7 @@ impl Plan {
             skew_ms: if chance.percent(50) { 0 } else { chance.within(1..=240_000) },
             clock,
             large_percent: if chance.percent(20) { 15 } else { 0 },
-            health_every_ms: chance.percent(10).then(|| chance.within(1_000..=60_000)),
+            health_every_ms: chance.percent(10).then(|| chance.within(30_000..=60_000)),
             latency_ms_max: chance.within(1..=250),
             lie,
         }

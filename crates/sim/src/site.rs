@@ -14,7 +14,7 @@ use crate::clock::WallClock;
 use crate::dials::Dials;
 use crate::finding::Finding;
 use crate::lie::Lie;
-use crate::network::{End, LinkId};
+use crate::network::{End, Link, LinkId};
 use crate::outside::Outside;
 use crate::port::Port;
 use crate::reads::DiskReads;
@@ -404,12 +404,18 @@ impl Site {
         outside: &mut Outside,
     ) -> Result<(), Finding> {
         let Some(port) = self.ports.remove(&link) else { return Ok(()) };
+        let is_dead = !outside.network.link(link).is_some_and(Link::is_alive);
         outside.note(format_args!("site {} closed link {}: {reason}", self.index, link.0));
         outside.close(link, port.end);
         if port.end == End::Dialler {
             self.dials.retry(port.peer, outside);
         }
-        let innocent = matches!(reason, CloseReason::Requested | CloseReason::LinkClosed);
+        let innocent = match reason {
+            CloseReason::Requested | CloseReason::LinkClosed => true,
+            // Before the end of a link that was cut learns of it.
+            CloseReason::Silent => is_dead,
+            _ => false,
+        };
         outside.counts.accusations += u64::from(!innocent);
         let lied = matches!(reason, CloseReason::Fault(_)) && outside.liar == Some(port.peer);
         outside.counts.shut_out += u64::from(lied);
