@@ -61,6 +61,9 @@ impl Channel {
         if self.round.is_none() && self.incoming.is_idle() && self.incoming.has_gap() {
             return self.start(true, ctx);
         }
+        if self.round.is_none() && self.incoming.is_idle() {
+            self.incoming.wait_no_more();
+        }
         self.settle(ctx)
     }
 
