@@ -4,7 +4,7 @@
 //! new one.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weald_dag::DatabaseId;
 
@@ -51,14 +51,11 @@ pub enum SyncOutcome {
 }
 
 impl SyncRecord {
-    /// Makes the record of a sync in which nothing was moved.
-    pub(crate) const fn new(
-        at: SystemTime,
-        database: Option<DatabaseId>,
-        outcome: SyncOutcome,
-    ) -> Self {
+    /// Makes the record of a sync in which nothing was moved. Times are of whole milliseconds, as they are kept.
+    pub(crate) fn new(at: SystemTime, database: Option<DatabaseId>, outcome: SyncOutcome) -> Self {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            at,
+            at: UNIX_EPOCH + whole_millis(since),
             duration: Duration::ZERO,
             database,
             outcome,
@@ -71,9 +68,18 @@ impl SyncRecord {
         }
     }
 
+    /// Sets how long it took.
+    pub(crate) fn took(self, duration: Duration) -> Self {
+        Self { duration: whole_millis(duration), ..self }
+    }
+
     const fn has_moved(&self) -> bool {
         self.entries_in + self.entries_out > 0
     }
+}
+
+fn whole_millis(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The last syncs with a peer, the oldest first.

@@ -49,13 +49,13 @@ impl Marks {
         let mark = self.0.entry(database).or_default();
         let began = mark.began.take();
         let record = SyncRecord {
-            duration: began.map(|began| began.elapsed()).unwrap_or_default(),
             entries_in: status.entries_in.saturating_sub(mark.entries_in),
             entries_out: status.entries_out.saturating_sub(mark.entries_out),
             bytes_in: status.bytes_in.saturating_sub(mark.bytes_in),
             bytes_out: status.bytes_out.saturating_sub(mark.bytes_out),
             round_trips: status.round_trips,
             ..SyncRecord::new(SystemTime::now(), Some(database), outcome)
+                .took(began.map(|began| began.elapsed()).unwrap_or_default())
         };
         (mark.entries_in, mark.entries_out) = (status.entries_in, status.entries_out);
         (mark.bytes_in, mark.bytes_out) = (status.bytes_in, status.bytes_out);
