@@ -13,7 +13,6 @@ use weald_engine::held;
 
 use crate::chance::Chance;
 use crate::disk::Disk;
-use crate::workload::any_entry;
 
 /// A way to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +31,6 @@ pub enum Lie {
     FarFuture,
     /// Settings by a stranger.
     Usurper,
-    /// Good entries by a stranger, on top of which the liar goes on.
-    Stranger,
-    /// Nothing false among the rows, but what is said of them: tips, sums, filters, classes, wants.
-    Words,
 }
 
 /// Something that was forged.
@@ -43,13 +38,13 @@ pub(crate) struct Forgery {
     pub(crate) database: DatabaseId,
     pub(crate) id: EntryId,
     pub(crate) number: Number,
-    /// Whether the entry itself is good, so that others may come to hold it.
-    pub(crate) is_genuine: bool,
+    /// Whether the entry itself is good and somebody else's.
+    pub(crate) is_of_another: bool,
 }
 
 impl Lie {
     /// Every way to lie.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 7] = [
         Self::BadSignature,
         Self::WrongPayload,
         Self::SpoiltSignature,
@@ -57,8 +52,6 @@ impl Lie {
         Self::BackInTime,
         Self::FarFuture,
         Self::Usurper,
-        Self::Stranger,
-        Self::Words,
     ];
 
     /// Returns whether it shows that who sends it is at fault, so that the session must end.
@@ -77,9 +70,6 @@ impl Lie {
         wall: u64,
         chance: &mut Chance,
     ) -> Result<Option<Forgery>, StoreError> {
-        if self == Self::Words {
-            return Ok(None);
-        }
         let snapshot = disk.snapshot()?;
         let Some(database) = chance.pick(databases) else { return Ok(None) };
         let Some(held) = held(&*snapshot, database)?.filter(|held| held.complete) else {
@@ -90,9 +80,7 @@ impl Lie {
         let mut rows = Overlay::new(std::sync::Arc::clone(&snapshot));
         let stored = match self {
             Self::SpoiltSignature => {
-                let entry = any_entry(chance, &graph, newest)?;
-                let number = graph.number(&entry.id())?.unwrap_or(newest);
-                let mut stored = graph.stored(number)?;
+                let mut stored = graph.stored(Number(chance.within(0..=newest.0)))?;
                 stored.parcel.signature = Signature::from_bytes(chance.bytes());
                 stored
             }
@@ -110,7 +98,7 @@ impl Lie {
             database: *database,
             id: stored.parcel.entry.id(),
             number: stored.number,
-            is_genuine: matches!(self, Self::SpoiltSignature | Self::Stranger),
+            is_of_another: self == Self::SpoiltSignature,
         }))
     }
 

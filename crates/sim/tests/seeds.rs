@@ -24,28 +24,23 @@ fn all_converge(seeds: std::ops::Range<u64>) {
 
 // Several tests, so that they run side by side.
 #[test]
-fn seeds_0_to_100_converge() {
-    all_converge(0..100);
+fn seeds_0_to_75_converge() {
+    all_converge(0..75);
 }
 
 #[test]
-fn seeds_100_to_200_converge() {
-    all_converge(100..200);
+fn seeds_75_to_150_converge() {
+    all_converge(75..150);
 }
 
 #[test]
-fn seeds_200_to_300_converge() {
-    all_converge(200..300);
+fn seeds_150_to_225_converge() {
+    all_converge(150..225);
 }
 
 #[test]
-fn seeds_300_to_400_converge() {
-    all_converge(300..400);
-}
-
-#[test]
-fn seeds_400_to_500_converge() {
-    all_converge(400..500);
+fn seeds_225_to_300_converge() {
+    all_converge(225..300);
 }
 
 #[test]

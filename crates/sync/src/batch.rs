@@ -1,4 +1,5 @@
-//! A batch of entries on the wire: name, number, whether live, then the parcels with their lengths.
+//! A batch of entries on the wire: name, number, how many are still to come, whether live and whether the
+//! last of a round, then the parcels with their lengths.
 //!
 //! Invariant: the bytes as they came are kept until the verdicts are known, so that a parcel that
 //! must wait for parents can be read again; nothing is copied for the others.
@@ -9,11 +10,11 @@ use weald_dag::{EntryError, EntryId, Parcel, ParcelError};
 
 use crate::close::PeerFault;
 use crate::limits::BATCH_BYTES;
-use crate::message::start_entries;
 use crate::naming::{NAME_LEN, Name};
+use crate::varint;
 
 const LIVE: u8 = 1;
-const LENGTH_LEN: usize = 4;
+const LAST: u8 = 2;
 /// A parcel is an entry within its limit and the lengths around body and payloads.
 const PARCEL_MAX: usize = ENTRY_MAX + (1 << 12);
 
@@ -23,6 +24,10 @@ pub(crate) struct EntryBatch {
     pub(crate) name: Name,
     pub(crate) number: u64,
     pub(crate) live: bool,
+    /// Whether it is the last of what a round sends.
+    pub(crate) last: bool,
+    /// How many entries are to come after it, as far as was known when it was packed.
+    pub(crate) left: u64,
     pub(crate) raw: RawParcels,
 }
 
@@ -45,15 +50,18 @@ impl EntryBatch {
         const GARBLED: PeerFault = PeerFault::Garbled { what: "a batch of entries" };
         let head = bytes.get(at..).unwrap_or_default();
         let (name, rest) = head.split_first_chunk::<NAME_LEN>().ok_or(GARBLED)?;
-        let (number, rest) = rest.split_first_chunk::<8>().ok_or(GARBLED)?;
-        let (flags, rest) = rest.split_first().ok_or(GARBLED)?;
-        if flags & !LIVE != 0 {
+        let (flags, mut rest) = rest.split_first().ok_or(GARBLED)?;
+        let number = varint::take(&mut rest).ok_or(GARBLED)?;
+        let left = varint::take(&mut rest).ok_or(GARBLED)?;
+        if flags & !(LIVE | LAST) != 0 || flags & (LIVE | LAST) == LIVE | LAST {
             return Err(GARBLED);
         }
         Ok(Self {
             name: Name(ByteArray::new(*name)),
-            number: u64::from_be_bytes(*number),
+            number,
             live: flags & LIVE != 0,
+            last: flags & LAST != 0,
+            left,
             raw: RawParcels { from: bytes.len() - rest.len(), bytes },
         })
     }
@@ -63,7 +71,8 @@ impl RawParcels {
     /// Packs parcels that were read before.
     pub(crate) fn pack(parcels: &[Parcel]) -> Self {
         let mut bytes = Vec::new();
-        parcels.iter().for_each(|parcel| put_parcel(&mut bytes, parcel));
+        let mut scratch = Vec::new();
+        parcels.iter().for_each(|parcel| put_parcel(&mut bytes, parcel, &mut scratch));
         Self { bytes, from: 0 }
     }
 
@@ -77,9 +86,14 @@ impl RawParcels {
         self.bytes
     }
 
-    /// Returns how many bytes they take.
+    /// Returns how many bytes they hold in memory.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Returns how many bytes the parcels take with their lengths.
+    pub(crate) const fn parcel_bytes(&self) -> usize {
+        self.bytes.len() - self.from
     }
 
     /// Reads all parcels; those of a newer format are left out.
@@ -104,12 +118,12 @@ impl RawParcels {
 
 fn take_parcel(rest: &mut &[u8]) -> Result<Option<Parcel>, PeerFault> {
     const GARBLED: PeerFault = PeerFault::Garbled { what: "a batch of entries" };
-    let (length, after) = rest.split_first_chunk::<LENGTH_LEN>().ok_or(GARBLED)?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let length = varint::take(rest).ok_or(GARBLED)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > PARCEL_MAX {
         return Err(PeerFault::TooLong { what: "an entry", found: length, limit: PARCEL_MAX });
     }
-    let (mut parcel, after) = after.split_at_checked(length).ok_or(GARBLED)?;
+    let (mut parcel, after) = rest.split_at_checked(length).ok_or(GARBLED)?;
     *rest = after;
     match Parcel::decode(&mut parcel) {
         Ok(read) if parcel.is_empty() => Ok(Some(read)),
@@ -119,47 +133,70 @@ fn take_parcel(rest: &mut &[u8]) -> Result<Option<Parcel>, PeerFault> {
     }
 }
 
-fn put_parcel(bytes: &mut Vec<u8>, parcel: &Parcel) {
-    let at = bytes.len();
-    bytes.extend_from_slice(&[0; LENGTH_LEN]);
-    parcel.encode(bytes);
-    let length = u32::try_from(bytes.len() - at - LENGTH_LEN).unwrap_or(u32::MAX);
-    if let Some(place) = bytes.get_mut(at..at + LENGTH_LEN) {
-        place.copy_from_slice(&length.to_le_bytes());
-    }
+fn put_parcel(bytes: &mut Vec<u8>, parcel: &Parcel, scratch: &mut Vec<u8>) {
+    scratch.clear();
+    parcel.encode(scratch);
+    varint::put(bytes, scratch.len() as u64);
+    bytes.extend_from_slice(scratch);
 }
 
 /// Gathers parcels for one batch.
 #[derive(Debug)]
 pub(crate) struct Packer {
-    message: Vec<u8>,
+    name: Name,
+    number: u64,
+    parcels: Vec<u8>,
+    scratch: Vec<u8>,
     entries: u64,
 }
 
+/// What a batch is beside its parcels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Entries that go between rounds.
+    Live,
+    /// A part of what was asked for or what a round sends.
+    Part,
+    /// The last part of what a round sends.
+    Last,
+}
+
 impl Packer {
-    pub(crate) fn new(name: Name, number: u64, live: bool) -> Self {
-        let mut message = start_entries();
-        message.extend_from_slice(name.0.as_slice());
-        message.extend_from_slice(&number.to_be_bytes());
-        message.push(if live { LIVE } else { 0 });
-        Self { message, entries: 0 }
+    pub(crate) const fn new(name: Name, number: u64) -> Self {
+        Self { name, number, parcels: Vec::new(), scratch: Vec::new(), entries: 0 }
     }
 
     pub(crate) fn push(&mut self, parcel: &Parcel) {
-        put_parcel(&mut self.message, parcel);
+        put_parcel(&mut self.parcels, parcel, &mut self.scratch);
         self.entries += 1;
     }
 
     pub(crate) const fn is_full(&self) -> bool {
-        self.message.len() >= BATCH_BYTES
+        self.parcels.len() >= BATCH_BYTES
     }
 
     pub(crate) const fn entries(&self) -> u64 {
         self.entries
     }
 
-    pub(crate) fn into_message(self) -> Vec<u8> {
-        self.message
+    /// Returns how many bytes the parcels take with their lengths.
+    pub(crate) const fn parcel_bytes(&self) -> usize {
+        self.parcels.len()
+    }
+
+    /// Returns the batch; `left` more entries are to come after it.
+    pub(crate) fn finish(self, kind: Kind, left: u64) -> Vec<u8> {
+        let mut batch = Vec::with_capacity(self.parcels.len() + NAME_LEN + 1 + 2 * varint::LEN_MAX);
+        batch.extend_from_slice(self.name.0.as_slice());
+        batch.push(match kind {
+            Kind::Live => LIVE,
+            Kind::Part => 0,
+            Kind::Last => LAST,
+        });
+        varint::put(&mut batch, self.number);
+        varint::put(&mut batch, left);
+        batch.extend_from_slice(&self.parcels);
+        batch
     }
 }
 
@@ -186,16 +223,16 @@ mod tests {
     }
 
     fn message(parcels: &[Parcel]) -> Vec<u8> {
-        let mut packer = Packer::new(Name(ByteArray::new([9; NAME_LEN])), 7, true);
+        let mut packer = Packer::new(Name(ByteArray::new([9; NAME_LEN])), 7);
         parcels.iter().for_each(|parcel| packer.push(parcel));
-        packer.into_message()
+        packer.finish(Kind::Live, 300)
     }
 
     #[test]
     fn a_batch_reads_back() {
         let parcels = parcels();
-        let batch = EntryBatch::decode(message(&parcels), 1).unwrap();
-        assert_eq!((batch.number, batch.live), (7, true));
+        let batch = EntryBatch::decode(message(&parcels), 0).unwrap();
+        assert_eq!((batch.number, batch.live, batch.last, batch.left), (7, true, false, 300));
         assert_eq!(batch.raw.unpack().unwrap().parcels, parcels);
         let second = parcels[1].entry.id();
         assert_eq!(batch.raw.find(&|id| *id == second), parcels[1..2]);
@@ -210,7 +247,7 @@ mod tests {
         let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
         assert_eq!(bytes[at + 1], 1, "the version comes first");
         bytes[at + 1] = 2;
-        let unpacked = EntryBatch::decode(bytes, 1).unwrap().raw.unpack().unwrap();
+        let unpacked = EntryBatch::decode(bytes, 0).unwrap().raw.unpack().unwrap();
         assert_eq!(unpacked.newer, 1);
         assert_eq!(unpacked.parcels, [parcels[0].clone(), parcels[2].clone()]);
     }
@@ -219,7 +256,7 @@ mod tests {
     fn a_batch_that_is_cut_is_refused() {
         let bytes = message(&parcels());
         for length in 1..bytes.len() {
-            let batch = EntryBatch::decode(bytes[..length].to_vec(), 1);
+            let batch = EntryBatch::decode(bytes[..length].to_vec(), 0);
             let read = batch.and_then(|batch| batch.raw.unpack());
             assert!(!read.is_ok_and(|unpacked| unpacked.parcels.len() == 3), "{length}");
         }

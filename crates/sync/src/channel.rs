@@ -14,13 +14,16 @@ use weald_dag::DatabaseId;
 use crate::class::Tally;
 use crate::close::CloseReason;
 use crate::context::{Context, View};
+use crate::cost::Cost;
 use crate::flow::Flow;
 use crate::frontier::Frontier;
+use crate::held::Held;
 use crate::incoming::Incoming;
 use crate::message::Control;
 use crate::naming::Name;
 use crate::outgoing::Outgoing;
-use crate::round::{Held, Round, Sending};
+use crate::round::{Round, Scope, Sending};
+use crate::short::ShortIds;
 use crate::status::{DatabaseState, DatabaseStatus};
 use live::Live;
 
@@ -51,7 +54,17 @@ pub(crate) struct Channel {
     ending: Option<Ending>,
     tally: Tally,
     progress: Progress,
+    pub(crate) spent: Spent,
     status: DatabaseStatus,
+}
+
+/// How many bytes were said and heard about a database, its entries among them.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) said: u64,
+    pub(crate) heard: u64,
+    /// What all had cost when the round began.
+    before: Cost,
 }
 
 /// Why a database must be left.
@@ -91,6 +104,7 @@ impl Channel {
             ending: None,
             tally: Tally::default(),
             progress: Progress::default(),
+            spent: Spent::default(),
             status: DatabaseStatus::new(DatabaseState::Asked),
         }
     }
@@ -155,7 +169,8 @@ impl Channel {
         let may_read = ctx.may_read(&self.database)?;
         self.allowed = view.is_complete() && may_read;
         self.last_round += 1;
-        self.round = Some(Round::new(self.last_round, held, self.allowed, may_read));
+        self.round = Some(Round::new(self.last_round, self.attempt, held, self.allowed, may_read));
+        self.spent.before = self.cost();
         self.outgoing.drop_live();
         self.live.begin_round();
         self.progress = Progress {
@@ -174,8 +189,11 @@ impl Channel {
     ) -> Result<(), CloseReason> {
         if let Some(round) = &mut self.round {
             let graph = view.graph();
+            let shorts = ShortIds::new(ctx.transcript, &self.name, round.number);
+            let scope = Scope { name: self.name, shorts: &shorts, known: &self.known };
             let mut announce =
-                round.announce(self.name, view.is_complete(), forget, graph.as_ref())?;
+                round.announce(view.is_complete(), forget, graph.as_ref(), &scope)?;
+            announce.answers = round.answers(graph.as_ref(), &scope)?;
             announce.objects = std::mem::take(&mut self.objects);
             self.offered = announce.complete;
             self.silent = announce.silent;
@@ -213,6 +231,18 @@ impl Channel {
         self.round.is_some() || self.outgoing.is_in_flight() || self.live.is_asking()
     }
 
+    fn cost(&self) -> Cost {
+        let (incoming, outgoing) = (&self.incoming, &self.outgoing);
+        Cost {
+            entries_in: incoming.entries,
+            entries_out: outgoing.entries,
+            entry_bytes_in: incoming.bytes,
+            entry_bytes_out: outgoing.bytes,
+            overhead_in: self.spent.heard.saturating_sub(incoming.bytes),
+            overhead_out: self.spent.said.saturating_sub(outgoing.bytes),
+        }
+    }
+
     pub(crate) fn status(&self) -> DatabaseStatus {
         let state = match &self.round {
             Some(round) if round.theirs.is_none() => DatabaseState::Asked,
@@ -225,10 +255,7 @@ impl Channel {
             state,
             pending_in: self.incoming.waiting(),
             pending_out: self.outgoing.left(),
-            entries_in: self.incoming.entries,
-            entries_out: self.outgoing.entries,
-            bytes_in: self.incoming.bytes,
-            bytes_out: self.outgoing.bytes,
+            cost: self.cost(),
             duplicates_in: self.incoming.duplicates,
             ..self.status.clone()
         }

@@ -17,6 +17,10 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut Outbox,
     pub(crate) flow: &'a mut Flow,
     pub(crate) pace: &'a mut Pace,
+    /// The digest of both Hellos.
+    pub(crate) transcript: &'a [u8; 32],
+    /// Whether this side of the link dialled.
+    pub(crate) dialled: bool,
     /// The keys that the peer has proven for the database, its device key among them.
     pub(crate) keys: &'a [PublicKey],
 }

@@ -5,6 +5,7 @@
 //! looked at again before each thing that is done with a channel.
 
 mod leaving;
+mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +74,7 @@ pub(crate) struct Exchange {
     shown: BTreeMap<BatchId, DatabaseId>,
     flow: Flow,
     pace: Pace,
+    dialled: bool,
     /// The database whose batch went last, so that none is starved.
     served: Option<Name>,
 }
@@ -84,6 +86,7 @@ impl Exchange {
         peer: PublicKey,
         naming: Naming,
         pace: Pace,
+        dialled: bool,
     ) -> Self {
         Self {
             transcript,
@@ -101,6 +104,7 @@ impl Exchange {
             shown: BTreeMap::new(),
             flow: Flow::default(),
             pace,
+            dialled,
             served: None,
         }
     }
@@ -202,8 +206,22 @@ impl Exchange {
             return Ok(());
         };
         let keys = self.peer_keys.of(&name);
-        let mut ctx = Context { reads, out, flow: &mut self.flow, pace: &mut self.pace, keys };
-        if channel.check(&ctx)? { what(channel, &mut ctx) } else { Ok(()) }
+        let (flow, pace) = (&mut self.flow, &mut self.pace);
+        let (transcript, dialled) = (&self.transcript, self.dialled);
+        let before = out.said();
+        let mut ctx = Context { reads, out, flow, pace, transcript, dialled, keys };
+        if channel.check(&ctx)? {
+            what(channel, &mut ctx)?;
+        }
+        channel.spent.said += ctx.out.said() - before;
+        Ok(())
+    }
+
+    /// Counts bytes of the peer to the database that they are about.
+    pub(crate) fn count_heard(&mut self, name: &Name, bytes: usize) {
+        if let Some(channel) = self.channels.get_mut(name) {
+            channel.spent.heard += bytes as u64;
+        }
     }
 
     /// What the last message has asked for is not known to hold for the next.
@@ -242,24 +260,6 @@ impl Exchange {
                 Ok(())
             }
             Control::Left(name) => self.left(name, reads, out),
-            Control::Compared { name, round, tips, probe } => {
-                self.with(name, reads, out, |ch, ctx| ch.compared(round, &tips, &probe, ctx))
-            }
-            Control::Probe { name, round, ids } => {
-                self.with(name, reads, out, |ch, ctx| ch.probe(round, &ids, ctx))
-            }
-            Control::Probed { name, round, held } => {
-                self.with(name, reads, out, |ch, ctx| ch.probed(round, &held, ctx))
-            }
-            Control::Sending { name, round, entries } => {
-                self.with(name, reads, out, |ch, _| ch.sending(round, entries))
-            }
-            Control::Sent { name, round } => {
-                self.with(name, reads, out, |ch, ctx| ch.sent(round, ctx))
-            }
-            Control::Settled { name, round, unheld } => {
-                self.with(name, reads, out, |ch, ctx| ch.settled(round, unheld, ctx))
-            }
             Control::Want { name, ids, depth } => {
                 self.with(name, reads, out, |ch, ctx| ch.want(&ids, depth, ctx))
             }
@@ -277,6 +277,7 @@ impl Exchange {
             | Control::Ping(_)
             | Control::Pong(_)
             | Control::Goodbye(_) => Ok(()),
+            of_round => self.of_round(of_round, reads, out),
         }
     }
 
@@ -345,7 +346,10 @@ impl Exchange {
         }
         let own_keys = &mut self.own_keys;
         let keys = self.peer_keys.of(&name);
-        let mut ctx = Context { reads, out, flow: &mut self.flow, pace: &mut self.pace, keys };
+        let (flow, pace) = (&mut self.flow, &mut self.pace);
+        let (transcript, dialled) = (&self.transcript, self.dialled);
+        let before = out.said();
+        let mut ctx = Context { reads, out, flow, pace, transcript, dialled, keys };
         if !channel.check(&ctx)? {
             return Ok(());
         }
@@ -353,7 +357,9 @@ impl Exchange {
         if !announce.silent && channel.is_readable() {
             self.contradicted.remove(&name);
         }
-        channel.announced(announce, &mut ctx)
+        channel.announced(announce, &mut ctx)?;
+        channel.spent.said += ctx.out.said() - before;
+        Ok(())
     }
 
     /// Finds the database of a name, if it may be answered for.

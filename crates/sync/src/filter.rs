@@ -78,12 +78,14 @@ impl Filter {
     }
 
     /// Returns for how many entries it was made, as its maker says.
+    #[cfg(test)]
     pub(crate) const fn entries(&self) -> usize {
         self.entries
     }
 
     /// Returns how many of a thousand bits are set: about 500 in one that holds as many entries as it was
     /// made for, more by some tens in a very small one.
+    #[cfg(test)]
     pub(crate) fn fill(&self) -> u32 {
         let set: u64 = self.bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
         let all = (self.bits.len() as u64 * 8).max(1);
@@ -91,6 +93,7 @@ impl Filter {
     }
 
     /// Returns how many bytes one over so many entries takes on its way.
+    #[cfg(test)]
     pub(crate) const fn encoded_len(entries: usize) -> usize {
         COUNT_LEN + bytes_for(entries)
     }

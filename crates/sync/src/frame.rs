@@ -34,6 +34,11 @@ impl Framer {
         Self { seal, gathered: Vec::new() }
     }
 
+    /// Returns how many bytes a frame adds to what it carries.
+    pub(crate) const fn cost(&self) -> usize {
+        2 + if self.seal.is_some() { SEAL_LEN } else { 0 }
+    }
+
     /// Returns the frames of one message.
     pub(crate) fn frames(&mut self, message: &[u8]) -> Vec<Vec<u8>> {
         let mut chunks = message.chunks(CHUNK_MAX).peekable();

@@ -8,9 +8,9 @@ use weald_dag::Number;
 
 use crate::class::{Class, Tally};
 use crate::close::PeerFault;
+use crate::held::Held;
 use crate::limits::DECLINED_MAX;
 use crate::message::Unheld;
-use crate::round::Held;
 
 /// The entries up to which a peer is known to hold the graph.
 #[derive(Debug, Default)]
@@ -77,6 +77,11 @@ impl Frontier {
 
     pub(crate) fn len(&self) -> usize {
         self.held.len()
+    }
+
+    /// Returns the newest entries that the peer holds for certain or was sent, at most `limit`.
+    pub(crate) fn newest_held(&self, limit: usize) -> impl Iterator<Item = Number> {
+        self.held.iter().rev().take(limit).copied()
     }
 
     /// Returns what need not be sent, with all before it.

@@ -30,7 +30,42 @@ impl<'de> Deserialize<'de> for Ids {
     }
 }
 
-/// A yes or no for each item of a list, eight in a byte, the first in the lowest bit.
+impl Ids {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Short ids of a round in one byte string.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ShortList(pub(crate) Vec<u64>);
+
+impl ShortList {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for ShortList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|short| short.to_be_bytes()).collect();
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for ShortList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = ByteBuf::deserialize(deserializer)?;
+        let (shorts, rest) = bytes.as_chunks();
+        if !rest.is_empty() {
+            return Err(D::Error::custom("a list of short ids ends in the middle of one"));
+        }
+        Ok(Self(shorts.iter().map(|short| u64::from_be_bytes(*short)).collect()))
+    }
+}
+
+/// A yes or no for each item of a list, eight in a byte, the first in the lowest bit; the nos at the end
+/// are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bits(ByteBuf);
 
@@ -45,11 +80,17 @@ impl FromIterator<bool> for Bits {
                 *last |= u8::from(answer) << (i % 8);
             }
         }
+        let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.truncate(length);
         Self(ByteBuf::from(bytes))
     }
 }
 
 impl Bits {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the answer for item `i`; what was not answered is a no.
     pub(crate) fn get(&self, i: usize) -> bool {
         self.0.get(i / 8).is_some_and(|byte| byte & (1 << (i % 8)) != 0)

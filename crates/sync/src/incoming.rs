@@ -109,7 +109,7 @@ impl Incoming {
             out.event(Event::NewerVersion { database, entries });
         }
         self.entries += unpacked.parcels.len() as u64;
-        self.bytes += batch.raw.len() as u64;
+        self.bytes += batch.raw.parcel_bytes() as u64;
         let id = flow.begin(batch.name, batch.raw.len())?;
         let (number, live, raw) = (Some(batch.number), batch.live, batch.raw);
         self.ingesting.insert(id, Ingesting { number, live, raw });
@@ -243,14 +243,6 @@ impl Incoming {
             None => Class::Missing,
         };
         KeptOut { class, reason: None }
-    }
-
-    /// Drops what waits for parents that were kept out: the next round brings it again, with them.
-    pub(crate) fn wait_no_more(&mut self) {
-        if !self.pending.is_empty() {
-            self.again = true;
-            self.pending = Pending::new(PENDING_MAX_BYTES);
-        }
     }
 
     /// Ends a round: nothing waits any more. Returns whether too much had waited.

@@ -32,14 +32,15 @@ mod channel;
 mod class;
 mod close;
 mod context;
+mod cost;
 mod exchange;
-#[allow(dead_code, reason = "rounds take it up next")]
 mod filter;
 mod flow;
 mod frame;
 mod frontier;
 mod handshake;
 mod health;
+mod held;
 mod hello;
 mod ids;
 mod incoming;
@@ -47,6 +48,7 @@ mod keys;
 pub mod limits;
 mod message;
 mod naming;
+mod near;
 mod nearest;
 mod open;
 mod options;
@@ -54,22 +56,27 @@ mod outbox;
 mod outgoing;
 mod output;
 mod pace;
+mod pages;
 mod possession;
-mod probe;
+mod reach;
 mod reads;
 mod request;
 mod round;
+mod rungs;
 mod seal;
 mod session;
-#[allow(dead_code, reason = "rounds take it up next")]
 mod short;
 mod shown;
+mod sift;
 mod status;
 #[allow(dead_code, unused_imports, reason = "rounds take it up next")]
 mod symbols;
+mod theirs;
+mod varint;
 
 pub use class::{Class, Classes, Tally};
 pub use close::{CloseReason, Farewell, PeerFault};
+pub use cost::{Cost, Method, Traffic};
 pub use options::{Role, SessionOptions};
 #[cfg(feature = "testing")]
 pub use outbox::Twist;

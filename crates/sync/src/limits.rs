@@ -40,12 +40,26 @@ pub const DATABASES_MAX: usize = 1_024;
 pub const UNKNOWN_NAMES_MAX: usize = 4 * DATABASES_MAX;
 /// How many tips are announced in a round; of more, their count and digest tell.
 pub const TIPS_PAGE: usize = 4_096;
+/// Greatest number of ids near its tips that an announcement carries, beside those of [`COMMON_MAX`].
+pub const NEAR_MAX: usize = 64;
+/// Greatest number of entries known to be common that are named in a round.
+pub const COMMON_MAX: usize = 16;
 /// Greatest number of ids in one probe.
-pub const PROBE_MAX: usize = 256;
-/// How many times a round asks for a finer comparison before it sends what may be known.
-pub const PROBE_STEPS_MAX: u8 = 3;
+pub const PROBE_MAX: usize = 8_192;
 /// A difference of at most this many entries is sent without a finer comparison.
 pub const DIRECT_MAX: usize = 64;
+/// Over how many entries a side looks for what may differ before it asks by other means, in one round.
+pub const REACH_MAX: usize = 1 << 18;
+/// How many symbols are asked for at first, at least.
+pub const WINDOW_SYMBOLS_MIN: usize = 64;
+/// How many symbols are asked for at first of a large graph, where the counts tell of no large difference.
+pub const WINDOW_SYMBOLS_FIRST: usize = 2_048;
+/// By how much each further window of symbols is larger than all before it together.
+pub const WINDOW_SYMBOLS_FACTOR: usize = 3;
+/// Greatest number of symbols in one message.
+pub const WINDOW_SYMBOLS_MAX: usize = 16_384;
+/// Greatest number of short ids in one message.
+pub const SHORTS_MAX: usize = 32_768;
 /// How large a batch of entries grows before it is sent, in bytes.
 pub const BATCH_BYTES: usize = 256 << 10;
 /// How many batches may be on their way without an acknowledgement.
@@ -74,8 +88,6 @@ pub const ROUNDS_MAX: u8 = 3;
 pub const DECLINED_MAX: usize = 4_096;
 /// Greatest length of a request for access, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
-/// How many requests for access may come on one link in an hour.
-pub const REQUESTS_PER_HOUR_MAX: usize = 4_096;
 /// Greatest length of a reason told to a peer, in characters.
 pub const REASON_MAX: usize = 256;
 /// How many reasons are told to a peer at the end of a round; of further tips, the class only.

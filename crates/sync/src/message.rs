@@ -10,51 +10,126 @@ use serde_bytes::{ByteArray, ByteBuf};
 use crate::batch::EntryBatch;
 use crate::class::Class;
 use crate::close::PeerFault;
-use crate::ids::{Bits, Ids};
+use crate::filter::FILTER_BYTES_MAX;
+use crate::ids::{Bits, Ids, ShortList};
 use crate::limits::{
-    CONTROL_MAX, CONTROLS_MAX, HAVE_MAX, KEYS_MAX, PROBE_MAX, REASON_MAX, REQUEST_BYTES_MAX,
-    SHOWN_MAX_BYTES, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
+    COMMON_MAX, CONTROL_MAX, CONTROLS_MAX, HAVE_MAX, KEYS_MAX, NEAR_MAX, PROBE_MAX, REASON_MAX,
+    REQUEST_BYTES_MAX, SHORTS_MAX, SHOWN_MAX_BYTES, TIPS_PAGE, WANT_DEPTH_MAX, WANT_MAX,
+    WINDOW_SYMBOLS_MAX,
 };
 use crate::naming::Name;
 use crate::possession::KeyProof;
 use crate::request::RequestAnswer;
+use crate::rungs::{RUNGS_MAX, Rungs};
+use crate::symbols::{SYMBOL_BYTES_MAX, SYMBOLS_MAX};
+use crate::varint;
 
 const CONTROLS: u8 = 0;
 const ENTRIES: u8 = 1;
 
-/// What a side holds when a round starts.
+/// What a side holds when a round starts. Names are short and what is empty is left out, because it is
+/// said for every database on every occasion.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Announce {
+    #[serde(rename = "n")]
     pub(crate) name: Name,
+    #[serde(rename = "r")]
     pub(crate) round: u64,
+    /// How many attempts of this side have left a tip without a class: the greater of both sides' says
+    /// by which method the difference is found.
+    #[serde(rename = "l", default, skip_serializing_if = "is_zero")]
+    pub(crate) level: u8,
     /// Whether the bootstrap of the database is finished there.
+    #[serde(rename = "c", default, skip_serializing_if = "is_no")]
     pub(crate) complete: bool,
     /// Whether this side may not send its entries to the other.
+    #[serde(rename = "w", default, skip_serializing_if = "is_no")]
     pub(crate) withheld: bool,
     /// Whether this side holds entries and does not say which, as the other has proven no key that
     /// may read them. Nothing below is said then.
+    #[serde(rename = "s", default, skip_serializing_if = "is_no")]
     pub(crate) silent: bool,
     /// Whether the other side has said that this one may not read, and what is known here differs.
+    #[serde(rename = "o", default, skip_serializing_if = "is_no")]
     pub(crate) objects: bool,
     /// Whether what was sent before and is not among the tips' ancestors did not stay.
+    #[serde(rename = "f", default, skip_serializing_if = "is_no")]
     pub(crate) forget: bool,
     /// How many entries are needed there.
+    #[serde(rename = "e", default, skip_serializing_if = "is_none_yet")]
     pub(crate) entries: u64,
     /// The newest tips, at most a page.
+    #[serde(rename = "t", default, skip_serializing_if = "Ids::is_empty")]
     pub(crate) tips: Ids,
-    /// How many tips there are.
+    /// All tips, where they are more than a page.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) paged: Option<Paged>,
+    /// Entries near the tips, to find a common one by.
+    #[serde(rename = "p", default, skip_serializing_if = "Ids::is_empty")]
+    pub(crate) near: Ids,
+    /// Whether this side has heard the other's announcement, and leaves it to the other to lead.
+    #[serde(rename = "y", default, skip_serializing_if = "is_no")]
+    pub(crate) replies: bool,
+    /// Whether all that the other has announced is held, so that this side settles at once.
+    #[serde(rename = "h", default, skip_serializing_if = "is_no")]
+    pub(crate) holds_all: bool,
+    /// What is held of the other's announcement, where this is a reply that does not settle it.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<Answers>,
+}
+
+/// How many tips there are where they do not fit in a page, and the digest of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paged {
+    #[serde(rename = "t")]
     pub(crate) total: u64,
-    /// The digest of all tips where they do not fit in a page.
-    pub(crate) digest: Option<ByteBuf>,
-    /// Entries below the tips, to find a common one by.
-    pub(crate) probe: Ids,
+    #[serde(rename = "d")]
+    pub(crate) digest: ByteArray<32>,
+}
+
+/// Which entries of an [`Announce`] are held.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answers {
+    #[serde(rename = "t", default, skip_serializing_if = "Bits::is_empty")]
+    pub(crate) tips: Bits,
+    #[serde(rename = "p", default, skip_serializing_if = "Bits::is_empty")]
+    pub(crate) near: Bits,
+    /// Whether this side must hear more of what the other holds before it knows what to send.
+    #[serde(rename = "x", default, skip_serializing_if = "is_no")]
+    pub(crate) needs: bool,
+    /// Sums of what is held below some generations, to find a common base by: a hint only.
+    #[serde(rename = "u", default, skip_serializing_if = "Rungs::is_empty")]
+    pub(crate) rungs: Rungs,
+}
+
+/// serde hands over references.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_no(flag: &bool) -> bool {
+    !*flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(level: &u8) -> bool {
+    *level == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_none_yet(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What became of one tip that is not held.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Unheld {
+    #[serde(rename = "i")]
     pub(crate) index: u32,
+    #[serde(rename = "c")]
     pub(crate) class: Class,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
 
@@ -64,6 +139,7 @@ pub(crate) enum Control {
     /// Proves keys beside the device key, for one database.
     Keys { name: Name, proofs: Vec<KeyProof> },
     /// Names a database and starts a round.
+    #[serde(rename = "a")]
     Announce(Announce),
     /// Answers a name that is not known or not allowed.
     Unknown(Name),
@@ -75,24 +151,136 @@ pub(crate) enum Control {
     Leave(Name),
     /// Answers [`Control::Leave`] and [`Control::Revoked`].
     Left(Name),
-    /// Says which tips and which entries of the probe of an [`Announce`] are held.
-    Compared { name: Name, round: u64, tips: Bits, probe: Bits },
+    /// Says which entries of an [`Announce`] are held.
+    #[serde(rename = "c")]
+    Compared {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "a")]
+        answers: Answers,
+    },
+    /// Says what is held at and above a generation and is not reached by what both are known to hold.
+    #[serde(rename = "f")]
+    Filter {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "g", default, skip_serializing_if = "is_none_yet")]
+        base: u64,
+        /// Further entries that both are known to hold.
+        #[serde(rename = "k", default, skip_serializing_if = "Ids::is_empty")]
+        common: Ids,
+        #[serde(rename = "b")]
+        filter: ByteBuf,
+        /// Whether this side needs the other's filter.
+        #[serde(rename = "x", default, skip_serializing_if = "is_no")]
+        needs: bool,
+    },
+    /// Asks for the symbols with these places.
+    #[serde(rename = "e")]
+    Code {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "i")]
+        from: u32,
+        #[serde(rename = "j")]
+        to: u32,
+    },
+    /// Answers [`Control::Code`].
+    #[serde(rename = "y")]
+    Symbols {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "b")]
+        symbols: ByteBuf,
+    },
+    /// Asks for entries by their short ids; the last of such controls says so.
+    #[serde(rename = "j")]
+    WantShort {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "b", default, skip_serializing_if = "ShortList::is_empty")]
+        shorts: ShortList,
+        #[serde(rename = "m", default, skip_serializing_if = "is_no")]
+        more: bool,
+    },
+    /// Says that this side cannot tell by filters or symbols what it holds: the other is to ask.
+    #[serde(rename = "g")]
+    Pages {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+    },
     /// Asks which of these are held.
-    Probe { name: Name, round: u64, ids: Ids },
+    #[serde(rename = "p")]
+    Probe {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "i")]
+        ids: Ids,
+    },
     /// Answers a probe.
-    Probed { name: Name, round: u64, held: Bits },
-    /// Says how many entries will come in this round.
-    Sending { name: Name, round: u64, entries: u64 },
-    /// Says that all have come.
-    Sent { name: Name, round: u64 },
-    /// Classes every tip that the other side announced; those not listed are held.
-    Settled { name: Name, round: u64, unheld: Vec<Unheld> },
+    #[serde(rename = "q")]
+    Probed {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "h", default, skip_serializing_if = "Bits::is_empty")]
+        held: Bits,
+    },
+    /// Says that all entries of the round have come, where no batch is its last.
+    #[serde(rename = "s")]
+    Sent {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+    },
+    /// Classes every tip that the other side announced; those not listed are held. Every batch that
+    /// came before is stored.
+    #[serde(rename = "z")]
+    Settled {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "r")]
+        round: u64,
+        #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
+        unheld: Vec<Unheld>,
+    },
     /// Asks for entries by id, with at most `depth` of those at and before them.
-    Want { name: Name, ids: Ids, depth: u32 },
+    #[serde(rename = "w")]
+    Want {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "i")]
+        ids: Ids,
+        #[serde(rename = "d")]
+        depth: u32,
+    },
     /// Says that all that a want asked for has come, as far as it is held.
+    #[serde(rename = "x")]
     Wanted(Name),
     /// Says that this batch and all before it are stored.
-    Ack { name: Name, batch: u64 },
+    #[serde(rename = "k")]
+    Ack {
+        #[serde(rename = "n")]
+        name: Name,
+        #[serde(rename = "b")]
+        batch: u64,
+    },
     /// Announces entries that came here from another peer.
     Have { name: Name, ids: Ids },
     /// Says which of the announced entries are held.
@@ -109,11 +297,18 @@ pub(crate) enum Control {
     Goodbye(u8),
 }
 
-/// A message.
+/// A message: controls, and after them a batch, if there is one.
 #[derive(Debug)]
-pub(crate) enum Message {
-    Controls(Vec<Control>),
-    Entries(EntryBatch),
+pub(crate) struct Message {
+    pub(crate) controls: Vec<Heard>,
+    pub(crate) batch: Option<EntryBatch>,
+}
+
+/// A control and how many bytes it took.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) control: Control,
+    pub(crate) bytes: usize,
 }
 
 /// Starts a message of controls.
@@ -129,22 +324,36 @@ pub(crate) fn put_control(message: &mut Vec<u8>, control: &Control) {
     }
 }
 
-/// Starts a message of entries.
-pub(crate) fn start_entries() -> Vec<u8> {
-    vec![ENTRIES]
+/// Makes a message of a batch and, before it, the controls of a message that was started.
+pub(crate) fn with_batch(controls: Option<Vec<u8>>, batch: &[u8]) -> Vec<u8> {
+    let controls = controls.unwrap_or_default();
+    let controls = controls.get(1..).unwrap_or_default();
+    let mut message = Vec::with_capacity(controls.len() + batch.len() + 4);
+    message.push(ENTRIES);
+    varint::put(&mut message, controls.len() as u64);
+    message.extend_from_slice(controls);
+    message.extend_from_slice(batch);
+    message
 }
 
 impl Message {
     pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, PeerFault> {
-        match bytes.first() {
-            Some(&CONTROLS) => controls(bytes.get(1..).unwrap_or_default()).map(Self::Controls),
-            Some(&ENTRIES) => EntryBatch::decode(bytes, 1).map(Self::Entries),
-            _ => Err(PeerFault::Garbled { what: "a message" }),
+        const GARBLED: PeerFault = PeerFault::Garbled { what: "a message" };
+        match bytes.split_first() {
+            Some((&CONTROLS, rest)) => Ok(Self { controls: controls(rest)?, batch: None }),
+            Some((&ENTRIES, mut rest)) => {
+                let length = varint::take(&mut rest).ok_or(GARBLED)?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let (before, batch) = rest.split_at_checked(length).ok_or(GARBLED)?;
+                let (controls, at) = (controls(before)?, bytes.len() - batch.len());
+                Ok(Self { controls, batch: Some(EntryBatch::decode(bytes, at)?) })
+            }
+            _ => Err(GARBLED),
         }
     }
 }
 
-fn controls(mut bytes: &[u8]) -> Result<Vec<Control>, PeerFault> {
+fn controls(mut bytes: &[u8]) -> Result<Vec<Heard>, PeerFault> {
     if bytes.len() > CONTROL_MAX {
         let what = "controls";
         return Err(PeerFault::TooLong { what, found: bytes.len(), limit: CONTROL_MAX });
@@ -152,10 +361,11 @@ fn controls(mut bytes: &[u8]) -> Result<Vec<Control>, PeerFault> {
     let mut controls = Vec::new();
     while !bytes.is_empty() {
         at_most("controls in a message", controls.len() + 1, CONTROLS_MAX)?;
+        let before = bytes.len();
         let control: Control = ciborium::from_reader(&mut bytes)
             .map_err(|_| PeerFault::Garbled { what: "a control" })?;
         control.check()?;
-        controls.push(control);
+        controls.push(Heard { control, bytes: before - bytes.len() });
     }
     Ok(controls)
 }
@@ -163,20 +373,22 @@ fn controls(mut bytes: &[u8]) -> Result<Vec<Control>, PeerFault> {
 impl Control {
     fn check(&self) -> Result<(), PeerFault> {
         match self {
-            Self::Announce(announce) => {
-                at_most("tips", announce.tips.0.len(), TIPS_PAGE)?;
-                at_most("ids in a probe", announce.probe.0.len(), PROBE_MAX)?;
-                let listed = announce.tips.0.len() as u64;
-                let whole = announce.total == listed && announce.digest.is_none();
-                let paged = announce.total > listed && announce.digest.is_some();
-                let rooted = !announce.complete || listed > 0;
-                let hushed =
-                    !announce.silent || (listed == 0 && announce.entries == 0 && announce.withheld);
-                if (whole || paged) && rooted && hushed {
-                    return Ok(());
-                }
-                Err(PeerFault::Garbled { what: "an announcement" })
+            Self::Announce(announce) => announce.check(),
+            Self::Compared { answers, .. } => answers.check(),
+            Self::Filter { common, filter, .. } => {
+                at_most("ids in a filter", common.0.len(), COMMON_MAX)?;
+                at_most("bytes of a filter", filter.len(), FILTER_BYTES_MAX)
             }
+            Self::Code { from, to, .. } => {
+                let places = to.checked_sub(*from).filter(|places| *places > 0);
+                let places = places.ok_or(PeerFault::Garbled { what: "places of symbols" })?;
+                at_most("places of symbols", places as usize, WINDOW_SYMBOLS_MAX)?;
+                at_most("symbols", *to as usize, SYMBOLS_MAX)
+            }
+            Self::Symbols { symbols, .. } => {
+                at_most("bytes of symbols", symbols.len(), WINDOW_SYMBOLS_MAX * SYMBOL_BYTES_MAX)
+            }
+            Self::WantShort { shorts, .. } => at_most("short ids", shorts.0.len(), SHORTS_MAX),
             Self::Keys { proofs, .. } => at_most("keys", proofs.len(), KEYS_MAX),
             Self::Revoked { shown, .. } => {
                 at_most("bytes of settings", shown.len(), SHOWN_MAX_BYTES)
@@ -199,6 +411,60 @@ impl Control {
             Self::Answer { answer, .. } => answer.check(),
             _ => Ok(()),
         }
+    }
+
+    /// Returns the name of the database that it is about, if it is about one.
+    pub(crate) const fn name(&self) -> Option<Name> {
+        match self {
+            Self::Announce(announce) => Some(announce.name),
+            Self::Unknown(name) | Self::Leave(name) | Self::Left(name) | Self::Wanted(name) => {
+                Some(*name)
+            }
+            Self::Keys { name, .. }
+            | Self::Revoked { name, .. }
+            | Self::Compared { name, .. }
+            | Self::Filter { name, .. }
+            | Self::Code { name, .. }
+            | Self::Symbols { name, .. }
+            | Self::WantShort { name, .. }
+            | Self::Pages { name, .. }
+            | Self::Probe { name, .. }
+            | Self::Probed { name, .. }
+            | Self::Sent { name, .. }
+            | Self::Settled { name, .. }
+            | Self::Want { name, .. }
+            | Self::Ack { name, .. }
+            | Self::Have { name, .. }
+            | Self::Had { name, .. } => Some(*name),
+            Self::Ask(_)
+            | Self::Answer { .. }
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Goodbye(_) => None,
+        }
+    }
+}
+
+impl Announce {
+    fn check(&self) -> Result<(), PeerFault> {
+        at_most("tips", self.tips.0.len(), TIPS_PAGE)?;
+        at_most("ids near tips", self.near.0.len(), NEAR_MAX + COMMON_MAX)?;
+        self.answers.iter().try_for_each(Answers::check)?;
+        let listed = self.tips.0.len() as u64;
+        let paged = self.paged.as_ref().is_none_or(|paged| paged.total > listed && listed > 0);
+        let rooted = !self.complete || listed > 0;
+        let hushed = !self.silent || (listed == 0 && self.entries == 0 && self.withheld);
+        let answered = self.answers.is_none() || self.replies;
+        if paged && rooted && hushed && answered {
+            return Ok(());
+        }
+        Err(PeerFault::Garbled { what: "an announcement" })
+    }
+}
+
+impl Answers {
+    fn check(&self) -> Result<(), PeerFault> {
+        at_most("rungs", self.rungs.0.len(), RUNGS_MAX)
     }
 }
 

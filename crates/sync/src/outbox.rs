@@ -10,7 +10,7 @@ use weald_dag::{DatabaseId, Parcel};
 use crate::close::CloseReason;
 use crate::frame::Framer;
 use crate::limits::OUTBOX_MAX_BYTES;
-use crate::message::{Control, put_control, start_controls};
+use crate::message::{Control, put_control, start_controls, with_batch};
 use crate::output::{BatchId, Event, Output};
 
 /// Controls that follow each other share a message up to this length.
@@ -34,6 +34,10 @@ pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
     /// How many bytes of messages wait.
     bytes: usize,
+    /// How many bytes of messages were ever put in, with what a frame adds to each.
+    said: u64,
+    /// How many bytes a frame adds to a message.
+    pub(crate) frame_cost: usize,
     /// Frames of the message that is going out.
     frames: VecDeque<Vec<u8>>,
     #[cfg(feature = "testing")]
@@ -47,18 +51,39 @@ impl Outbox {
         {
             let before = message.len();
             put_control(message, &control);
-            self.bytes += message.len().saturating_sub(before);
+            let length = message.len().saturating_sub(before);
+            self.bytes += length;
+            self.said += length as u64;
             return;
         }
         let mut message = start_controls();
         put_control(&mut message, &control);
         self.bytes += message.len();
+        self.said += (message.len() + self.frame_cost) as u64;
         self.queue.push_back(Queued::Controls(message));
     }
 
-    pub(crate) fn message(&mut self, message: Vec<u8>) {
-        self.bytes += message.len();
+    /// Puts in a batch of entries, which shares a message with the controls right before it.
+    pub(crate) fn batch(&mut self, batch: &[u8]) {
+        let before = match self.queue.pop_back() {
+            Some(Queued::Controls(controls)) => Some(controls),
+            Some(other) => {
+                self.queue.push_back(other);
+                None
+            }
+            None => None,
+        };
+        let (already, begins) = (before.as_ref().map_or(0, Vec::len), before.is_none());
+        let message = with_batch(before, batch);
+        let length = message.len().saturating_sub(already);
+        self.bytes += length;
+        self.said += (length + if begins { self.frame_cost } else { 0 }) as u64;
         self.queue.push_back(Queued::Message(message));
+    }
+
+    /// Returns how many bytes were ever put in, with what frames add to them.
+    pub(crate) const fn said(&self) -> u64 {
+        self.said
     }
 
     pub(crate) fn frame(&mut self, frame: Vec<u8>) {
@@ -122,14 +147,14 @@ impl Outbox {
             };
             self.bytes = self.bytes.saturating_sub(message.len());
             if let Some(framer) = &mut framer {
-                let said = self.said(message);
-                self.frames = said.iter().flat_map(|message| framer.frames(message)).collect();
+                let twisted = self.twisted(message);
+                self.frames = twisted.iter().flat_map(|message| framer.frames(message)).collect();
             }
         }
     }
 
     #[cfg(feature = "testing")]
-    fn said(&mut self, message: Vec<u8>) -> Vec<Vec<u8>> {
+    fn twisted(&mut self, message: Vec<u8>) -> Vec<Vec<u8>> {
         match &mut self.twist {
             Some(twist) => twist(message),
             None => vec![message],
@@ -137,7 +162,7 @@ impl Outbox {
     }
 
     #[cfg(not(feature = "testing"))]
-    fn said(&self, message: Vec<u8>) -> [Vec<u8>; 1] {
+    fn twisted(&self, message: Vec<u8>) -> [Vec<u8>; 1] {
         [message]
     }
 }

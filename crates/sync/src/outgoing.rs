@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use weald_dag::{Graph, Number, Standing, StoreError, Stored};
 
-use crate::batch::Packer;
+use crate::batch::{Kind, Packer};
 use crate::close::PeerFault;
 use crate::flow::Flow;
 use crate::frontier::Frontier;
@@ -24,6 +24,13 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::All { next, end, .. } => next > end,
+            Self::Numbers(numbers) => numbers.is_empty(),
+        }
+    }
+
     /// Returns how many entries are left.
     pub(crate) fn len(&self) -> u64 {
         match self {
@@ -36,8 +43,13 @@ impl Plan {
 /// What became of packing.
 #[derive(Debug)]
 pub(crate) enum Packed {
-    /// A message to send.
-    Batch(Vec<u8>),
+    /// A batch to send.
+    Batch {
+        /// Its bytes.
+        batch: Vec<u8>,
+        /// Whether it is the last of a round's plan, and says so.
+        ended: bool,
+    },
     /// The plan has come to its end.
     Sent {
         /// Whether it was a round's plan.
@@ -87,6 +99,13 @@ impl Outgoing {
         }
     }
 
+    /// Drops the plan of a round: the peer holds all that it covers.
+    pub(crate) fn drop_round(&mut self) {
+        if !self.live {
+            self.plan = None;
+        }
+    }
+
     /// Returns whether there is anything to send or to end.
     pub(crate) const fn has_work(&self) -> bool {
         self.plan.is_some() || self.answering
@@ -116,8 +135,7 @@ impl Outgoing {
         flow: &mut Flow,
     ) -> Result<Packed, StoreError> {
         let for_want = self.answering;
-        let live = self.live && !for_want;
-        let mut packer = Packer::new(name, self.last + 1, live);
+        let mut packer = Packer::new(name, self.last + 1);
         if for_want {
             fill(&mut self.wanted, graph, &mut packer, known)?;
         } else {
@@ -140,11 +158,20 @@ impl Outgoing {
         }
         self.last += 1;
         self.entries += packer.entries();
-        let message = packer.into_message();
-        self.bytes += message.len() as u64;
-        self.in_flight.push_back((self.last, message.len()));
-        flow.sent(message.len());
-        Ok(Packed::Batch(message))
+        self.bytes += packer.parcel_bytes() as u64;
+        let ended = !for_want && !self.live && self.plan.as_ref().is_some_and(Plan::is_empty);
+        if ended {
+            self.plan = None;
+        }
+        let kind = match (for_want, self.live) {
+            (false, true) => Kind::Live,
+            (false, false) if ended => Kind::Last,
+            _ => Kind::Part,
+        };
+        let batch = packer.finish(kind, self.plan.as_ref().map_or(0, Plan::len));
+        self.in_flight.push_back((self.last, batch.len()));
+        flow.sent(batch.len());
+        Ok(Packed::Batch { batch, ended })
     }
 
     /// Takes the acknowledgement of a batch and all before it.
@@ -161,9 +188,14 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Takes the peer's word that all that was sent is stored.
+    pub(crate) fn acknowledge_all(&mut self, flow: &mut Flow) {
+        self.in_flight.drain(..).for_each(|(_, bytes)| flow.acknowledged(bytes));
+    }
+
     /// Gives back the part of the window that is held, before the database is left.
     pub(crate) fn release(&mut self, flow: &mut Flow) {
-        self.in_flight.drain(..).for_each(|(_, bytes)| flow.acknowledged(bytes));
+        self.acknowledge_all(flow);
         self.plan = None;
         self.wanted.clear();
     }

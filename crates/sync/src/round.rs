@@ -1,134 +1,37 @@
 //! One round: both sides say what they hold, find what the other lacks, send it, and class the tips.
 //!
-//! Invariant: whatever is taken as common is held by both, so what is planned is never too little;
-//! comparing further only makes it less.
+//! Who announces first leads: it names the base of the filters, and asks for symbols. Where both announce
+//! at once, the side that dialled leads.
+//!
+//! Invariant: whatever is taken as common is held by both as far as the peer says the truth; a round that
+//! found too little ends all the same, and the next one of the series looks by other means.
 
-use serde_bytes::ByteBuf;
-use weald_dag::{EntryId, Graph, Number, StoreError};
+mod deciding;
+mod symbols;
 
-use crate::class::{Class, Tally};
+use std::collections::BTreeSet;
+
+use weald_dag::{Graph, Number, StoreError};
+
 use crate::close::PeerFault;
-use crate::ids::{Bits, Ids};
-use crate::incoming::Incoming;
-use crate::limits::{DIRECT_MAX, PROBE_MAX, PROBE_STEPS_MAX, REASONS_MAX, TIPS_PAGE};
-use crate::message::{Announce, Unheld};
+use crate::cost::{Method, Waits};
+use crate::frontier::Frontier;
+use crate::held::Held;
+use crate::ids::Ids;
+use crate::limits::{COMMON_MAX, NEAR_MAX};
+use crate::message::{Announce, Answers, Unheld};
 use crate::naming::Name;
+use crate::near;
 use crate::outgoing::Plan;
-use crate::probe;
+use crate::pages::Pages;
+use crate::rungs::Rungs;
+use crate::short::ShortIds;
+use crate::sift::Sieve;
+use crate::theirs::Theirs;
+use symbols::Symbolic;
 
-/// What this side holds at the start of a round.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    /// All tips, ascending.
-    pub(crate) tips: Vec<Number>,
-    /// The ids of the newest tips, as announced.
-    pub(crate) page: Vec<EntryId>,
-    digest: Option<[u8; 32]>,
-    newest: Option<Number>,
-    entries: u64,
-}
-
-impl Held {
-    /// Reads what is held of a graph, if it is held at all.
-    pub(crate) fn read(graph: Option<&Graph<'_>>) -> Result<Self, StoreError> {
-        let Some(graph) = graph else {
-            return Ok(Self::default());
-        };
-        let Some((newest, head)) = graph.head()? else {
-            return Ok(Self::default());
-        };
-        let all = graph.ids(&head.tips)?;
-        let digest = (all.len() > TIPS_PAGE).then(|| digest(&all));
-        let page = all.get(all.len().saturating_sub(TIPS_PAGE)..).unwrap_or_default().to_vec();
-        Ok(Self { tips: head.tips, page, digest, newest: Some(newest), entries: head.needed })
-    }
-
-    /// Returns the numbers of the announced tips.
-    pub(crate) fn page_numbers(&self) -> &[Number] {
-        self.tips.get(self.tips.len().saturating_sub(TIPS_PAGE)..).unwrap_or_default()
-    }
-}
-
-fn digest(ids: &[EntryId]) -> [u8; 32] {
-    let mut sorted = ids.to_vec();
-    sorted.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
-    for id in &sorted {
-        hasher.update(id.as_bytes());
-    }
-    *hasher.finalize().as_bytes()
-}
-
-/// What the peer announced, and what of it is held here.
-#[derive(Debug)]
-pub(crate) struct Theirs {
-    pub(crate) announce: Announce,
-    /// The number of each announced tip that was held here when it was announced.
-    pub(crate) tips: Vec<Option<Number>>,
-    probe: Vec<Option<Number>>,
-}
-
-impl Theirs {
-    pub(crate) fn read(announce: Announce, graph: Option<&Graph<'_>>) -> Result<Self, StoreError> {
-        let find = |ids: &Ids| match graph {
-            Some(graph) => ids.0.iter().map(|id| graph.number(id)).collect(),
-            None => Ok(vec![None; ids.0.len()]),
-        };
-        let (tips, probe) = (find(&announce.tips)?, find(&announce.probe)?);
-        Ok(Self { announce, tips, probe })
-    }
-
-    /// Returns whether everything that the peer holds is held here.
-    pub(crate) fn all_known(&self) -> bool {
-        !self.announce.silent
-            && self.announce.digest.is_none()
-            && self.tips.iter().all(Option::is_some)
-    }
-
-    /// Returns which of the announced ids are held here.
-    pub(crate) fn answers(&self) -> (Bits, Bits) {
-        let bits = |held: &[Option<Number>]| held.iter().map(Option::is_some).collect();
-        (bits(&self.tips), bits(&self.probe))
-    }
-
-    /// Classes the tips; returns the tally, and each that is not held here.
-    pub(crate) fn classify(
-        &self,
-        graph: Option<&Graph<'_>>,
-        incoming: &mut Incoming,
-    ) -> Result<(Tally, Vec<Unheld>), StoreError> {
-        let mut tally = Tally::default();
-        let mut unheld = Vec::new();
-        if self.announce.silent {
-            tally.add(Class::Withheld);
-        }
-        for (index, id) in (0u32..).zip(&self.announce.tips.0) {
-            let held = match graph {
-                Some(graph) => graph.number(id)?.is_some(),
-                None => false,
-            };
-            if held {
-                tally.add(Class::Held);
-                continue;
-            }
-            let why = incoming.why_not_held(id);
-            let withheld = self.announce.withheld && why.class == Class::Missing;
-            let class = if withheld { Class::Withheld } else { why.class };
-            tally.add(class);
-            if class == why.class && class != Class::Missing {
-                // What waited for its parents waits no longer, and has the same class in later rounds.
-                incoming.remember(*id, why.clone());
-            }
-            let reason = why.reason.filter(|_| unheld.len() < REASONS_MAX);
-            unheld.push(Unheld { index, class, reason });
-        }
-        Ok((tally, unheld))
-    }
-
-    fn common(&self) -> impl Iterator<Item = Number> {
-        self.tips.iter().chain(&self.probe).flatten().copied()
-    }
-}
+/// How many entries below its newest tip a first announcement names.
+const NEAR_FIRST: usize = 1;
 
 /// How far this side has come with sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,14 +51,20 @@ pub(crate) enum Decision {
     Wait,
     /// The peer lacks nothing.
     Nothing,
-    /// The peer is to say which of these it holds.
-    Ask(Vec<Number>),
     /// This is to be sent.
     Send(Plan),
 }
 
+/// What a round has at hand beside its graph.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) name: Name,
+    pub(crate) shorts: &'a ShortIds,
+    /// What the peer is known to hold besides.
+    pub(crate) known: &'a Frontier,
+}
+
 /// One round.
-#[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) number: u64,
     pub(crate) ours: Held,
@@ -163,15 +72,37 @@ pub(crate) struct Round {
     pub(crate) may_send: bool,
     /// Whether this side holds entries and does not say which.
     pub(crate) silent: bool,
-    announced: Vec<Number>,
+    /// By which attempt of either side the difference is looked for.
+    level: u8,
+    /// Whether this side leads; it is known once the peer has announced.
+    leads: bool,
+    /// The entries near our tips, as announced.
+    near: Vec<Number>,
     pub(crate) theirs: Option<Theirs>,
+    /// Whether the peer has said which of our announced entries it holds.
     compared: bool,
     /// Whether the peer holds all of our tips.
-    caught_up: bool,
+    pub(crate) caught_up: bool,
+    /// What we announced or the peer has named and both hold.
     common: Vec<Number>,
-    asked: Option<Vec<Number>>,
-    steps: u8,
-    exact: bool,
+    /// Our announced tips that the peer does not hold.
+    lacking: BTreeSet<Number>,
+    /// Whether the peer must hear more of what is held here.
+    they_need: bool,
+    their_rungs: Rungs,
+    /// Whether the peer knows that we must hear more of what it holds.
+    told_need: bool,
+    /// Whether this side, leading, has said how to go on.
+    led: bool,
+    /// Whether the peer's filter has come.
+    sifted: bool,
+    sieve: Option<Sieve>,
+    symbolic: Symbolic,
+    pages: Option<Pages>,
+    /// Whether filters and symbols are given up.
+    by_pages: bool,
+    method: Method,
+    pub(crate) waits: Waits,
     pub(crate) sending: Sending,
     pub(crate) peer_sent: bool,
     pub(crate) wants: u8,
@@ -180,24 +111,34 @@ pub(crate) struct Round {
     pub(crate) wanting: bool,
     pub(crate) settled_here: bool,
     pub(crate) settled_there: Option<Vec<Unheld>>,
-    pub(crate) round_trips: u32,
 }
 
 impl Round {
-    pub(crate) fn new(number: u64, ours: Held, may_send: bool, may_read: bool) -> Self {
+    pub(crate) fn new(number: u64, level: u8, ours: Held, may_send: bool, may_read: bool) -> Self {
         Self {
             number,
             silent: !may_read && !ours.tips.is_empty(),
             ours,
             may_send,
-            announced: Vec::new(),
+            level,
+            leads: false,
+            near: Vec::new(),
             theirs: None,
             compared: false,
             caught_up: false,
             common: Vec::new(),
-            asked: None,
-            steps: 0,
-            exact: false,
+            lacking: BTreeSet::new(),
+            they_need: false,
+            their_rungs: Rungs::default(),
+            told_need: false,
+            led: false,
+            sifted: false,
+            sieve: None,
+            symbolic: Symbolic::default(),
+            pages: None,
+            by_pages: false,
+            method: Method::Equal,
+            waits: Waits::default(),
             sending: Sending::Undecided,
             peer_sent: false,
             wants: 0,
@@ -205,7 +146,6 @@ impl Round {
             wanting: false,
             settled_here: false,
             settled_there: None,
-            round_trips: 1,
         }
     }
 
@@ -219,152 +159,162 @@ impl Round {
             }
     }
 
-    /// Returns the announcement of this side. It carries a probe when the peer has announced tips
-    /// that are not held here, so that both may have moved.
+    /// Takes the peer's announcement; `dialled` says whether this side of the link dialled.
+    pub(crate) fn hear(&mut self, theirs: Theirs, announced_here: bool, dialled: bool) {
+        self.waits.hear();
+        self.caught_up |= theirs.announce.holds_all && self.ours.paged.is_none() && !self.silent;
+        if self.theirs.is_none() {
+            self.leads = announced_here && (theirs.announce.replies || dialled);
+            self.level = self.level.max(theirs.announce.level);
+        }
+        self.theirs = Some(theirs);
+    }
+
+    /// Returns whether the peer, whose announcement has come, is to be told what of it is held.
+    pub(crate) fn answers(
+        &mut self,
+        graph: Option<&Graph<'_>>,
+        scope: &Scope<'_>,
+    ) -> Result<Option<Answers>, StoreError> {
+        let Some(theirs) = &self.theirs else {
+            return Ok(None);
+        };
+        if self.caught_up || theirs.announce.silent || theirs.all_held(graph)? {
+            return Ok(None);
+        }
+        let (tips, near) = theirs.answers();
+        let mut answers = Answers { tips, near, ..Answers::default() };
+        if !self.leads
+            && !self.silent
+            && let Some(graph) = graph
+            && self.few(graph, scope)?.is_none()
+        {
+            answers.needs = self.may_send;
+            answers.rungs = self.rungs(graph)?;
+            self.told_need = answers.needs;
+        }
+        self.waits.ask();
+        Ok(Some(answers))
+    }
+
+    /// Returns the announcement of this side; a reply where the peer's has come already.
     pub(crate) fn announce(
         &mut self,
-        name: Name,
         complete: bool,
         forget: bool,
         graph: Option<&Graph<'_>>,
+        scope: &Scope<'_>,
     ) -> Result<Announce, StoreError> {
-        if self.silent {
-            return Ok(Announce {
-                name,
-                round: self.number,
-                complete: false,
-                withheld: true,
-                silent: true,
-                objects: false,
-                forget,
-                entries: 0,
-                tips: Ids::default(),
-                total: 0,
-                digest: None,
-                probe: Ids::default(),
-            });
-        }
-        let both_moved = self.theirs.as_ref().is_some_and(|theirs| !theirs.all_known());
-        let mut ids = Vec::new();
-        if let Some(graph) = graph.filter(|_| both_moved && !self.ours.tips.is_empty()) {
-            let ours = graph.still_stored(self.ours.tips.iter().copied())?;
-            self.announced = probe::below(graph, &ours)?;
-            ids = graph.ids(&self.announced)?;
-        }
-        Ok(Announce {
-            name,
+        let replies = self.theirs.is_some();
+        let mut announce = Announce {
+            name: scope.name,
             round: self.number,
-            complete,
-            withheld: !self.may_send,
-            silent: false,
+            level: self.level,
+            complete: complete && !self.silent,
+            withheld: !self.may_send || self.silent,
+            silent: self.silent,
             objects: false,
             forget,
-            entries: self.ours.entries,
-            tips: Ids(self.ours.page.clone()),
-            total: self.ours.tips.len() as u64,
-            digest: self.ours.digest.map(|digest| ByteBuf::from(digest.to_vec())),
-            probe: Ids(ids),
-        })
+            entries: 0,
+            tips: Ids::default(),
+            paged: None,
+            near: Ids::default(),
+            replies,
+            holds_all: match &self.theirs {
+                Some(theirs) => theirs.all_held(graph)?,
+                None => false,
+            },
+            answers: None,
+        };
+        self.waits.ask();
+        if !self.silent {
+            announce.entries = self.ours.entries;
+            announce.tips = self.ours.announced();
+            announce.paged.clone_from(&self.ours.paged);
+            if let Some(graph) = graph {
+                self.near = self.near(graph, scope.known)?;
+                announce.near = Ids(graph.ids(&self.near)?);
+            }
+        }
+        Ok(announce)
+    }
+
+    /// Picks the entries near our tips that are announced: where the peer has said what it holds, those
+    /// that may tell what is common.
+    fn near(&self, graph: &Graph<'_>, known: &Frontier) -> Result<Vec<Number>, StoreError> {
+        let (mut tips, mut limit) = (self.ours.page_numbers().to_vec(), NEAR_FIRST);
+        if let Some(theirs) = &self.theirs {
+            if theirs.all_held(Some(graph))? {
+                return Ok(Vec::new());
+            }
+            let shared: BTreeSet<Number> = theirs.tips.iter().flatten().copied().collect();
+            tips.retain(|tip| !shared.contains(tip));
+            limit = NEAR_MAX;
+        }
+        let tips = graph.still_stored(tips)?;
+        let mut near = near::below(graph, &tips, limit)?;
+        let named: BTreeSet<Number> = tips.into_iter().chain(near.iter().copied()).collect();
+        let common = known.newest_held(COMMON_MAX).filter(|number| !named.contains(number));
+        near.extend(graph.still_stored(common)?);
+        Ok(near)
     }
 
     /// Takes the peer's answer to the announcement.
-    pub(crate) fn compare(&mut self, tips: &Bits, probe: &Bits) -> Result<(), PeerFault> {
+    pub(crate) fn compare(&mut self, answers: Answers) -> Result<(), PeerFault> {
         if self.compared {
             return Err(PeerFault::Unexpected { what: "a second comparison" });
         }
+        self.waits.hear();
         self.compared = true;
-        let held = |i: &usize| tips.get(*i);
         let page = self.ours.page_numbers();
-        self.caught_up = page.len() == self.ours.tips.len() && (0..page.len()).all(|i| tips.get(i));
-        self.common.extend((0..page.len()).filter(held).filter_map(|i| page.get(i)));
-        let announced = self.announced.iter().enumerate();
-        let of_probe = announced.filter(|(i, _)| probe.get(*i)).map(|(_, number)| *number);
-        self.common.extend(of_probe);
+        for (i, number) in page.iter().enumerate() {
+            if answers.tips.get(i) {
+                self.common.push(*number);
+            } else {
+                self.lacking.insert(*number);
+            }
+        }
+        self.caught_up = self.ours.paged.is_none() && self.lacking.is_empty();
+        let near = self.near.iter().enumerate().filter(|(i, _)| answers.near.get(*i));
+        self.common.extend(near.map(|(_, number)| *number));
+        self.they_need = answers.needs;
+        self.their_rungs = answers.rungs;
         Ok(())
     }
 
-    /// Takes the peer's answer to a probe.
-    pub(crate) fn probed(&mut self, held: &Bits) -> Result<(), PeerFault> {
-        let Some(asked) = self.asked.take() else {
-            return Err(PeerFault::Unexpected { what: "an answer to no probe" });
-        };
-        let before = self.common.len();
-        let answers = asked.into_iter().enumerate().filter(|(i, _)| held.get(*i));
-        self.common.extend(answers.map(|(_, number)| number));
-        // The lowest of them stand for the rest: where none is held, asking on gains nothing.
-        self.exact |= self.common.len() == before && self.steps > 1;
-        Ok(())
+    /// Takes note that the peer asks about a page.
+    pub(crate) fn answer_page(&mut self) {
+        self.waits.hear();
+        self.waits.ask();
+        self.method = Method::Pages;
     }
 
-    /// Decides what to send; `known` is what the peer is known to hold besides.
-    pub(crate) fn decide(
-        &mut self,
-        graph: Option<&Graph<'_>>,
-        known: &mut dyn Iterator<Item = Number>,
-    ) -> Result<Decision, StoreError> {
+    /// Returns what the peer has announced and is held here, and what was announced to it and it holds.
+    pub(crate) fn told_common(&self) -> impl Iterator<Item = Number> {
+        let heard = self.theirs.iter().flat_map(Theirs::common);
+        heard.chain(self.common.iter().copied())
+    }
+
+    /// Returns whether the peer knows by itself that nothing will be sent to it.
+    pub(crate) fn peer_is_content(&self) -> bool {
+        let all_said = self.ours.paged.is_none() && !self.silent;
+        let equal = self.theirs.as_ref().is_some_and(|theirs| self.ours.equals(&theirs.announce));
+        self.settled_there.is_some() || (all_said && equal)
+    }
+
+    /// Returns by which method the difference was found.
+    pub(crate) fn method(&self) -> Method {
         let Some(theirs) = &self.theirs else {
-            return Ok(Decision::Wait);
+            return self.method;
         };
-        if self.sending != Sending::Undecided || self.asked.is_some() {
-            return Ok(Decision::Wait);
-        }
-        let Some((graph, newest)) = graph.filter(|_| self.may_send).zip(self.ours.newest) else {
-            return Ok(Decision::Nothing);
+        let least = if self.ours.equals(&theirs.announce) {
+            Method::Equal
+        } else if theirs.all_known() || self.caught_up {
+            Method::FastForward
+        } else {
+            Method::Common
         };
-        if self.caught_up || self.equal(theirs) {
-            return Ok(Decision::Nothing);
-        }
-        let common = theirs.common().chain(known).chain(self.common.iter().copied());
-        let common = graph.still_stored(common)?;
-        if !theirs.all_known() {
-            if !self.compared {
-                return Ok(Decision::Wait);
-            }
-            if common.is_empty() && self.steps == 0 {
-                let ours = graph.still_stored(self.ours.tips.iter().copied())?;
-                let asked = probe::below(graph, &ours)?;
-                return Ok(self.ask(asked));
-            }
-        } else if common.is_empty() {
-            let count = self.ours.entries;
-            return Ok(Decision::Send(Plan::All { next: Number(0), end: newest, count }));
-        }
-        let ours = graph.still_stored(self.ours.tips.iter().copied())?;
-        let difference = graph.difference(&ours, &common)?;
-        if difference.is_empty() {
-            return Ok(Decision::Nothing);
-        }
-        let exact = theirs.all_known() || self.exact || self.steps >= PROBE_STEPS_MAX;
-        if exact || difference.len() <= DIRECT_MAX {
-            return Ok(Decision::Send(Plan::Numbers(difference.into())));
-        }
-        self.exact = difference.len() <= PROBE_MAX;
-        let asked = probe::spread(&difference);
-        Ok(self.ask(asked))
-    }
-
-    fn ask(&mut self, numbers: Vec<Number>) -> Decision {
-        self.steps += 1;
-        self.round_trips += 1;
-        self.asked = Some(numbers.clone());
-        Decision::Ask(numbers)
-    }
-
-    fn equal(&self, theirs: &Theirs) -> bool {
-        let announce = &theirs.announce;
-        if announce.total != self.ours.tips.len() as u64 {
-            return false;
-        }
-        match (&announce.digest, &self.ours.digest) {
-            (Some(theirs), Some(ours)) => theirs.as_slice() == ours,
-            (None, None) => {
-                let mut sorted = (announce.tips.0.clone(), self.ours.page.clone());
-                sorted.0.sort_unstable();
-                sorted.1.sort_unstable();
-                sorted.0 == sorted.1
-            }
-            _ => false,
-        }
+        self.method.max(least)
     }
 
     /// Returns whether both sides have classed all tips and sent all they had.

@@ -8,6 +8,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 use weald_dag::{DatabaseId, EntryId, Number, PublicKey, RequestId, Verdict};
 
 use crate::close::CloseReason;
+use crate::cost::Traffic;
 use crate::exchange::Exchange;
 use crate::frame::Framer;
 use crate::handshake::{Handshake, Peered, goodbye};
@@ -16,7 +17,7 @@ use crate::hello::derive;
 use crate::limits::{HANDSHAKE_MAX_MS, REQUEST_BYTES_MAX, SILENCE_MAX_MS};
 use crate::message::Control;
 use crate::open::Open;
-use crate::options::SessionOptions;
+use crate::options::{Role, SessionOptions};
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event, Output};
 use crate::pace::Pace;
@@ -37,6 +38,8 @@ enum Phase {
 /// back.
 pub struct Session {
     phase: Phase,
+    role: Role,
+    traffic: Traffic,
     out: Outbox,
     device: PublicKey,
     /// What was related before the peer was known.
@@ -61,6 +64,8 @@ impl Session {
         }
         Self {
             phase: Phase::Handshake(Box::new(handshake)),
+            role: options.role,
+            traffic: Traffic::default(),
             out,
             device: options.device.public(),
             related: BTreeSet::new(),
@@ -130,6 +135,7 @@ impl Session {
 
     /// Takes a frame from the link.
     pub fn handle_frame(&mut self, now: u64, frame: &[u8], reads: &dyn Reads) {
+        self.traffic.received(frame.len());
         self.waiting_since = self.waiting_since.map(|_| now);
         let Phase::Handshake(handshake) = &mut self.phase else {
             return self.run(now, reads, |open, out| open.handle(frame, reads, out));
@@ -149,10 +155,14 @@ impl Session {
         let Peered { peer, name, first_use, transcript, seal, naming } = peered;
         self.peer = Some((peer, name.clone()));
         self.out.event(Event::Authenticated { peer, name, first_use });
-        let exchange = Exchange::new(transcript, self.device, peer, naming, Pace::new(self.pace));
+        let dialled = self.role == Role::Dialler;
+        let pace = Pace::new(self.pace);
+        let exchange = Exchange::new(transcript, self.device, peer, naming, pace, dialled);
+        let framer = Framer::new(seal);
+        self.out.frame_cost = framer.cost();
         let mut health = Health::new(self.health_every, now);
         let ping = health.first(now);
-        let open = Open::new(exchange, Framer::new(seal), health, now);
+        let open = Open::new(exchange, framer, health, now);
         self.phase = Phase::Open(Box::new(open));
         if let Some(ping) = ping {
             self.out.control(Control::Ping(ping));
@@ -255,7 +265,16 @@ impl Session {
             Phase::Open(open) => Some(&mut open.framer),
             Phase::Handshake(_) | Phase::Closed => None,
         };
-        self.out.poll(framer)
+        let output = self.out.poll(framer);
+        if let Some(Output::Send(frame)) = &output {
+            self.traffic.sent(frame.len());
+        }
+        output
+    }
+
+    /// Returns what has gone over the link so far, the handshake among it.
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Returns the peer's device key, once it is proven.

@@ -139,8 +139,9 @@ fn more_tips_than_a_page_on_both_sides() {
     let union = closed(&parcels, |at| at % 35 != 0).len();
     let mut world = synced(a, b, &parcels);
     assert_eq!(world.nodes[0].count(database), union as u64);
-    let sent =
-        |world: &World, side: usize| world.links[0][side].session.statuses()[&database].entries_out;
+    let sent = |world: &World, side: usize| {
+        world.links[0][side].session.statuses()[&database].cost.entries_out
+    };
     let before = (sent(&world, 0), sent(&world, 1));
     world.sync(0, database);
     assert_eq!((sent(&world, 0), sent(&world, 1)), before, "equal digests send nothing");
@@ -188,7 +189,7 @@ fn a_transfer_cut_at_any_frame_goes_on_where_it_stopped() {
         world.assert_equal(database);
         assert!(world.nodes[0].is_complete(database));
         let status = &world.links[link][0].session.statuses()[&database];
-        assert_eq!(status.entries_in, 4_000 - before, "cut at {cut_at}");
+        assert_eq!(status.cost.entries_in, 4_000 - before, "cut at {cut_at}");
         if whole {
             break;
         }

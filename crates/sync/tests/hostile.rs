@@ -194,7 +194,7 @@ fn with_changed_frame(
     index: usize,
     change: impl FnOnce(&mut std::collections::VecDeque<Vec<u8>>),
 ) -> Option<CloseReason> {
-    let (mut world, database) = pair(&chain(1_500));
+    let (mut world, database) = pair(&chain(4_000));
     world.link(0, 1);
     world.relate(0, 0, database);
     let mut change = Some(change);
@@ -396,11 +396,11 @@ fn refused_and_held_back_tips_are_classed_and_only_the_latter_are_offered_again(
     };
     assert!(refused(bad.entry.id()));
 
-    let sent = world.links[0][1].session.statuses()[&database].entries_out;
+    let sent = world.links[0][1].session.statuses()[&database].cost.entries_out;
     world.sync(0, database);
     world.relate(0, 1, database);
     world.run();
-    let again = world.links[0][1].session.statuses()[&database].entries_out;
+    let again = world.links[0][1].session.statuses()[&database].cost.entries_out;
     assert_eq!(sent + 4, again, "in each round the two held back, and nothing that was declined");
     assert_eq!(classes(&world, 0).theirs, theirs);
 }

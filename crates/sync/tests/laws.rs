@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use weald_dag::{EntryId, Parcel};
-use weald_sync::limits::{PROBE_STEPS_MAX, WANTS_MAX};
 use weald_sync::{Event, Role, Session};
 use world::{Node, World, closed, database_of, options, random_graph};
 
@@ -51,7 +50,8 @@ proptest! {
         prop_assert!(world.nodes.iter().all(|node| node.ids(database) == all));
         for side in 0..2 {
             let (round_trips, _) = world.settled(link, side).unwrap();
-            prop_assert!(round_trips <= 1 + u32::from(PROBE_STEPS_MAX) + u32::from(WANTS_MAX));
+            // Two, and one where a filter let too little through.
+            prop_assert!(round_trips <= 3, "{round_trips}");
             let status = &world.links[link][side].session.statuses()[&database];
             prop_assert_eq!(status.pending_in + status.pending_out, 0);
             let classes = status.classes.unwrap();

@@ -50,7 +50,7 @@ fn what_a_peer_hides_and_does_not_keep_is_offered_again_in_a_round_and_not_live(
     world.sync(link, database);
     assert_eq!(world.nodes[0].count(database), 5);
     assert_eq!(world.settled(link, 0).map(|(_, complete)| complete), Some(true));
-    let sent = |world: &World| world.links[link][1].session.statuses()[&database].entries_out;
+    let sent = |world: &World| world.links[link][1].session.statuses()[&database].cost.entries_out;
     assert_eq!(sent(&world), 6);
     for n in 0..3 {
         let live = child(&key, &[&trunk], vec![n]);

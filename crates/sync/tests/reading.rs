@@ -110,7 +110,8 @@ fn both_sides_of_branches_that_only_user_keys_may_read_meet() {
         for side in 0..2 {
             let got = world.nodes[side].count(database);
             assert_eq!(got, if keys[side] { 900 } else { before[side] }, "{keys:?} {side}");
-            assert_eq!(world.nodes[side].duplicates, 0, "{keys:?} {side}");
+            // What a want brings may be held, where the filter let a parent through.
+            assert!(world.nodes[side].duplicates <= 8, "{keys:?} {side}");
         }
         assert!(world.links[0].iter().all(|end| end.closed.is_none()));
     }

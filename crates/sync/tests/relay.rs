@@ -56,7 +56,7 @@ fn what_both_have_from_a_third_is_told_once_and_not_sent() {
     // All five in one announcement, and its answer.
     assert_eq!(frames(&world) - before, 2);
     assert!(world.nodes.iter().all(|node| node.duplicates == 0));
-    assert_eq!(status(&world, 2, 0, database).entries_out, 0);
+    assert_eq!(status(&world, 2, 0, database).cost.entries_out, 0);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn of_what_is_announced_only_what_is_lacking_is_sent() {
     world.run();
     world.assert_equal(database);
     assert!(world.nodes.iter().all(|node| node.duplicates == 0));
-    let [to_two, to_one] = [0, 1].map(|side| status(&world, 2, side, database).entries_out);
+    let [to_two, to_one] = [0, 1].map(|side| status(&world, 2, side, database).cost.entries_out);
     assert_eq!((to_two, to_one), (1, 0));
 }
 

@@ -127,7 +127,7 @@ pub use settings::{
     SettingsReceipt,
 };
 pub use store_ref::StoreNameError;
-pub use sync::{Cause, IntoAddress, PeerSync, Why};
+pub use sync::{IntoAddress, PeerSync};
 pub use table::{Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 #[cfg(feature = "text")]
@@ -172,8 +172,7 @@ pub use weald_sync::{
     Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
 };
 pub use weald_transports::{
-    ATTEMPTS_KEPT, AccessEvent, Address, AddressError, Events as SyncEvents, HISTORY_MAX,
-    HostError, PeerRecord, PeerState, PeerStatus, SyncError, SyncEvent, SyncOutcome, SyncRecord,
-    SyncStatus,
+    AccessEvent, Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState,
+    PeerStatus, SyncError, SyncEvent, SyncStatus,
 };
 pub use zeroize::Zeroizing;

@@ -1,14 +1,22 @@
 //! How a database's round finds what the other side lacks.
 //!
-//! Invariant: what a message is about is the round that runs, or the peer is at fault.
+//! Invariant: what a message is about is the round that runs, or one that has ended here and not yet
+//! there; else the peer is at fault.
+
+use std::ops::Range;
+
+use weald_dag::{Graph, StoreError};
 
 use super::Channel;
 use crate::close::{CloseReason, PeerFault};
-use crate::context::Context;
-use crate::ids::{Bits, Ids};
-use crate::message::{Announce, Control};
+use crate::context::{Context, View};
+use crate::ids::{Bits, Ids, ShortList};
+use crate::message::{Announce, Answers, Control};
 use crate::output::Event;
-use crate::round::{Decision, Round, Sending, Theirs};
+use crate::round::{Decision, Round, Scope, Sending};
+use crate::short::ShortIds;
+use crate::sift::Sieve;
+use crate::theirs::Theirs;
 
 impl Channel {
     /// Takes the peer's announcement, which starts a round or joins one that was started here.
@@ -30,11 +38,8 @@ impl Channel {
         if announce.forget {
             self.known.forget();
         }
-        let silent = announce.silent;
-        let theirs = Theirs::read(announce, view.graph().as_ref())?;
-        let (name, number) = (self.name, round.number);
-        let (tips, probe) = theirs.answers();
-        round.theirs = Some(theirs);
+        let answers = announce.answers.clone();
+        round.hear(Theirs::read(announce, view.graph().as_ref())?, joins, ctx.dialled);
         if starts {
             self.announce(again, &view, ctx)?;
         } else if round.silent && ctx.may_read(&self.database)? {
@@ -42,33 +47,109 @@ impl Channel {
             round.silent = false;
             round.may_send = view.is_complete();
             self.announce(false, &view, ctx)?;
+        } else {
+            self.answer(&view, ctx)?;
         }
-        if !silent {
-            ctx.out.control(Control::Compared { name, round: number, tips, probe });
+        match answers {
+            Some(answers) => self.compared(self.last_round, answers, ctx),
+            None => self.decide(ctx),
         }
-        self.decide(ctx)
+    }
+
+    /// Answers the peer's announcement, where it is not settled by it.
+    fn answer(&mut self, view: &View, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if let Some(round) = &mut self.round {
+            let shorts = ShortIds::new(ctx.transcript, &self.name, round.number);
+            let scope = Scope { name: self.name, shorts: &shorts, known: &self.known };
+            if let Some(answers) = round.answers(view.graph().as_ref(), &scope)? {
+                let (name, round) = (self.name, round.number);
+                ctx.out.control(Control::Compared { name, round, answers });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the peer's answer to our announcement.
     pub(crate) fn compared(
         &mut self,
         number: u64,
-        tips: &Bits,
-        probe: &Bits,
+        answers: Answers,
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
-        self.round(number)?.compare(tips, probe)?;
-        self.decide(ctx)
+        if let Some(round) = self.round(number)? {
+            round.compare(answers)?;
+            self.decide(ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's filter.
+    pub(crate) fn filter(
+        &mut self,
+        number: u64,
+        sieve: Sieve,
+        common: &Ids,
+        needs: bool,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.hear(number, ctx, |round, graph, scope, say| {
+            round.filtered(sieve, common, needs, graph, scope, say)
+        })
+    }
+
+    /// Makes the symbols that the peer asks for.
+    pub(crate) fn code(
+        &mut self,
+        number: u64,
+        window: Range<usize>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.hear(number, ctx, |round, graph, scope, say| round.code(window, graph, scope, say))
+    }
+
+    /// Takes the symbols that the peer was asked for.
+    pub(crate) fn symbols(
+        &mut self,
+        number: u64,
+        symbols: &[u8],
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.hear(number, ctx, |round, graph, scope, say| round.decode(symbols, graph, scope, say))
+    }
+
+    /// Takes short ids of entries that the peer lacks.
+    pub(crate) fn want_short(
+        &mut self,
+        number: u64,
+        shorts: ShortList,
+        more: bool,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        self.hear(number, ctx, |round, graph, scope, _| {
+            round.want_short(shorts, more, graph, scope)
+        })
+    }
+
+    /// Takes the peer's word that it is to be asked page by page.
+    pub(crate) fn pages(&mut self, number: u64, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.hear(number, ctx, |round, _, _, _| {
+            round.turn_to_pages();
+            Ok(Ok(()))
+        })
     }
 
     /// Answers which entries are held here.
     pub(crate) fn probe(
-        &self,
+        &mut self,
         number: u64,
         ids: &Ids,
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let view = ctx.view(&self.database)?;
+        let Some(round) = self.round(number)? else {
+            return Ok(());
+        };
+        round.answer_page();
         let held = match view.graph() {
             Some(graph) => {
                 let held = ids.0.iter().map(|id| Ok(graph.number(id)?.is_some()));
@@ -87,15 +168,43 @@ impl Channel {
         held: &Bits,
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
-        self.round(number)?.probed(held)?;
+        self.hear(number, ctx, |round, graph, _, _| round.probed(held, graph))
+    }
+
+    /// Has a round hear something, says what it says to that, and goes on.
+    fn hear(
+        &mut self,
+        number: u64,
+        ctx: &mut Context<'_>,
+        what: impl FnOnce(
+            &mut Round,
+            Option<&Graph<'_>>,
+            &Scope<'_>,
+            &mut Vec<Control>,
+        ) -> Result<Result<(), PeerFault>, StoreError>,
+    ) -> Result<(), CloseReason> {
+        if self.round(number)?.is_none() {
+            return Ok(());
+        }
+        let view = ctx.view(&self.database)?;
+        let shorts = ShortIds::new(ctx.transcript, &self.name, number);
+        let scope = Scope { name: self.name, shorts: &shorts, known: &self.known };
+        let mut say = Vec::new();
+        if let Some(round) = &mut self.round {
+            what(round, view.graph().as_ref(), &scope, &mut say)??;
+        }
+        say.into_iter().for_each(|control| ctx.out.control(control));
         self.decide(ctx)
     }
 
-    pub(super) fn round(&mut self, number: u64) -> Result<&mut Round, PeerFault> {
-        self.round
-            .as_mut()
-            .filter(|round| round.number == number)
-            .ok_or(PeerFault::Unexpected { what: "a message of no running round" })
+    /// Returns the round that a message is about; `None` where it has ended here.
+    pub(super) fn round(&mut self, number: u64) -> Result<Option<&mut Round>, PeerFault> {
+        let runs = self.round.is_some();
+        match self.round.as_mut().filter(|round| round.number == number) {
+            Some(round) => Ok(Some(round)),
+            None if number < self.last_round || (number == self.last_round && !runs) => Ok(None),
+            None => Err(PeerFault::Unexpected { what: "a message of no running round" }),
+        }
     }
 
     pub(super) fn decide(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
@@ -108,21 +217,21 @@ impl Channel {
         self.allowed = ctx.may_send(&self.database, &view)? && !round.silent;
         round.may_send = self.allowed;
         let (name, number) = (self.name, round.number);
-        let decision = round.decide(view.graph().as_ref(), &mut self.known.iter())?;
+        let shorts = ShortIds::new(ctx.transcript, &name, number);
+        let scope = Scope { name, shorts: &shorts, known: &self.known };
+        let mut say = Vec::new();
+        let decision = round.decide(view.graph().as_ref(), &scope, &mut say)?;
+        say.into_iter().for_each(|control| ctx.out.control(control));
         match decision {
             Decision::Wait => {}
             Decision::Nothing => {
                 round.sending = Sending::Done;
-                ctx.out.control(Control::Sent { name, round: number });
-            }
-            Decision::Ask(numbers) => {
-                let ids = view.graph().map_or(Ok(Vec::new()), |graph| graph.ids(&numbers))?;
-                ctx.out.control(Control::Probe { name, round: number, ids: Ids(ids) });
+                if !round.peer_is_content() {
+                    ctx.out.control(Control::Sent { name, round: number });
+                }
             }
             Decision::Send(plan) => {
                 round.sending = Sending::Running;
-                let entries = plan.len();
-                ctx.out.control(Control::Sending { name, round: number, entries });
                 self.outgoing.start(plan, false);
             }
         }

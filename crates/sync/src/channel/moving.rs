@@ -17,13 +17,6 @@ use crate::output::{BatchId, Event};
 use crate::round::Sending;
 
 impl Channel {
-    /// Takes the peer's word on how many entries will come.
-    pub(crate) fn sending(&mut self, number: u64, entries: u64) -> Result<(), CloseReason> {
-        self.round(number)?;
-        self.progress.total = Some(entries);
-        Ok(())
-    }
-
     /// Takes a batch of entries.
     pub(crate) fn entries(
         &mut self,
@@ -31,7 +24,17 @@ impl Channel {
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let bootstrap = !ctx.view(&self.database)?.is_complete();
-        Ok(self.incoming.take(batch, bootstrap, ctx.flow, ctx.out)?)
+        let (live, last, left) = (batch.live, batch.last, batch.left);
+        self.incoming.take(batch, bootstrap, ctx.flow, ctx.out)?;
+        // Before the peer has announced, what comes is of the round before.
+        let of_round = self.round.as_mut().filter(|round| round.theirs.is_some() && !live);
+        if let Some(round) = of_round {
+            round.waits.hear();
+            round.peer_sent |= last;
+            let come = self.incoming.entries - self.progress.entries_before;
+            self.progress.total = Some(come.saturating_add(left));
+        }
+        Ok(())
     }
 
     /// Takes the verdicts on a batch.
@@ -48,8 +51,8 @@ impl Channel {
                 self.known.advance(number, &graph.local(number)?.parents);
             }
         }
-        if let Some(batch) = judged.acknowledge {
-            ctx.out.control(Control::Ack { name: self.name, batch });
+        let acknowledge = judged.acknowledge.map(|batch| Control::Ack { name: self.name, batch });
+        if acknowledge.is_some() {
             self.tell_progress(ctx);
         }
         if !judged.ready.is_empty() {
@@ -59,10 +62,11 @@ impl Channel {
             ctx.out.ingest(id, self.database, judged.ready, !view.is_complete());
         }
         if self.round.is_none() && self.incoming.is_idle() && self.incoming.has_gap() {
+            acknowledge.into_iter().for_each(|acknowledge| ctx.out.control(acknowledge));
             return self.start(true, ctx);
         }
-        if self.round.is_none() && self.incoming.is_idle() {
-            self.incoming.wait_no_more();
+        if !self.will_settle() {
+            acknowledge.into_iter().for_each(|acknowledge| ctx.out.control(acknowledge));
         }
         self.settle(ctx)
     }
@@ -94,8 +98,7 @@ impl Channel {
             return Err(PeerFault::Unexpected { what: "a further want of a round" }.into());
         }
         round.wants_there += 1;
-        let tips = round.theirs.iter().flat_map(|theirs| &theirs.tips);
-        let tips: Vec<Number> = tips.flatten().copied().collect();
+        let common: Vec<Number> = round.told_common().collect();
         let view = ctx.view(&self.database)?;
         let mut numbers = Vec::new();
         if !ctx.may_send(&self.database, &view)? {
@@ -104,7 +107,7 @@ impl Channel {
         }
         if let Some(graph) = view.graph() {
             let depth = usize::try_from(depth).unwrap_or(usize::MAX);
-            let covered = graph.still_stored(tips)?;
+            let covered = graph.still_stored(common)?;
             numbers = nearest(&graph, &graph.numbers(&ids.0)?, &covered, depth)?;
         }
         self.outgoing.answer(numbers);
@@ -118,6 +121,7 @@ impl Channel {
             return Err(PeerFault::Unexpected { what: "an answer to no want" }.into());
         };
         round.wanting = false;
+        round.waits.hear();
         self.settle(ctx)
     }
 
@@ -143,7 +147,13 @@ impl Channel {
             return Ok(false);
         };
         match self.outgoing.pack(&graph, self.name, &mut self.known, ctx.flow)? {
-            Packed::Batch(message) => ctx.out.message(message),
+            Packed::Batch { batch, ended } => {
+                ctx.out.batch(&batch);
+                if let Some(round) = self.round.as_mut().filter(|_| ended) {
+                    round.sending = Sending::Done;
+                    self.finish(ctx)?;
+                }
+            }
             Packed::Wanted => ctx.out.control(Control::Wanted(self.name)),
             Packed::Sent { of_round: true } => {
                 if let Some(round) = &mut self.round {

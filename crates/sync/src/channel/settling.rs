@@ -6,19 +6,32 @@ use super::Channel;
 use crate::class::{Class, Classes, Tally};
 use crate::close::{CloseReason, PeerFault};
 use crate::context::Context;
+use crate::held::Held;
 use crate::ids::Ids;
 use crate::limits::{
     ROUNDS_MAX, WANT_DEPTH, WANT_DEPTH_FACTOR, WANT_DEPTH_MAX, WANT_MAX, WANTS_MAX,
 };
 use crate::message::{Control, Unheld};
 use crate::output::Event;
-use crate::round::{Held, Sending};
+use crate::round::{Round, Sending};
 
 impl Channel {
     /// Takes the peer's word that all entries of the round have come.
     pub(crate) fn sent(&mut self, number: u64, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
-        self.round(number)?.peer_sent = true;
-        self.settle(ctx)
+        if let Some(round) = self.round(number)? {
+            round.peer_sent = true;
+            self.settle(ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the tips are classed as soon as is looked, which tells that all batches are stored.
+    pub(super) fn will_settle(&self) -> bool {
+        let come = |round: &Round| {
+            round.peer_sent && !round.settled_here && !round.wanting && round.theirs.is_some()
+        };
+        let asks = !self.incoming.missing().is_empty();
+        self.round.as_ref().is_some_and(come) && self.incoming.is_idle() && !asks
     }
 
     /// Classes the peer's tips once all that it sent has its verdicts.
@@ -26,22 +39,30 @@ impl Channel {
         let Some(round) = &mut self.round else {
             return Ok(());
         };
-        let come = round.peer_sent && !round.wanting && self.incoming.is_idle();
-        let Some(theirs) = round.theirs.as_ref().filter(|_| come && !round.settled_here) else {
+        if round.settled_here || round.wanting {
             return self.finish(ctx);
+        }
+        let Some(theirs) = &round.theirs else {
+            return Ok(());
         };
+        // Where every tip is held, whatever is on its way is held too.
+        let view = ctx.view(&self.database)?;
+        let all_held = theirs.all_held(view.graph().as_ref())?;
+        let come = round.peer_sent && self.incoming.is_idle();
+        if !(all_held || come) {
+            return self.finish(ctx);
+        }
         let mut missing = self.incoming.missing();
         missing.truncate(WANT_MAX);
-        if !missing.is_empty() && round.wants < WANTS_MAX {
+        if !all_held && !missing.is_empty() && round.wants < WANTS_MAX {
             let depth = WANT_DEPTH.saturating_mul(WANT_DEPTH_FACTOR.pow(round.wants.into()));
             let (ids, depth) = (Ids(missing), depth.min(WANT_DEPTH_MAX));
             round.wants += 1;
             round.wanting = true;
-            round.round_trips += 1;
+            round.waits.ask();
             ctx.out.control(Control::Want { name: self.name, ids, depth });
             return Ok(());
         }
-        let view = ctx.view(&self.database)?;
         let (tally, unheld) = theirs.classify(view.graph().as_ref(), &mut self.incoming)?;
         self.tally = tally;
         round.settled_here = true;
@@ -57,18 +78,28 @@ impl Channel {
         unheld: Vec<Unheld>,
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
-        let round = self.round(number)?;
-        if round.settled_there.is_some() || round.sending != Sending::Done {
+        let Some(round) = self.round(number)? else {
+            return Err(PeerFault::Unexpected { what: "the end of a round that has ended" }.into());
+        };
+        let done = round.sending == Sending::Done;
+        // Who holds all of our tips may say so at any time, and needs nothing more.
+        let early = unheld.is_empty() && round.ours.paged.is_none() && !round.silent;
+        if round.settled_there.is_some() || round.theirs.is_none() || !(done || early) {
             return Err(PeerFault::Unexpected { what: "the end of a round" }.into());
         }
+        round.caught_up |= early;
+        round.sending = Sending::Done;
         round.settled_there = Some(unheld);
-        self.finish(ctx)
+        self.outgoing.drop_round();
+        self.outgoing.acknowledge_all(ctx.flow);
+        self.settle(ctx)
     }
 
     pub(super) fn finish(&mut self, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
         let Some(round) = self.round.take_if(|round| round.is_over()) else {
             return Ok(());
         };
+        let (method, round_trips) = (round.method(), round.waits.round_trips());
         let (Some(theirs), Some(unheld)) = (round.theirs, round.settled_there) else {
             return Ok(());
         };
@@ -78,7 +109,9 @@ impl Channel {
             self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
         }
         self.status.rounds += 1;
-        self.status.round_trips = round.round_trips;
+        self.status.round_trips = round_trips;
+        self.status.method = method;
+        self.status.last_round = self.cost().since(&self.spent.before);
         let classes = Classes { theirs: self.tally, ours };
         self.status.classes = Some(classes);
         let overflowed = self.incoming.settle();
@@ -94,7 +127,7 @@ impl Channel {
         let lacking = classes.theirs.lacking();
         let complete =
             theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
-        let (database, round_trips) = (self.database, round.round_trips);
+        let database = self.database;
         ctx.out.event(Event::Settled { database, classes, complete, round_trips });
         if std::mem::take(&mut self.heard_out) && !self.check(ctx)? {
             return Ok(());

@@ -1,59 +1,42 @@
-//! Peers on their way to the host: records and notes are saved one after the other, the newest of each last.
-//!
-//! Invariant: of what changed nothing is forgotten but what the host failed to keep; that is logged.
+//! Peers on their way to the host: saved one after the other, the newest record last.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use weald_dag::PublicKey;
 
 use super::host::Host;
 use super::limits::STOP_MAX;
 use super::peer::PeerRecord;
 
-/// What is to be kept.
-enum Kept {
-    Record(PeerRecord),
-    Notes(Vec<(PublicKey, Vec<u8>)>),
-}
-
-/// Saves what is known of peers in the order in which it changed.
+/// Saves the records of peers in the order they changed.
 pub(crate) struct Keeper {
-    changes: mpsc::UnboundedSender<Kept>,
+    records: mpsc::UnboundedSender<PeerRecord>,
     task: JoinHandle<()>,
 }
 
 impl Keeper {
     pub(crate) fn new(host: Arc<dyn Host>) -> Self {
-        let (changes, mut changed) = mpsc::unbounded_channel::<Kept>();
+        let (records, mut changed) = mpsc::unbounded_channel::<PeerRecord>();
         let task = tokio::spawn(async move {
-            while let Some(kept) = changed.recv().await {
-                let saved = match kept {
-                    Kept::Record(record) => host.save_peer(record).await,
-                    Kept::Notes(notes) => host.remember(notes).await,
-                };
-                if let Err(error) = saved {
-                    tracing::warn!(%error, "what is known of peers could not be kept");
+            while let Some(record) = changed.recv().await {
+                let peer = record.key;
+                if let Err(error) = host.save_peer(record).await {
+                    tracing::warn!(%peer, %error, "what is known of a peer could not be kept");
                 }
             }
         });
-        Self { changes, task }
+        Self { records, task }
     }
 
     pub(crate) fn save(&self, record: &PeerRecord) {
         // The task ends only with this sender.
-        let _ = self.changes.send(Kept::Record(record.clone()));
-    }
-
-    /// Keeps notes in place of those that were kept of the same peers.
-    pub(crate) fn remember(&self, notes: Vec<(PublicKey, Vec<u8>)>) {
-        let _ = self.changes.send(Kept::Notes(notes));
+        let _ = self.records.send(record.clone());
     }
 
     /// Waits, for a bounded time, until all is saved.
     pub(crate) async fn close(mut self) {
-        drop(self.changes);
+        drop(self.records);
         if tokio::time::timeout(STOP_MAX, &mut self.task).await.is_err() {
             self.task.abort();
         }
