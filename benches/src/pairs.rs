@@ -120,7 +120,11 @@ impl Pair {
     /// Returns how many round trips the last round took, as the side says that counted more.
     fn round_trips(&self) -> u32 {
         let of = |side: &Side, peer: PublicKey| {
-            side.sync.status(&self.id).get(&peer).map_or(0, |status| status.session.round_trips)
+            side.sync
+                .status(&self.id)
+                .get(&peer)
+                .and_then(|status| status.session.as_ref())
+                .map_or(0, |session| session.round_trips)
         };
         let (here, there) = (self.here.instance.device_key(), self.there.instance.device_key());
         of(&self.here, there).max(of(&self.there, here))

@@ -1,10 +1,17 @@
 //! A disk that forgets at a power cut what was not flushed.
 //!
-//! Invariant: after a crash the rows are those of the flushed batches, in their order, each whole.
+//! Invariant: after a crash the rows are those of the flushed batches, in their order, each whole; in an
+//! older copy the last of them are missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use weald_dag::{Batch, Durability, MemoryStore, Snapshot, Store, StoreError};
+
+fn replay(batches: &[Batch]) -> Result<MemoryStore, StoreError> {
+    let rows = MemoryStore::new();
+    batches.iter().try_for_each(|batch| rows.apply(batch.clone(), Durability::Immediate))?;
+    Ok(rows)
+}
 
 /// A store in memory that can lose power.
 pub(crate) struct Disk {
@@ -36,14 +43,36 @@ impl Disk {
     /// # Errors
     /// Any [`StoreError`] of making the rows again.
     pub(crate) fn crash(&self) -> Result<(), StoreError> {
+        self.restore(usize::MAX)
+    }
+
+    /// Returns how many batches were flushed.
+    pub(crate) fn batches(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).flushed.len()
+    }
+
+    /// Cuts the power and puts an older copy in its place, which has so many of the batches.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of making the rows again.
+    pub(crate) fn restore(&self, batches: usize) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = MemoryStore::new();
-        for batch in &state.flushed {
-            seen.apply(batch.clone(), Durability::Immediate)?;
-        }
-        state.seen = seen;
+        state.flushed.truncate(batches);
+        state.seen = replay(&state.flushed)?;
         state.unflushed.clear();
         Ok(())
+    }
+
+    /// Returns a view of what a crash would leave.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub(crate) fn flushed(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.unflushed.is_empty() {
+            return state.seen.snapshot();
+        }
+        replay(&state.flushed)?.snapshot()
     }
 }
 
@@ -87,5 +116,8 @@ mod tests {
         assert!(has(b"a") && has(b"b") && has(b"c"));
         disk.crash().unwrap();
         assert!(has(b"a") && has(b"b") && !has(b"c"));
+        assert_eq!(disk.batches(), 2);
+        disk.restore(1).unwrap();
+        assert!(has(b"a") && !has(b"b"));
     }
 }

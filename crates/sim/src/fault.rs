@@ -2,6 +2,10 @@
 //!
 //! Invariant: whatever is broken here is mended by itself or when the storm ends.
 
+use std::collections::BTreeSet;
+
+use weald_dag::Graph;
+
 use crate::finding::Finding;
 use crate::network::{End, LinkId, TAMPERINGS, Tampering};
 use crate::outside::Outside;
@@ -17,7 +21,14 @@ const DOWN_MS_MAX: u64 = 6_000;
 pub(crate) fn strike(sites: &mut [Site], outside: &mut Outside) -> Result<(), Finding> {
     outside.counts.faults += 1;
     let faults = outside.plan.faults;
-    let weights = [faults.cut, faults.outage, faults.partition, faults.crash, faults.tampering];
+    let weights = [
+        faults.cut,
+        faults.outage,
+        faults.partition,
+        faults.crash,
+        faults.tampering,
+        faults.restore,
+    ];
     let mut drawn = outside.chance.within(1..=weights.iter().sum::<u64>().max(1));
     let kind = weights.iter().position(|weight| {
         let hit = drawn <= *weight;
@@ -30,6 +41,7 @@ pub(crate) fn strike(sites: &mut [Site], outside: &mut Outside) -> Result<(), Fi
         Some(2) => partition(sites.len(), outside),
         Some(3) => return crash(sites, outside),
         Some(4) => tamper(outside),
+        Some(5) => return restore(sites, outside),
         _ => {}
     }
     Ok(())
@@ -94,6 +106,45 @@ fn crash(sites: &mut [Site], outside: &mut Outside) -> Result<(), Finding> {
     let down = outside.chance.within(1..=DOWN_MS_MAX);
     outside.schedule.after(down, Event::Restart { site: site.index });
     site.crash(flushed, outside)
+}
+
+/// Puts an older copy of its disk into a site. What nobody else holds is lost with it, acknowledged or
+/// not: only a flush was promised, and the flush was undone.
+fn restore(sites: &mut [Site], outside: &mut Outside) -> Result<(), Finding> {
+    let up = sites.iter().filter(|site| site.up && Some(site.index) != outside.liar);
+    let up: Vec<usize> = up.map(|site| site.index).collect();
+    let Some(site) = outside.chance.pick(&up).and_then(|index| sites.get_mut(*index)) else {
+        return Ok(());
+    };
+    // Where a database was made, it is in the oldest copy.
+    let made_here = outside.founders.values().filter(|founder| **founder == site.index).count();
+    let flushed = site.writer.disk().batches();
+    let oldest = u64::try_from(made_here).unwrap_or(0);
+    let newest = u64::try_from(flushed).unwrap_or(0);
+    // Most copies are rather new.
+    let age = outside.chance.within(0..=newest.saturating_sub(oldest));
+    let age = if outside.chance.percent(60) { age.min(8) } else { age };
+    let kept = flushed.saturating_sub(usize::try_from(age).unwrap_or(0));
+    outside.note(format_args!("site {} loses {age} of {flushed} batches", site.index));
+    outside.counts.restored += 1;
+    let down = outside.chance.within(1..=DOWN_MS_MAX);
+    outside.schedule.after(down, Event::Restart { site: site.index });
+    site.restore(kept, outside)?;
+    for (database, acknowledged) in &mut outside.acknowledged {
+        let mut held = BTreeSet::new();
+        for site in sites.iter().filter(|site| Some(site.index) != outside.liar) {
+            let rows = site.writer.disk().flushed()?;
+            let Some(database) = weald_engine::held(&*rows, database)? else { continue };
+            let graph = Graph::new(&*rows, database.number);
+            for id in acknowledged.iter() {
+                if !held.contains(id) && graph.number(id)?.is_some() {
+                    held.insert(*id);
+                }
+            }
+        }
+        *acknowledged = held;
+    }
+    Ok(())
 }
 
 fn tamper(outside: &mut Outside) {

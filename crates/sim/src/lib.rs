@@ -17,9 +17,14 @@
 //! ```
 
 mod chance;
+mod clock;
+mod counts;
+mod dials;
 mod disk;
+mod drawing;
 mod fault;
 mod finding;
+mod founding;
 mod lie;
 mod network;
 mod oracle;
@@ -31,13 +36,16 @@ mod reads;
 mod schedule;
 mod site;
 mod trace;
+mod twist;
+mod work;
 mod workload;
 mod world;
 mod writer;
 
+pub use clock::WrongClock;
+pub use counts::Counts;
 pub use finding::Finding;
 pub use lie::Lie;
-pub use outside::Counts;
 pub use plan::{Faults, Plan, Topology};
 pub use trace::Trace;
 pub use world::{Outcome, run};

@@ -13,6 +13,7 @@ use weald_engine::held;
 
 use crate::chance::Chance;
 use crate::disk::Disk;
+use crate::workload::any_entry;
 
 /// A way to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub enum Lie {
     FarFuture,
     /// Settings by a stranger.
     Usurper,
+    /// Good entries by a stranger, on top of which the liar goes on.
+    Stranger,
+    /// Nothing false among the rows, but what is said of them: tips, sums, filters, classes, wants.
+    Words,
 }
 
 /// Something that was forged.
@@ -38,13 +43,13 @@ pub(crate) struct Forgery {
     pub(crate) database: DatabaseId,
     pub(crate) id: EntryId,
     pub(crate) number: Number,
-    /// Whether the entry itself is good and somebody else's.
-    pub(crate) is_of_another: bool,
+    /// Whether the entry itself is good, so that others may come to hold it.
+    pub(crate) is_genuine: bool,
 }
 
 impl Lie {
     /// Every way to lie.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::BadSignature,
         Self::WrongPayload,
         Self::SpoiltSignature,
@@ -52,6 +57,8 @@ impl Lie {
         Self::BackInTime,
         Self::FarFuture,
         Self::Usurper,
+        Self::Stranger,
+        Self::Words,
     ];
 
     /// Returns whether it shows that who sends it is at fault, so that the session must end.
@@ -70,6 +77,9 @@ impl Lie {
         wall: u64,
         chance: &mut Chance,
     ) -> Result<Option<Forgery>, StoreError> {
+        if self == Self::Words {
+            return Ok(None);
+        }
         let snapshot = disk.snapshot()?;
         let Some(database) = chance.pick(databases) else { return Ok(None) };
         let Some(held) = held(&*snapshot, database)?.filter(|held| held.complete) else {
@@ -80,7 +90,9 @@ impl Lie {
         let mut rows = Overlay::new(std::sync::Arc::clone(&snapshot));
         let stored = match self {
             Self::SpoiltSignature => {
-                let mut stored = graph.stored(Number(chance.within(0..=newest.0)))?;
+                let entry = any_entry(chance, &graph, newest)?;
+                let number = graph.number(&entry.id())?.unwrap_or(newest);
+                let mut stored = graph.stored(number)?;
                 stored.parcel.signature = Signature::from_bytes(chance.bytes());
                 stored
             }
@@ -98,7 +110,7 @@ impl Lie {
             database: *database,
             id: stored.parcel.entry.id(),
             number: stored.number,
-            is_of_another: self == Self::SpoiltSignature,
+            is_genuine: matches!(self, Self::SpoiltSignature | Self::Stranger),
         }))
     }
 

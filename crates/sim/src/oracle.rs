@@ -6,16 +6,27 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use weald_dag::{DatabaseId, EntryId, Graph, MemoryStore, Number, Snapshot, Store, StoreError};
+use weald_dag::{
+    DatabaseId, EntryId, Graph, MemoryStore, Number, PENDING_MAX_BYTES, Snapshot, Store, StoreError,
+};
 use weald_engine::{Held, StoreTypes, all_held, held, state_digest, verify};
 
+use weald_sync::limits::INGESTING_MAX;
 use weald_sync::{DatabaseStatus, Reads as _};
 
 use crate::finding::Finding;
 use crate::lie::Lie;
 use crate::network::Link;
-use crate::outside::Outside;
+use crate::outside::{Outside, bound};
 use crate::site::Site;
+
+/// How many jobs a site may give its own writer at once: bursts of commits.
+const JOBS_OF_ITS_OWN_MAX: usize = 1_000;
+/// How many batches and entries may wait in a session for one database: entries here have at least so
+/// many bytes.
+const PENDING_MAX: usize = INGESTING_MAX + PENDING_MAX_BYTES / ENTRY_BYTES_MIN;
+/// The fewest bytes that an entry has, its signature and one parent included.
+const ENTRY_BYTES_MIN: usize = 160;
 
 /// Says what is not yet as it must be in the end, or `None` when all is at rest.
 pub(crate) fn unrest(
@@ -29,7 +40,7 @@ pub(crate) fn unrest(
         if !site.writer.is_idle() {
             return Ok(Some(format!("the writer of site {index} is at work")));
         }
-        if let Some(peer) = site.dialled().filter(honest).find(|peer| !site.is_dialled(*peer)) {
+        if let Some(peer) = site.dials.peers().filter(honest).find(|peer| !site.is_dialled(*peer)) {
             return Ok(Some(format!("site {index} has no session with site {peer}")));
         }
         for (link, port) in site.ports.iter().filter(|(_, port)| honest(&port.peer)) {
@@ -52,10 +63,13 @@ pub(crate) fn unrest(
             if port.session.statuses().values().any(waiting) {
                 return Ok(Some(format!("something waits at site {index} on link {}", link.0)));
             }
-            if port.session.deadline().is_some() {
+            if port.session.deadline().is_some() && outside.plan.health_every_ms.is_none() {
                 return Ok(Some(format!("site {index} still waits on link {}", link.0)));
             }
         }
+    }
+    if outside.is_talking() {
+        return Ok(Some("frames are on their way".to_owned()));
     }
     for database in shared {
         let mut first = None;
@@ -73,6 +87,26 @@ pub(crate) fn unrest(
         }
     }
     Ok(None)
+}
+
+/// Looks how much waits in the sessions of honest sites, and checks that it is bounded.
+///
+/// # Errors
+/// [`Finding::Unbounded`].
+pub(crate) fn queues(sites: &[Site], outside: &mut Outside) -> Result<(), Finding> {
+    for site in sites.iter().filter(|site| Some(site.index) != outside.liar) {
+        let jobs_limit = (site.ports.len() + 1) * INGESTING_MAX + JOBS_OF_ITS_OWN_MAX;
+        bound(site.index, "jobs of the writer", site.writer.waiting(), jobs_limit)?;
+        for port in site.ports.values() {
+            for status in port.session.statuses().values() {
+                let most = &mut outside.counts.pending_max;
+                *most = (*most).max(status.pending_in);
+                let found = usize::try_from(status.pending_in).unwrap_or(usize::MAX);
+                bound(site.index, "batches and entries that wait", found, PENDING_MAX)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a site may read a database, by what the site knows that made it.

@@ -10,6 +10,7 @@ use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey};
 use weald_sync::limits::{FRAME_MAX, MESSAGE_MAX, WINDOW_BYTES};
 
 use crate::chance::Chance;
+use crate::counts::Counts;
 use crate::finding::Finding;
 use crate::network::{End, LinkId, Network};
 use crate::plan::Plan;
@@ -25,66 +26,20 @@ const SEAL_BYTES_MAX: usize = 64;
 /// frame of somebody on the path.
 const SLACK_BYTES: usize = 2 * MESSAGE_MAX;
 
-fn bound(site: usize, what: &'static str, found: usize, limit: usize) -> Result<(), Finding> {
+/// Checks that no more is there than may be.
+///
+/// # Errors
+/// [`Finding::Unbounded`].
+pub(crate) fn bound(
+    site: usize,
+    what: &'static str,
+    found: usize,
+    limit: usize,
+) -> Result<(), Finding> {
     if found > limit {
         return Err(Finding::Unbounded { site, what, found, limit });
     }
     Ok(())
-}
-
-/// What was counted in a world.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Commits that were acknowledged.
-    pub commits: u64,
-    /// Commits that were refused because their author may not make them, or not any more.
-    pub not_permitted: u64,
-    /// Entries that were hidden by others, when all was at rest.
-    pub hidden: u64,
-    /// Sites that may not read a database, when all was at rest.
-    pub shut_off: u64,
-    /// Sessions that proved themselves, at the end that dialled.
-    pub sessions: u64,
-    /// Rounds that settled.
-    pub rounds: u64,
-    /// The most round trips that a round took.
-    pub round_trips_max: u32,
-    /// Entries that were received and stored.
-    pub received: u64,
-    /// Entries that were received and held already.
-    pub duplicates: u64,
-    /// Frames that were sent.
-    pub frames: u64,
-    /// Bytes that were sent.
-    pub bytes: u64,
-    /// Faults of every kind.
-    pub faults: u64,
-    /// Sessions that ended because the peer or the path was at fault.
-    pub accusations: u64,
-    /// Sessions with the liar that an honest site ended because it lied.
-    pub shut_out: u64,
-}
-
-impl Counts {
-    /// Adds what was counted in another world.
-    pub const fn add(&mut self, other: &Self) {
-        self.commits += other.commits;
-        self.not_permitted += other.not_permitted;
-        self.hidden += other.hidden;
-        self.shut_off += other.shut_off;
-        self.sessions += other.sessions;
-        self.rounds += other.rounds;
-        if other.round_trips_max > self.round_trips_max {
-            self.round_trips_max = other.round_trips_max;
-        }
-        self.received += other.received;
-        self.duplicates += other.duplicates;
-        self.frames += other.frames;
-        self.bytes += other.bytes;
-        self.faults += other.faults;
-        self.accusations += other.accusations;
-        self.shut_out += other.shut_out;
-    }
 }
 
 /// Everything around the sites.
@@ -113,6 +68,8 @@ pub(crate) struct Outside {
     pub(crate) forged: BTreeSet<EntryId>,
     /// How often the liar forged something.
     pub(crate) told_lies: usize,
+    /// Whether sites start no rounds of themselves.
+    pub(crate) is_quiet: bool,
     /// The link that the last frame was sent on.
     pub(crate) last_link: LinkId,
 }
@@ -135,9 +92,20 @@ impl Outside {
             liar: None,
             forged: BTreeSet::new(),
             told_lies: 0,
+            is_quiet: false,
             last_link: LinkId(0),
             plan,
         }
+    }
+
+    /// Returns whether frames are on their way on an open link between honest sites.
+    pub(crate) fn is_talking(&self) -> bool {
+        self.network.alive().any(|(id, link)| {
+            let ends = [link.site(End::Dialler), link.site(End::Responder)];
+            let honest = self.liar.is_none_or(|liar| !ends.contains(&liar));
+            let ends = [End::Dialler, End::Responder];
+            honest && ends.into_iter().any(|end| self.network.in_flight(id, end) > 0)
+        })
     }
 
     /// Returns the virtual time in milliseconds.

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weald_auth::{Level, Operation, SETTINGS_STORE, Subject, encode_operations};
-use weald_dag::{Fields, Graph, Number, PublicKey, SecretKey, Section, Snapshot, Time, Verified};
+use weald_dag::{Fields, Graph, PublicKey, SecretKey, Section, Snapshot, Time, Verified};
 use weald_engine::{Founding, Held};
 
 use crate::chance::Chance;
 use crate::finding::Finding;
 use crate::outside::Outside;
+use crate::workload::any_entry;
 use crate::writer::Job;
 
 const LEVELS: [Level; 6] = [
@@ -106,7 +107,7 @@ fn backdated(
     let Some((newest, _)) = graph.head()? else { return Ok(None) };
     let (mut parents, mut time) = (BTreeSet::new(), Time::from_millis(wall));
     for _ in 0..chance.within(1..=2) {
-        let parent = graph.entry(Number(chance.within(0..=newest.0)))?;
+        let parent = any_entry(chance, &graph, newest)?;
         time = time.max(parent.time().next().unwrap_or(time));
         parents.insert(parent.id());
     }

@@ -3,6 +3,7 @@
 //! Invariant: a plan follows from its seed, and every site can be reached from every other.
 
 use crate::chance::Chance;
+use crate::clock::WrongClock;
 use crate::lie::Lie;
 use crate::network::Quality;
 
@@ -19,11 +20,17 @@ pub struct Faults {
     pub crash: u64,
     /// Somebody on the path tampers with a frame.
     pub tampering: u64,
+    /// A site loses power and comes up with an older copy of its disk.
+    pub restore: u64,
 }
 
 impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self =
+        Self { cut: 0, outage: 0, partition: 0, crash: 0, tampering: 0, restore: 0 };
+
     const fn sum(&self) -> u64 {
-        self.cut + self.outage + self.partition + self.crash + self.tampering
+        self.cut + self.outage + self.partition + self.crash + self.tampering + self.restore
     }
 }
 
@@ -62,6 +69,12 @@ pub struct Plan {
     /// How many times somebody changes who may do what, or tries to; with any, all sites dial all
     /// others, and each proves a key of its own.
     pub permits: usize,
+    /// How many times a site drops what is hidden and not needed.
+    pub prunes: usize,
+    /// Whether each site keeps few entries that came hidden and that nobody needs.
+    pub keeps_little: bool,
+    /// How many milliseconds pass between two rounds that a site starts of itself, if it does.
+    pub rounds_every_ms: Option<u64>,
     /// For how many virtual milliseconds things go wrong.
     pub storm_ms: u64,
     /// How often each kind of thing goes wrong.
@@ -74,8 +87,12 @@ pub struct Plan {
     pub early_rows: bool,
     /// How far a clock may be wrong, in milliseconds either way.
     pub skew_ms: u64,
+    /// How the clock of one site is far off, if it is.
+    pub clock: Option<WrongClock>,
     /// How many commits in a hundred are large.
     pub large_percent: u64,
+    /// After how many silent milliseconds a session asks whether the peer is there, if it does.
+    pub health_every_ms: Option<u64>,
     /// Greatest latency of a wire in milliseconds.
     pub latency_ms_max: u64,
     /// What a peer beside these sites, which dials all of them, lies about.
@@ -83,45 +100,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Draws a plan.
-    pub fn from_seed(seed: u64) -> Self {
-        // Another stream than the world's own, which starts from the seed itself.
-        let mut chance = Chance::from_seed(!seed);
-        let topologies = [Topology::Chain, Topology::Ring, Topology::Star, Topology::Mesh];
-        let sites = [2, 2, 3, 3, 3, 4, 5];
-        let lie = chance.percent(15).then(|| chance.pick(&Lie::ALL).copied()).flatten();
-        let permits = if lie.is_none() && chance.percent(40) { 1 + chance.index(40) } else { 0 };
-        Self {
-            seed,
-            sites: chance.pick(&sites).copied().unwrap_or(2),
-            topology: chance.pick(&topologies).copied().unwrap_or(Topology::Chain),
-            databases: if chance.percent(30) { 2 } else { 1 },
-            private: chance.percent(30),
-            commits: chance.index(50),
-            bursts: if chance.percent(12) { chance.index(4) } else { 0 },
-            branches: if chance.percent(25) { chance.index(60) } else { 0 },
-            permits,
-            storm_ms: chance.within(1_000..=40_000),
-            faults: Faults {
-                cut: chance.within(0..=3),
-                outage: chance.within(0..=2),
-                partition: chance.within(0..=1),
-                crash: chance.within(0..=2),
-                tampering: chance.within(0..=2),
-            },
-            fault_count: chance.within(0..=25),
-            flush_ms_max: chance.within(1..=80),
-            early_rows: chance.percent(25),
-            skew_ms: if chance.percent(50) { 0 } else { chance.within(1..=240_000) },
-            large_percent: if chance.percent(20) { 15 } else { 0 },
-            latency_ms_max: chance.within(1..=250),
-            lie,
-        }
-    }
-
     /// Plans two sites without faults, databases beside the one, or errors of clocks.
     pub const fn calm(seed: u64) -> Self {
-        let faults = Faults { cut: 0, outage: 0, partition: 0, crash: 0, tampering: 0 };
         Self {
             seed,
             sites: 2,
@@ -132,16 +112,33 @@ impl Plan {
             bursts: 0,
             branches: 0,
             permits: 0,
+            prunes: 0,
+            keeps_little: false,
+            rounds_every_ms: None,
             storm_ms: 2_000,
-            faults,
+            faults: Faults::NONE,
             fault_count: 0,
             flush_ms_max: 5,
             early_rows: false,
             skew_ms: 0,
+            clock: None,
             large_percent: 0,
+            health_every_ms: None,
             latency_ms_max: 20,
             lie: None,
         }
+    }
+
+    /// Returns whether a site may be told that it cannot commit.
+    pub(crate) const fn may_refuse_commits(&self) -> bool {
+        self.permits > 0 || self.clock.is_some()
+    }
+
+    /// Returns how many milliseconds it may take until what was written by a wrong clock is believed,
+    /// and has been asked for again.
+    pub(crate) fn patience_ms(&self) -> u64 {
+        let rounds = self.rounds_every_ms.unwrap_or(0);
+        self.clock.map_or(0, WrongClock::wait_ms) + 2 * rounds
     }
 
     /// Returns how many faults there will be: none where nothing can go wrong.

@@ -40,7 +40,7 @@ impl Port {
             Told::Settled { database, round_trips, .. } => {
                 outside.counts.rounds += 1;
                 let most = &mut outside.counts.round_trips_max;
-                *most = (*most).max(*round_trips);
+                *most = (*most).max(u64::from(*round_trips));
                 self.settled.insert(*database);
             }
             // Figures of progress say nothing that the verdicts do not.

@@ -28,6 +28,10 @@ pub(crate) enum Event {
     Branch { site: usize },
     /// A site changes who may do what, or tries to.
     Permit { site: usize },
+    /// A site drops what is hidden and not needed.
+    Prune { site: usize },
+    /// A site starts rounds, as it does from time to time.
+    Rounds { site: usize },
     /// The liar puts something false among what it holds.
     Lie,
     /// Something goes wrong.

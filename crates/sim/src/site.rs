@@ -5,31 +5,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use weald_dag::{
-    DatabaseId, EntryId, Number, Overlay, PublicKey, SecretKey, Snapshot, Store, Verdict,
-};
-use weald_engine::{Held, held};
+use weald_dag::{DatabaseId, EntryId, Number, PublicKey, SecretKey, Verdict};
 use weald_sync::{
     BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions,
 };
 
+use crate::clock::WallClock;
+use crate::dials::Dials;
 use crate::finding::Finding;
 use crate::lie::Lie;
-use crate::network::{End, LinkId};
+use crate::network::{End, Link, LinkId};
 use crate::outside::Outside;
-use crate::permits;
 use crate::port::Port;
 use crate::reads::DiskReads;
 use crate::schedule::Event;
-use crate::workload;
+use crate::twist::Twist;
 use crate::writer::{Answer, Job, Writer};
 
-/// Milliseconds since 1970 at which every world begins.
-pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
-/// How long a site waits before it dials again, at first.
-const RETRY_MS_MIN: u64 = 250;
-/// How long it waits at most.
-const RETRY_MS_MAX: u64 = 8_000;
+/// How many messages in a hundred are lies where the liar lies with words.
+const LIES_PERCENT: u64 = 20;
 
 /// One instance in the world.
 pub(crate) struct Site {
@@ -39,15 +33,14 @@ pub(crate) struct Site {
     pub(crate) up: bool,
     device: SecretKey,
     reads: DiskReads,
-    authors: Vec<Arc<SecretKey>>,
+    pub(crate) authors: Vec<Arc<SecretKey>>,
     wanted: Vec<DatabaseId>,
     /// Those of them that its authors may write.
-    writable: Vec<DatabaseId>,
-    skew_ms: i64,
+    pub(crate) writable: Vec<DatabaseId>,
+    pub(crate) clock: WallClock,
+    pub(crate) dials: Dials,
     /// How often it was started; an event of an earlier life is void.
     life: u32,
-    /// The peers that it dials, each with how often that failed in a row.
-    dials: BTreeMap<usize, u32>,
 }
 
 impl Site {
@@ -56,10 +49,9 @@ impl Site {
         index: usize,
         device: SecretKey,
         authors: Vec<Arc<SecretKey>>,
-        skew_ms: i64,
-        early_rows: bool,
+        clock: WallClock,
+        writer: Writer,
     ) -> Self {
-        let writer = Writer::new(early_rows);
         let keys = authors.first().map(|key| SecretKey::clone(key)).into_iter().collect();
         let reads = DiskReads { disk: Arc::clone(writer.disk()), loaded: Arc::default(), keys };
         Self {
@@ -72,9 +64,9 @@ impl Site {
             authors,
             wanted: Vec::new(),
             writable: Vec::new(),
-            skew_ms,
+            clock,
+            dials: Dials::new(index),
             life: 0,
-            dials: BTreeMap::new(),
         }
     }
 
@@ -102,52 +94,9 @@ impl Site {
         vec![self.device.public(), self.own_key().public()]
     }
 
-    /// Changes who may do what in one of its databases, or tries to.
-    pub(crate) fn permit(&mut self, outside: &mut Outside) -> Result<(), Finding> {
-        let snapshot = self.writer.disk().snapshot()?;
-        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
-        let wall = self.wall(outside.now());
-        if let Some(job) = permits::draw(held, key, snapshot, wall, outside)? {
-            self.submit(job, outside)?;
-        }
-        Ok(())
-    }
-
-    /// Has it dial a peer.
-    pub(crate) fn dial_from_now_on(&mut self, peer: usize) {
-        self.dials.insert(peer, 0);
-    }
-
-    /// Returns the peers that it dials.
-    pub(crate) fn dialled(&self) -> impl Iterator<Item = usize> {
-        self.dials.keys().copied()
-    }
-
-    /// Returns its wall clock in milliseconds since 1970.
-    pub(crate) fn wall(&self, now: u64) -> u64 {
-        (EPOCH_MS + now).saturating_add_signed(self.skew_ms)
-    }
-
-    /// Plans to dial all its peers.
-    pub(crate) fn dial_all(&self, outside: &mut Outside) {
-        for peer in self.dials.keys() {
-            let delay = outside.chance.within(0..=RETRY_MS_MIN);
-            outside.schedule.after(delay, Event::Dial { site: self.index, peer: *peer });
-        }
-    }
-
     /// Returns whether it has dialled this peer and the session is open.
     pub(crate) fn is_dialled(&self, peer: usize) -> bool {
         self.ports.values().any(|port| port.peer == peer && port.end == End::Dialler)
-    }
-
-    /// Plans to dial a peer again.
-    pub(crate) fn retry(&mut self, peer: usize, outside: &mut Outside) {
-        let Some(failures) = self.dials.get_mut(&peer) else { return };
-        let wait = (RETRY_MS_MIN << (*failures).min(16)).min(RETRY_MS_MAX);
-        *failures += 1;
-        let delay = wait + outside.chance.within(0..=wait / 4);
-        outside.schedule.after(delay, Event::Dial { site: self.index, peer });
     }
 
     /// Opens a session at this end of a link.
@@ -175,9 +124,13 @@ impl Site {
             channel_binding: None,
             seed: outside.chance.bytes(),
             plain: false,
-            health_every: None,
+            health_every: outside.plan.health_every_ms,
         };
-        let session = Session::new(options, outside.now());
+        let mut session = Session::new(options, outside.now());
+        if outside.liar == Some(self.index) && outside.plan.lie == Some(Lie::Words) {
+            let mut twist = Twist::new(outside.chance.within(0..=u64::MAX), LIES_PERCENT);
+            session.twist(Box::new(move |message| twist.message(message)));
+        }
         self.ports.insert(link, Port::new(session, peer, end));
         let wanted = self.wanted.clone();
         self.drive(link, outside, |session, now, reads| {
@@ -223,60 +176,6 @@ impl Site {
         Ok(())
     }
 
-    /// Writes something to one of its databases, if it has a whole one.
-    pub(crate) fn write(&mut self, outside: &mut Outside) -> Result<(), Finding> {
-        let snapshot = self.writer.disk().snapshot()?;
-        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
-        let large = outside.plan.large_percent;
-        let mut rows = Overlay::new(snapshot);
-        let sections = workload::draft(&mut outside.chance, &mut rows, held.number, large)?;
-        self.submit(Job::Commit { database: held.id, key, sections }, outside)
-    }
-
-    /// Takes an entry that somebody made on top of old ones, as a second replica of one key may.
-    pub(crate) fn branch(&mut self, outside: &mut Outside) -> Result<(), Finding> {
-        let snapshot = self.writer.disk().snapshot()?;
-        let Some((held, key)) = self.choose(&*snapshot, outside)? else { return Ok(()) };
-        let wall = self.wall(outside.now());
-        let made = workload::branch(&mut outside.chance, snapshot, held.number, &key, wall)?;
-        let Some(made) = made else { return Ok(()) };
-        self.submit(Job::Adopt { database: held.id, made: Box::new(made) }, outside)
-    }
-
-    /// Draws a database to write to, of those that are whole here, and an author.
-    fn choose(
-        &self,
-        snapshot: &dyn Snapshot,
-        outside: &mut Outside,
-    ) -> Result<Option<(Held, Arc<SecretKey>)>, Finding> {
-        let mut whole = Vec::new();
-        for database in &self.writable {
-            whole.extend(held(snapshot, database)?.filter(|held| held.complete));
-        }
-        let held = outside.chance.pick(&whole).copied();
-        Ok(held.zip(outside.chance.pick(&self.authors).cloned()))
-    }
-
-    /// Puts something false among what it holds, and tells its peers of it.
-    pub(crate) fn lie(&mut self, lie: Lie, outside: &mut Outside) -> Result<(), Finding> {
-        let Some(forgery) = lie.forge(
-            self.writer.disk(),
-            &self.writable,
-            self.wall(outside.now()),
-            &mut outside.chance,
-        )?
-        else {
-            return Ok(());
-        };
-        outside.note(format_args!("site {} forges {}: {lie:?}", self.index, forgery.id.short()));
-        outside.told_lies += 1;
-        if !forgery.is_of_another {
-            outside.forged.insert(forgery.id);
-        }
-        self.writer.forget();
-        self.committed(forgery.database, &[forgery.number], None, outside)
-    }
-
     /// Hears that its group is flushed, and answers all who wait for it.
     pub(crate) fn flushed(&mut self, life: u32, outside: &mut Outside) -> Result<(), Finding> {
         if life != self.life {
@@ -303,23 +202,43 @@ impl Site {
         Ok(())
     }
 
+    /// Loses power, and finds an older copy of its disk when it comes up: of all batches that were ever
+    /// flushed, only as many as the copy has.
+    pub(crate) fn restore(&mut self, batches: usize, outside: &mut Outside) -> Result<(), Finding> {
+        self.crash(false, outside)?;
+        Ok(self.writer.disk().restore(batches)?)
+    }
+
     /// Comes up again and dials its peers.
     pub(crate) fn restart(&mut self, outside: &mut Outside) {
         if !self.up {
             self.up = true;
-            self.dials.values_mut().for_each(|failures| *failures = 0);
             outside.note(format_args!("site {} is up", self.index));
-            self.dial_all(outside);
+            self.dials.plan_all(outside);
         }
     }
 
-    fn submit(&mut self, job: Job, outside: &mut Outside) -> Result<(), Finding> {
+    /// Starts a round of every database with every peer, as is done from time to time.
+    pub(crate) fn start_rounds(&mut self, outside: &mut Outside) -> Result<(), Finding> {
+        let wanted = self.wanted.clone();
+        for link in self.links() {
+            self.drive(link, outside, |session, now, reads| {
+                wanted.iter().for_each(|database| session.relate(now, *database, reads));
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Queues a job for its writer.
+    pub(crate) fn submit(&mut self, job: Job, outside: &mut Outside) -> Result<(), Finding> {
         self.writer.submit(job);
+        let most = &mut outside.counts.jobs_max;
+        *most = (*most).max(self.writer.waiting() as u64);
         self.start_group(outside)
     }
 
     fn start_group(&mut self, outside: &mut Outside) -> Result<(), Finding> {
-        let (wall, seed) = (self.wall(outside.now()), outside.chance.bytes());
+        let (wall, seed) = (self.clock.read(outside.now()), outside.chance.bytes());
         if self.writer.start(wall, seed)? {
             let cost = outside.chance.within(0..=outside.plan.flush_ms_max);
             let event = Event::Flushed { site: self.index, life: self.life };
@@ -335,7 +254,7 @@ impl Site {
                 outside.acknowledge(database, id);
                 self.committed(database, &[number], None, outside)
             }
-            Answer::NotCommitted { reason, .. } if outside.plan.permits > 0 => {
+            Answer::NotCommitted { reason, .. } if outside.plan.may_refuse_commits() => {
                 outside.counts.not_permitted += 1;
                 outside.note(format_args!("site {} could not commit: {reason}", self.index));
                 Ok(())
@@ -347,6 +266,10 @@ impl Site {
                 self.count(&verdicts, outside);
                 self.ingested(link, batch, verdicts, outside)?;
                 self.committed(database, &stored, Some(link), outside)
+            }
+            Answer::Pruned { entries } => {
+                outside.counts.pruned += entries;
+                Ok(())
             }
             Answer::Completed { database } => {
                 outside.note(format_args!("site {} holds all of {}", self.index, database.short()));
@@ -372,10 +295,19 @@ impl Site {
                     "had"
                 }
                 Verdict::Missing(_) => "misses parents of",
-                Verdict::HeldBack { .. } => "held back",
-                Verdict::Unwanted => "does not want",
+                Verdict::HeldBack { .. } => {
+                    outside.counts.held_back += 1;
+                    "held back"
+                }
+                Verdict::Unwanted => {
+                    outside.counts.unwanted += 1;
+                    "does not want"
+                }
                 Verdict::NewerVersion { .. } => "does not understand",
-                Verdict::Refused(_) => "refused",
+                Verdict::Refused(_) => {
+                    outside.counts.refused += 1;
+                    "refused"
+                }
                 Verdict::Fault(_) => "found false",
             };
             outside.note(format_args!("site {} {what} {}", self.index, id.short()));
@@ -395,7 +327,7 @@ impl Site {
     }
 
     /// Tells every session but that where they came from of new entries.
-    fn committed(
+    pub(crate) fn committed(
         &mut self,
         database: DatabaseId,
         numbers: &[Number],
@@ -432,7 +364,8 @@ impl Site {
         act(&mut port.session, outside.now(), &reads);
         for (database, entries) in sent(&port.session, outside) {
             let more = entries > before.get(&database).copied().unwrap_or_default();
-            if more && !reads.may_read(&database, port.session.peer_keys(&database))? {
+            let is_honest = outside.liar != Some(self.index);
+            if more && is_honest && !reads.may_read(&database, port.session.peer_keys(&database))? {
                 return Err(Finding::SentOn { site: self.index, peer: port.peer, database });
             }
         }
@@ -451,9 +384,7 @@ impl Site {
                         {
                             jobs.push(Job::Complete { database });
                         }
-                        if let Some(failures) = self.dials.get_mut(&port.peer) {
-                            *failures = 0;
-                        }
+                        self.dials.succeeded(port.peer);
                     }
                 }
                 Output::Close(reason) => closed = Some(reason),
@@ -473,12 +404,18 @@ impl Site {
         outside: &mut Outside,
     ) -> Result<(), Finding> {
         let Some(port) = self.ports.remove(&link) else { return Ok(()) };
+        let is_dead = !outside.network.link(link).is_some_and(Link::is_alive);
         outside.note(format_args!("site {} closed link {}: {reason}", self.index, link.0));
         outside.close(link, port.end);
         if port.end == End::Dialler {
-            self.retry(port.peer, outside);
+            self.dials.retry(port.peer, outside);
         }
-        let innocent = matches!(reason, CloseReason::Requested | CloseReason::LinkClosed);
+        let innocent = match reason {
+            CloseReason::Requested | CloseReason::LinkClosed => true,
+            // Before the end of a link that was cut learns of it.
+            CloseReason::Silent => is_dead,
+            _ => false,
+        };
         outside.counts.accusations += u64::from(!innocent);
         let lied = matches!(reason, CloseReason::Fault(_)) && outside.liar == Some(port.peer);
         outside.counts.shut_out += u64::from(lied);

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weald_crdt::{DocDraft, DraftError, Key, LogDraft, Path, TableDraft, Value};
-use weald_dag::{Fields, Graph, Number, Overlay, SecretKey, Section, Snapshot, Time, Verified};
+use weald_dag::{
+    Entry, Fields, Graph, Number, Overlay, SecretKey, Section, Snapshot, StoreError, Time, Verified,
+};
 use weald_engine::{StorePlace, StoreViewMut};
 
 use crate::chance::Chance;
@@ -61,7 +63,7 @@ pub(crate) fn branch(
     let Some((newest, _)) = graph.head()? else { return Ok(None) };
     let (mut parents, mut time) = (BTreeSet::new(), Time::from_millis(wall));
     for _ in 0..chance.within(1..=PARENTS) {
-        let parent = graph.entry(Number(chance.within(0..=newest.0)))?;
+        let parent = any_entry(chance, &graph, newest)?;
         time = time.max(parent.time().next().unwrap_or(time));
         parents.insert(parent.id());
     }
@@ -76,6 +78,20 @@ pub(crate) fn branch(
     };
     // A message that short breaks no rule of the format.
     Ok(Verified::sign(fields, vec![payload], key).ok())
+}
+
+/// Draws one of the entries that are stored; of the numbers of some, only gaps are left.
+///
+/// # Errors
+/// Any [`StoreError`].
+pub(crate) fn any_entry(
+    chance: &mut Chance,
+    graph: &Graph<'_>,
+    newest: Number,
+) -> Result<Entry, StoreError> {
+    let drawn = Number(chance.within(0..=newest.0));
+    let stored = graph.standing_if_stored(drawn)?.is_some();
+    graph.entry(if stored { drawn } else { newest })
 }
 
 fn message(

@@ -3,28 +3,29 @@
 //! Invariant: one event at a time, in the order of the schedule; nothing else happens.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use weald_auth::{Level, Operation, Subject};
-use weald_dag::{DatabaseId, SecretKey};
-use weald_engine::Founding;
+use weald_dag::DatabaseId;
 
+use crate::counts::Counts;
 use crate::fault;
 use crate::finding::Finding;
+use crate::founding::found;
 use crate::network::{End, LinkId};
 use crate::oracle;
-use crate::outside::{Counts, Outside};
-use crate::permits;
+use crate::outside::Outside;
 use crate::plan::Plan;
 use crate::schedule::Event;
-use crate::site::{EPOCH_MS, Site};
+use crate::site::Site;
 use crate::trace::Trace;
+use crate::work;
 
 /// How many events a world may take; many times what the longest took.
 const EVENTS_MAX: u64 = 3_000_000;
 /// How long after healing the sites may take until all hold the same, in milliseconds: a lost frame
 /// is noticed after a minute, and a dial is tried again within ten seconds.
 const HEAL_MS_MAX: u64 = 180_000;
+/// How long rounds may take that were begun before all was equal, in milliseconds.
+const SETTLE_MS: u64 = 10_000;
 /// For how long nothing may be said once all is equal, in milliseconds.
 const QUIET_MS: u64 = 30_000;
 /// How long a commit may take to reach everyone over open links, in milliseconds.
@@ -67,65 +68,16 @@ struct World {
 
 impl World {
     fn take_course(&mut self) -> Result<(), Finding> {
-        let shared = self.found()?;
+        let shared = found(&mut self.sites, &mut self.outside)?;
         let storm = self.outside.plan.storm_ms;
         self.plan_storm();
+        self.plan_rounds();
         self.run_until(storm)?;
         self.heal();
         self.come_to_rest(&shared)?;
         self.keep_quiet()?;
         self.stay_live(&shared)?;
         oracle::check(&self.sites, &shared, &mut self.outside)
-    }
-
-    /// Makes the sites and the databases, and lets the sites dial. Returns what all of them share.
-    fn found(&mut self) -> Result<Vec<DatabaseId>, Finding> {
-        let outside = &mut self.outside;
-        let plan = outside.plan.clone();
-        let everywhere = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
-        outside.liar = plan.lie.map(|_| plan.sites);
-        for index in 0..plan.sites + usize::from(plan.lie.is_some()) {
-            let device = SecretKey::from_seed(&outside.chance.bytes());
-            outside.devices.push(device.public());
-            let own = Arc::new(SecretKey::from_seed(&outside.chance.bytes()));
-            outside.members.push(own.public());
-            let skew = i64::try_from(outside.chance.within(0..=2 * plan.skew_ms)).unwrap_or(0);
-            let skew = skew - i64::try_from(plan.skew_ms).unwrap_or(0);
-            let mut authors = vec![own];
-            if plan.permits == 0 {
-                authors.push(Arc::clone(&everywhere));
-            }
-            self.sites.push(Site::new(index, device, authors, skew, plan.early_rows));
-        }
-        let mut shared = Vec::new();
-        for number in 0..plan.databases + usize::from(plan.private) {
-            let private = number >= plan.databases;
-            let founder = if private { 0 } else { outside.chance.index(plan.sites) };
-            let Some(site) = self.sites.get_mut(founder) else { continue };
-            let founding = if plan.permits > 0 && !private {
-                let key = site.own_key();
-                permits::founding(key, founder, &outside.members, &mut outside.chance)
-            } else {
-                founding(private, outside.chance.bytes(), outside.chance.bytes())
-            };
-            let database = site.writer.found(founding, EPOCH_MS)?;
-            outside.founders.insert(database, founder);
-            self.sites.iter_mut().for_each(|site| site.want(database, !private));
-            if !private {
-                shared.push(database);
-                outside.acknowledge(database, database.root());
-            }
-        }
-        for (site, peer) in plan.dials(&mut outside.chance) {
-            if let Some(site) = self.sites.get_mut(site) {
-                site.dial_from_now_on(peer);
-            }
-        }
-        if let Some(liar) = outside.liar.and_then(|liar| self.sites.get_mut(liar)) {
-            (0..plan.sites).for_each(|peer| liar.dial_from_now_on(peer));
-        }
-        self.sites.iter().for_each(|site| site.dial_all(outside));
-        Ok(shared)
     }
 
     fn plan_storm(&mut self) {
@@ -145,6 +97,10 @@ impl World {
         for _ in 0..plan.permits {
             let site = chance.index(plan.sites);
             schedule.at(chance.within(0..=plan.storm_ms), Event::Permit { site });
+        }
+        for _ in 0..plan.prunes {
+            let site = chance.index(plan.sites);
+            schedule.at(chance.within(0..=plan.storm_ms), Event::Prune { site });
         }
         for _ in 0..plan.lie.map_or(0, |_| LIES) {
             schedule.at(chance.within(0..=plan.storm_ms), Event::Lie);
@@ -184,25 +140,33 @@ impl World {
                 None => Ok(()),
             },
             Event::Write { site, count } => match up(&mut self.sites, site) {
-                Some(site) => (0..count).try_for_each(|_| site.write(outside)),
+                Some(site) => (0..count).try_for_each(|_| work::write(site, outside)),
                 None => Ok(()),
             },
             Event::Branch { site } => match up(&mut self.sites, site) {
-                Some(site) => site.branch(outside),
+                Some(site) => work::branch(site, outside),
                 None => Ok(()),
             },
             Event::Permit { site } => match up(&mut self.sites, site) {
-                Some(site) => site.permit(outside),
+                Some(site) => work::permit(site, outside),
                 None => Ok(()),
             },
+            Event::Prune { site } => match up(&mut self.sites, site) {
+                Some(site) => work::prune(site, outside),
+                None => Ok(()),
+            },
+            Event::Rounds { site } => self.start_rounds(site),
             Event::Lie => {
                 let liar = outside.liar.and_then(|liar| up(&mut self.sites, liar));
                 match liar.zip(outside.plan.lie) {
-                    Some((liar, lie)) => liar.lie(lie, outside),
+                    Some((liar, lie)) => work::lie(liar, lie, outside),
                     None => Ok(()),
                 }
             }
-            Event::Fault => fault::strike(&mut self.sites, outside),
+            Event::Fault => {
+                oracle::queues(&self.sites, outside)?;
+                fault::strike(&mut self.sites, outside)
+            }
             Event::Restart { site } => {
                 if let Some(site) = self.sites.get_mut(site) {
                     site.restart(outside);
@@ -213,6 +177,25 @@ impl World {
                 outside.network.bring_up(a, b);
                 Ok(())
             }
+        }
+    }
+
+    fn start_rounds(&mut self, site: usize) -> Result<(), Finding> {
+        let outside = &mut self.outside;
+        let Some(every) = outside.plan.rounds_every_ms.filter(|_| !outside.is_quiet) else {
+            return Ok(());
+        };
+        outside.schedule.after(every, Event::Rounds { site });
+        up(&mut self.sites, site).map_or(Ok(()), |site| site.start_rounds(outside))
+    }
+
+    /// Plans that sites start rounds of themselves, where they do in this world.
+    fn plan_rounds(&mut self) {
+        let outside = &mut self.outside;
+        outside.is_quiet = false;
+        let Some(every) = outside.plan.rounds_every_ms else { return };
+        for site in 0..outside.plan.sites {
+            outside.schedule.after(outside.chance.within(0..=every), Event::Rounds { site });
         }
     }
 
@@ -249,7 +232,7 @@ impl World {
             return Ok(());
         }
         if !reachable || !outside.network.is_up(site, peer) {
-            dialler.retry(peer, outside);
+            dialler.dials.retry(peer, outside);
             return Ok(());
         }
         let plan = outside.plan.clone();
@@ -265,6 +248,7 @@ impl World {
         self.outside.note(format_args!("all is well from now on"));
         self.outside.network.heal();
         for site in &mut self.sites {
+            site.clock.mend();
             site.restart(&mut self.outside);
         }
     }
@@ -272,24 +256,29 @@ impl World {
     /// Runs until all sites hold the same and nobody owes an answer.
     fn come_to_rest(&mut self, shared: &[DatabaseId]) -> Result<(), Finding> {
         let start = self.outside.now();
+        let limit = HEAL_MS_MAX + self.outside.plan.patience_ms();
         loop {
             self.run_until(self.outside.now() + LOOK_MS)?;
+            oracle::queues(&self.sites, &mut self.outside)?;
             let Some(what) = oracle::unrest(&self.sites, shared, &self.outside)? else {
                 self.outside.note(format_args!("all hold the same"));
                 return Ok(());
             };
             let after_ms = self.outside.now() - start;
-            if after_ms > HEAL_MS_MAX {
+            if after_ms > limit {
                 return Err(Finding::Apart { after_ms, what });
             }
         }
     }
 
     fn keep_quiet(&mut self) -> Result<(), Finding> {
+        // What rounds were begun of themselves come to their end first.
+        self.outside.is_quiet = true;
+        self.run_until(self.outside.now() + SETTLE_MS)?;
         let before = self.outside.counts.frames;
         self.run_until(self.outside.now() + QUIET_MS)?;
-        if self.outside.liar.is_some() {
-            // A liar dials again and again; now everyone has heard it.
+        if self.outside.liar.is_some() || self.outside.plan.health_every_ms.is_some() {
+            // A liar dials again and again; now everyone has heard it. Whoever asks how the other is, asks.
             return Ok(());
         }
         let frames = self.outside.counts.frames - before;
@@ -310,9 +299,10 @@ impl World {
             && !before.iter().any(|link| self.outside.is_suspect(*link));
         let liar = self.outside.liar;
         for site in self.sites.iter_mut().filter(|site| Some(site.index) != liar) {
-            site.write(&mut self.outside)?;
+            work::write(site, &mut self.outside)?;
         }
-        let mut limit = LIVE_MS_MAX;
+        self.plan_rounds();
+        let mut limit = LIVE_MS_MAX + self.outside.plan.patience_ms();
         if !honest {
             // A frame that was lost unnoticed is noticed only now.
             limit += HEAL_MS_MAX;
@@ -350,14 +340,4 @@ fn site_at<'a>(
 ) -> Option<&'a mut Site> {
     let site = outside.network.link(link)?.site(end);
     sites.get_mut(site)
-}
-
-fn founding(private: bool, key: [u8; 32], nonce: [u8; 16]) -> Founding {
-    let key = Arc::new(SecretKey::from_seed(&key));
-    let grant = |subject, level| Operation::Grant { subject, level, name: None, expires: None };
-    let mut operations = vec![grant(Subject::Key(key.public()), Level::Admin(0))];
-    if !private {
-        operations.push(grant(Subject::Anyone, Level::Write(10)));
-    }
-    Founding { key, nonce, operations, system: false }
 }

@@ -10,7 +10,7 @@ use weald_dag::{
     Batch, DatabaseId, Domain, Durability, EntryId, Number, Overlay, Parcel, SecretKey, Signature,
     Store, StoreError, Verdict, Verified, verify,
 };
-use weald_engine::{Commit, Engine, Folded, Founding, StoreTypes, held};
+use weald_engine::{Commit, Engine, Folded, Founding, HiddenMax, StoreTypes, held};
 use weald_sync::BatchId;
 
 use crate::disk::Disk;
@@ -24,6 +24,8 @@ pub(crate) enum Job {
     Adopt { database: DatabaseId, made: Box<Verified> },
     /// Takes entries that a session received.
     Ingest { link: LinkId, batch: BatchId, database: DatabaseId, parcels: Vec<Parcel> },
+    /// Drops what is hidden and not needed.
+    Prune { database: DatabaseId, number: u32 },
     /// Notes that a database is whole.
     Complete { database: DatabaseId },
 }
@@ -42,6 +44,8 @@ pub(crate) enum Answer {
         verdicts: Vec<(EntryId, Verdict)>,
         stored: Vec<Number>,
     },
+    /// What was hidden and not needed is gone.
+    Pruned { entries: u64 },
     /// A database is whole.
     Completed { database: DatabaseId },
 }
@@ -59,17 +63,30 @@ pub(crate) struct Writer {
     queue: VecDeque<Job>,
     group: Option<Group>,
     early_rows: bool,
+    hidden_max: HiddenMax,
 }
 
 fn sign(ids: &[(Arc<SecretKey>, EntryId)]) -> Vec<Signature> {
     ids.iter().map(|(key, id)| key.sign(Domain::Entry, id.as_bytes())).collect()
 }
 
+fn fresh_engine(hidden_max: HiddenMax) -> Engine {
+    let mut engine = Engine::new(StoreTypes::built_in());
+    engine.keep_hidden(hidden_max);
+    engine
+}
+
 impl Writer {
-    /// Starts on an empty disk. With `early_rows` a group is seen before it is flushed.
-    pub(crate) fn new(early_rows: bool) -> Self {
-        let (disk, engine) = (Arc::new(Disk::new()), Engine::new(StoreTypes::built_in()));
-        Self { disk, engine, queue: VecDeque::new(), group: None, early_rows }
+    /// Starts on an empty disk. With `early_rows` a group is seen before it is flushed; of what came
+    /// hidden and nobody needs, `hidden_max` is kept.
+    pub(crate) fn new(early_rows: bool, hidden_max: HiddenMax) -> Self {
+        let (disk, engine) = (Arc::new(Disk::new()), fresh_engine(hidden_max));
+        Self { disk, engine, queue: VecDeque::new(), group: None, early_rows, hidden_max }
+    }
+
+    /// Returns how much waits for the writer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// Returns the disk.
@@ -148,7 +165,7 @@ impl Writer {
 
     /// Forgets what is kept of the rows, after others than the writer changed them.
     pub(crate) fn forget(&mut self) {
-        self.engine = Engine::new(StoreTypes::built_in());
+        self.engine = fresh_engine(self.hidden_max);
     }
 
     /// Loses power, with the group flushed just before or not at all; nobody gets an answer.
@@ -209,6 +226,12 @@ impl Writer {
                 let stored = ingested.folded.iter().map(|folded| folded.number).collect();
                 Ok(Answer::Ingested { link, batch, database, verdicts, stored })
             }
+            Job::Prune { database, number } => match held(rows, &database)? {
+                Some(held) if held.number == number => {
+                    Ok(Answer::Pruned { entries: self.engine.prune(rows, number)? })
+                }
+                _ => Ok(Answer::Pruned { entries: 0 }),
+            },
             Job::Complete { database } => {
                 self.engine.complete(rows, database)?;
                 Ok(Answer::Completed { database })

@@ -1,9 +1,9 @@
 //! Worlds of one kind each, so that every kind of trouble is met for certain.
 #![allow(clippy::panic)]
 
-use weald_sim::{Counts, Faults, Lie, Plan, Topology, run};
+use weald_sim::{Counts, Faults, Lie, Plan, Topology, WrongClock, run};
 
-const NONE: Faults = Faults { cut: 0, outage: 0, partition: 0, crash: 0, tampering: 0 };
+const NONE: Faults = Faults::NONE;
 
 /// Runs a kind of world with several seeds and returns what was counted.
 fn converges(name: &str, plan: impl Fn(u64) -> Plan) -> Counts {
@@ -105,4 +105,57 @@ fn who_may_do_what_changes_while_syncing() {
     let stormy = |seed| Plan { permits: 40, branches: 20, ..stormy(seed, faults) };
     let counts = converges("permits in a storm", stormy);
     assert!(counts.hidden > 0 && counts.shut_off > 0, "{counts:?}");
+}
+
+#[test]
+fn an_older_copy_of_a_disk_catches_up_and_loses_only_what_nobody_else_held() {
+    let faults = Faults { cut: 1, restore: 2, ..NONE };
+    let counts = converges("restored", |seed| Plan { bursts: 1, ..stormy(seed, faults) });
+    assert!(counts.restored > 10, "{counts:?}");
+    let permits = |seed| Plan { permits: 25, ..stormy(seed, faults) };
+    converges("restored with permissions", permits);
+}
+
+#[test]
+fn what_a_clock_ahead_has_written_is_held_back_and_comes() {
+    for is_mended in [true, false] {
+        let clock = Some(WrongClock { ahead_ms: 1_200_000, is_mended });
+        let ahead = |seed| {
+            let plan = Plan { sites: 3, rounds_every_ms: Some(30_000), ..Plan::calm(seed) };
+            Plan { clock, commits: 25, ..plan }
+        };
+        let counts = converges("a clock ahead", ahead);
+        assert!(counts.held_back > 0, "{counts:?}");
+    }
+}
+
+#[test]
+fn a_clock_years_behind_keeps_nothing_from_coming_once_it_is_right() {
+    let clock = Some(WrongClock { ahead_ms: -200_000_000_000, is_mended: true });
+    let behind = |seed| Plan { clock, sites: 3, rounds_every_ms: Some(10_000), ..Plan::calm(seed) };
+    let counts = converges("a clock behind", behind);
+    assert!(counts.held_back > 0, "{counts:?}");
+}
+
+#[test]
+fn sites_that_keep_little_of_what_is_hidden_hold_the_same_in_the_end() {
+    let faults = Faults { partition: 2, cut: 1, ..NONE };
+    let little = |seed| {
+        let plan = Plan { permits: 30, branches: 40, ..stormy(seed, faults) };
+        Plan { keeps_little: true, prunes: 5, ..plan }
+    };
+    let counts = converges("keeping little", little);
+    assert!(counts.pruned > 0, "{counts:?}");
+}
+
+#[test]
+fn liars_are_not_believed_where_not_everybody_may_write() {
+    for lie in Lie::ALL {
+        let liar = |seed| {
+            let plan = stormy(seed, Faults { cut: 1, crash: 1, ..NONE });
+            Plan { lie: Some(lie), permits: 10, ..plan }
+        };
+        let counts = converges(&format!("{lie:?}"), liar);
+        assert!(lie != Lie::Stranger || counts.refused > 0, "{counts:?}");
+    }
 }

@@ -24,23 +24,28 @@ fn all_converge(seeds: std::ops::Range<u64>) {
 
 // Several tests, so that they run side by side.
 #[test]
-fn seeds_0_to_75_converge() {
-    all_converge(0..75);
+fn seeds_0_to_100_converge() {
+    all_converge(0..100);
 }
 
 #[test]
-fn seeds_75_to_150_converge() {
-    all_converge(75..150);
+fn seeds_100_to_200_converge() {
+    all_converge(100..200);
 }
 
 #[test]
-fn seeds_150_to_225_converge() {
-    all_converge(150..225);
+fn seeds_200_to_300_converge() {
+    all_converge(200..300);
 }
 
 #[test]
-fn seeds_225_to_300_converge() {
-    all_converge(225..300);
+fn seeds_300_to_400_converge() {
+    all_converge(300..400);
+}
+
+#[test]
+fn seeds_400_to_500_converge() {
+    all_converge(400..500);
 }
 
 #[test]

@@ -245,6 +245,14 @@ impl Incoming {
         KeptOut { class, reason: None }
     }
 
+    /// Drops what waits for parents that were kept out: the next round brings it again, with them.
+    pub(crate) fn wait_no_more(&mut self) {
+        if !self.pending.is_empty() {
+            self.again = true;
+            self.pending = Pending::new(PENDING_MAX_BYTES);
+        }
+    }
+
     /// Ends a round: nothing waits any more. Returns whether too much had waited.
     pub(crate) fn settle(&mut self) -> bool {
         self.pending = Pending::new(PENDING_MAX_BYTES);

@@ -88,6 +88,8 @@ pub const ROUNDS_MAX: u8 = 3;
 pub const DECLINED_MAX: usize = 4_096;
 /// Greatest length of a request for access, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
+/// How many requests for access may come on one link in an hour.
+pub const REQUESTS_PER_HOUR_MAX: usize = 4_096;
 /// Greatest length of a reason told to a peer, in characters.
 pub const REASON_MAX: usize = 256;
 /// How many reasons are told to a peer at the end of a round; of further tips, the class only.

@@ -4,15 +4,18 @@
 
 use weald_dag::RequestId;
 
-use crate::close::{CloseReason, Farewell};
+use crate::close::{CloseReason, Farewell, PeerFault};
 use crate::exchange::Exchange;
 use crate::frame::{Framer, GOODBYE};
 use crate::handshake::farewell;
 use crate::health::{Due, Health};
+use crate::limits::REQUESTS_PER_HOUR_MAX;
 use crate::message::{Control, Heard, Message};
 use crate::outbox::Outbox;
 use crate::output::Event;
 use crate::reads::Reads;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// A session whose peer is known.
 pub(crate) struct Open {
@@ -23,11 +26,13 @@ pub(crate) struct Open {
     pub(crate) now: u64,
     /// Whether a frame of the peer has come under the agreed seal.
     heard: bool,
+    /// How many requests for access have come in the hour that began then.
+    requests: (u64, usize),
 }
 
 impl Open {
     pub(crate) const fn new(exchange: Exchange, framer: Framer, health: Health, now: u64) -> Self {
-        Self { exchange, framer, health, now, heard: false }
+        Self { exchange, framer, health, now, heard: false, requests: (now, 0) }
     }
 
     /// Takes a frame of the peer.
@@ -76,7 +81,10 @@ impl Open {
         out: &mut Outbox,
     ) -> Result<(), CloseReason> {
         match control {
-            Control::Ask(request) => out.event(Event::Asked { request: request.into_vec() }),
+            Control::Ask(request) => {
+                self.count_request()?;
+                out.event(Event::Asked { request: request.into_vec() });
+            }
             Control::Answer { request, answer } => {
                 let request = RequestId::from_bytes(*request);
                 out.event(Event::Answered { request, answer });
@@ -85,6 +93,20 @@ impl Open {
             Control::Pong(ping) => self.health.answered(ping, self.now)?,
             Control::Goodbye(code) => return Err(CloseReason::Told(Farewell::from_code(code))),
             of_database => return self.exchange.control(of_database, reads, out),
+        }
+        Ok(())
+    }
+
+    /// Bounds what a peer can have this side do by asking and asking.
+    fn count_request(&mut self) -> Result<(), CloseReason> {
+        let (since, found) = &mut self.requests;
+        if self.now.saturating_sub(*since) >= HOUR_MS {
+            (*since, *found) = (self.now, 0);
+        }
+        *found += 1;
+        let (what, limit) = ("requests for access in an hour", REQUESTS_PER_HOUR_MAX);
+        if *found > limit {
+            return Err(PeerFault::TooMany { what, found: *found, limit }.into());
         }
         Ok(())
     }

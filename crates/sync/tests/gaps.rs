@@ -158,3 +158,27 @@ fn what_a_peer_holds_and_was_dropped_here_does_not_end_the_session() {
     assert!(world.links[link].iter().all(|end| end.closed.is_none()));
     assert!(world.nodes[0].holds(database, &shown));
 }
+
+/// Found by simulation: what came live on top of an entry that was hidden and not kept waited for it
+/// until the session ended.
+#[test]
+fn what_comes_live_after_an_entry_that_is_not_kept_waits_for_nothing_and_comes_with_it() {
+    let parcels = chain(5);
+    let database = database_of(&parcels);
+    let node = |seed| Node::with(seed, database, &parcels);
+    let mut world = World::new(vec![node(1), node(2)]);
+    let link = world.link(0, 1);
+    world.sync(link, database);
+    let unwanted = world.commit(0, database, "hidden there");
+    world.nodes[1].hides.insert(unwanted);
+    world.run();
+    for text in ["after it", "and after that"] {
+        world.commit(0, database, text);
+        world.run();
+        let status = &world.links[link][1].session.statuses()[&database];
+        assert_eq!((status.pending_in, world.nodes[1].count(database)), (0, 5));
+    }
+    world.nodes[1].hides.clear();
+    world.sync(link, database);
+    world.assert_equal(database);
+}

@@ -1,7 +1,7 @@
 //! An address says its kind (which transport reaches it) and where; what is displayed parses back to the same.
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// The port of an address that names none.
@@ -91,6 +91,19 @@ impl Address {
         let (host, port) = self.text.rsplit_once(':')?;
         let host = host.strip_prefix('[').unwrap_or(host);
         Some((host.strip_suffix(']').unwrap_or(host), port.parse().ok()?))
+    }
+}
+
+impl Address {
+    /// Returns which host it leads to, the same for all its ports: of an IPv6 address the network of 64 bits, as a
+    /// host has all addresses of its own. Of other kinds, all of it.
+    pub fn host(&self) -> String {
+        let Some((host, _)) = self.host_port() else { return self.to_string() };
+        match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V6(ip)) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).to_string(),
+            Ok(ip) => ip.to_string(),
+            Err(_) => host.to_owned(),
+        }
     }
 }
 
@@ -240,6 +253,17 @@ mod tests {
         }
         let address: Address = "[::1]:9000".parse().unwrap();
         assert_eq!(address.host_port(), Some(("::1", 9000)));
+    }
+
+    #[test]
+    fn all_ports_of_a_host_are_of_one_host() {
+        let from = |text: &str| text.parse::<Address>().unwrap().host();
+        assert_eq!(from("192.0.2.7:1"), from("192.0.2.7:2"));
+        assert_ne!(from("192.0.2.7:1"), from("192.0.2.8:1"));
+        assert_eq!(from("[2001:db8::1]:1"), from("[2001:db8::ffff:0:2]:9"));
+        assert_ne!(from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1"));
+        assert_eq!(from("[::ffff:192.0.2.7]:1"), "192.0.2.7");
+        assert_eq!(from("memory:bob"), "memory:bob");
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub use settings::{
     SettingsReceipt,
 };
 pub use store_ref::StoreNameError;
-pub use sync::{IntoAddress, PeerSync};
+pub use sync::{Cause, IntoAddress, PeerSync, Why};
 pub use table::{Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 #[cfg(feature = "text")]
@@ -172,7 +172,8 @@ pub use weald_sync::{
     Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
 };
 pub use weald_transports::{
-    AccessEvent, Address, AddressError, Events as SyncEvents, HostError, PeerRecord, PeerState,
-    PeerStatus, SyncError, SyncEvent, SyncStatus,
+    ATTEMPTS_KEPT, AccessEvent, Address, AddressError, Events as SyncEvents, HISTORY_MAX,
+    HostError, PeerRecord, PeerState, PeerStatus, SyncError, SyncEvent, SyncOutcome, SyncRecord,
+    SyncStatus,
 };
 pub use zeroize::Zeroizing;

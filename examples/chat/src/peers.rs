@@ -115,8 +115,10 @@ impl Peers {
         let linked = peers.iter().filter(|peer| peer.state == PeerState::Connected);
         let sessions = linked.clone().flat_map(|peer| peer.databases.values());
         let pending = |total: u64, one: u64| total.saturating_add(one);
-        status.pending =
-            sessions.map(|s| s.session.pending_in + s.session.pending_out).fold(0, pending);
+        status.pending = sessions
+            .filter_map(|s| s.session.as_ref())
+            .map(|s| s.pending_in + s.pending_out)
+            .fold(0, pending);
         status.peers = linked.count();
         status.address = self.sync.server_address().map(|address| address.text().to_owned());
         let away = peers.iter().filter(|peer| matches!(peer.state, PeerState::Waiting { .. }));

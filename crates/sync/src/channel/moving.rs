@@ -65,6 +65,9 @@ impl Channel {
             acknowledge.into_iter().for_each(|acknowledge| ctx.out.control(acknowledge));
             return self.start(true, ctx);
         }
+        if self.round.is_none() && self.incoming.is_idle() {
+            self.incoming.wait_no_more();
+        }
         if !self.will_settle() {
             acknowledge.into_iter().for_each(|acknowledge| ctx.out.control(acknowledge));
         }

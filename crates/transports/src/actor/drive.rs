@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -15,16 +15,18 @@ use tokio::time::{Instant, sleep_until, timeout};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
 
+use super::board::{Board, in_words};
 use super::error::SyncError;
 use super::event::SyncEvent;
 use super::feed::{CommitFeed, Committed, LinkFeed};
+use super::history::SyncOutcome;
 use super::host::{Host, HostError};
 use super::ingest::{Done, Ingests, random};
 use super::limits::{FLUSH_MAX, READ_AHEAD_BYTES, STATUS_EVERY};
+use super::marks::Marks;
 use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
 use super::outbox::Outbox;
 use super::rounds::Rounds;
-use super::status::Board;
 use super::wait::{Waiter, Waiters};
 use crate::address::Address;
 use crate::link::{BoxFuture, Link, LinkError, LinkReceiver};
@@ -72,6 +74,7 @@ struct Drive {
     accepted: bool,
     related: BTreeSet<DatabaseId>,
     rounds: Rounds,
+    marks: Marks,
     /// Bytes read since the outbox was full.
     read_ahead: usize,
     status_due: Option<Instant>,
@@ -135,6 +138,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
     let began = Instant::now();
     Ok(Drive {
         rounds: Rounds::default(),
+        marks: Marks::default(),
         common,
         token,
         session: Session::new(options, 0),
@@ -339,6 +343,7 @@ impl Drive {
         self.related.insert(database);
         let every = host.round_every(&database, self.common.round_every);
         self.rounds.set(database, every.and_then(|every| Instant::now().checked_add(every)));
+        self.marks.begin(database);
         self.session.relate(self.now(), database, &*host);
         self.status_soon();
     }
@@ -404,6 +409,7 @@ impl Drive {
             _ => {}
         }
         self.status_soon();
+        self.common.board.heard(&peer, &event);
         self.common.board.tell(SyncEvent::Session { peer, event });
         Ok(())
     }
@@ -423,7 +429,10 @@ impl Drive {
                 let error = SyncError::Unequal { database, peer, classes };
                 self.database_failed(peer, database, &error);
             }
-            Some(held) if held.complete => self.succeeded(peer, database),
+            Some(held) if held.complete => {
+                self.common.host.settled(database);
+                self.succeeded(peer, database);
+            }
             Some(_) if complete => {
                 let noted = self.common.host.complete(database);
                 self.completing.push_back(Box::pin(async move { (database, noted.await) }));
@@ -453,23 +462,29 @@ impl Drive {
     }
 
     fn succeeded(&mut self, peer: PublicKey, database: DatabaseId) {
-        if let Some(session) = self.session.statuses().remove(&database) {
-            self.common.board.database(&peer, database, session, |status| {
-                status.last_success = Some(SystemTime::now());
-                status.last_error = None;
-                status.rounds += 1;
-            });
-        }
+        self.ended(peer, database, None);
         self.notify(Notice::Settled { link: self.token });
         self.waiters.settled(peer, &database);
     }
 
     fn database_failed(&mut self, peer: PublicKey, database: DatabaseId, error: &SyncError) {
-        if let Some(session) = self.session.statuses().remove(&database) {
-            let error = Some(error.clone());
-            self.common.board.database(&peer, database, session, |s| s.last_error = error);
-        }
+        self.ended(peer, database, Some(error));
         self.waiters.failed(peer, &database, error);
+    }
+
+    /// Takes down how a sync of a database has ended.
+    fn ended(&mut self, peer: PublicKey, database: DatabaseId, error: Option<&SyncError>) {
+        let Some(session) = self.session.statuses().remove(&database) else { return };
+        let outcome = error
+            .map_or(SyncOutcome::Equal, |error| SyncOutcome::Failed { error: in_words(error) });
+        let record = self.marks.record(database, &session, outcome);
+        let board = &self.common.board;
+        board.session(&peer, database, (session, self.is_here(&database)));
+        board.ended(&peer, database, record, error.cloned());
+    }
+
+    fn is_here(&self, database: &DatabaseId) -> bool {
+        self.common.host.database(database).is_ok_and(|held| held.is_some())
     }
 
     fn notify(&self, notice: Notice) {
@@ -489,7 +504,9 @@ impl Drive {
             .board
             .peer_now(&peer, |status| status.round_trip = round_trip.or(status.round_trip));
         for (database, session) in self.session.statuses() {
-            self.common.board.database(&peer, database, session, |_| {});
+            self.marks.see(database, &session);
+            let here = self.is_here(&database);
+            self.common.board.session(&peer, database, (session, here));
         }
     }
 
@@ -497,7 +514,10 @@ impl Drive {
     async fn end(mut self, reason: EndReason) -> EndReason {
         let now = self.now();
         block_in_place(|| {
-            self.write_status();
+            // Of a link whose place another one has taken nothing is said any more.
+            if !matches!(reason, EndReason::Replaced) {
+                self.write_status();
+            }
             match &reason {
                 EndReason::Link(_) => {}
                 _ => self.session.close(now),

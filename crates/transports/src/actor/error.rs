@@ -149,6 +149,12 @@ pub enum SyncError {
     /// As many links are open as one instance drives.
     #[error("too many links are open: close some or try again later")]
     TooManyLinks,
+    /// It failed before the last restart; of that the words are kept.
+    #[error("{words} (before the last restart)")]
+    Earlier {
+        /// The error in words.
+        words: Arc<str>,
+    },
     /// The own instance could not do its part.
     #[error(transparent)]
     Host(#[from] HostError),

@@ -6,8 +6,8 @@ use tokio::sync::broadcast;
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::Event;
 
+use super::board::Board;
 use super::error::SyncError;
-use super::status::Board;
 use crate::address::Address;
 
 /// Something that happened while syncing.
@@ -40,6 +40,17 @@ pub enum SyncEvent {
         error: SyncError,
         /// When the next attempt comes.
         retry: Duration,
+    },
+    /// Somebody came and did not prove to be a peer, such as one that speaks another version.
+    ///
+    /// Told at most once in [`REJECTION_EVERY`](crate::REJECTION_EVERY).
+    Rejected {
+        /// Where the last link came from.
+        address: Address,
+        /// Why the last link was ended.
+        error: SyncError,
+        /// How many links ended so since the event before.
+        links: u64,
     },
     /// A session with a peer says something.
     Session {

@@ -10,11 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::RequestAnswer;
 
+use super::board::Board;
 use super::error::SyncError;
 use super::event::{EventTeller, Events};
 use super::feed::CommitFeed;
+use super::history::SyncRecord;
 use super::peer::PeerRecord;
-use super::status::{Board, PeerStatus};
+use super::status::PeerStatus;
 use super::wait::{Target, Waiter};
 use crate::address::Address;
 use crate::transport::Transport;
@@ -29,6 +31,7 @@ pub(crate) enum Command {
     Register { name: String, transport: Arc<dyn Transport> },
     Accept { reply: oneshot::Sender<Result<Vec<Address>, SyncError>> },
     Hush { reply: oneshot::Sender<()> },
+    NetworkChanged,
     Sync { waiter: Waiter, all: bool },
     SyncPeer { peer: PublicKey, databases: BTreeSet<DatabaseId>, all: bool, reply: Reply },
     Prove,
@@ -103,7 +106,8 @@ impl ActorHandle {
 
     /// Adds a transport under a name, in place of one of that name; peers that it reaches are dialled from now on.
     ///
-    /// It accepts no links before [`accept_connections`](Self::accept_connections).
+    /// It accepts no links before [`accept_connections`](Self::accept_connections), but where it takes the place of
+    /// a transport that listens it listens instead.
     pub fn register_transport(&self, name: impl Into<String>, transport: Arc<dyn Transport>) {
         self.send(Command::Register { name: name.into(), transport });
     }
@@ -178,6 +182,17 @@ impl ActorHandle {
         .await?
     }
 
+    /// Connects to whoever answers at an address and syncs a database, without waiting for what comes of it.
+    ///
+    /// The peer and the relation are kept as by [`sync_with`](Self::sync_with); nobody is dialled again before.
+    pub fn sync_soon(&self, addresses: Vec<Address>, database: DatabaseId) {
+        let (reply, _) = oneshot::channel();
+        let target = Target { addresses, expected: None };
+        let databases = BTreeSet::from([database]);
+        let waiter = Waiter { target, databases, required: true, reused: false, reply };
+        self.send(Command::Sync { waiter, all: false });
+    }
+
     /// Syncs a database with a known peer, at any of its addresses, or with `None` all that both may.
     ///
     /// # Errors
@@ -230,6 +245,23 @@ impl ActorHandle {
     /// Tells a peer what was decided on a request of its, if it is linked; otherwise it asks again.
     pub fn answer(&self, peer: PublicKey, request: RequestId, answer: RequestAnswer) {
         self.send(Command::Answer { peer, request, answer });
+    }
+
+    /// Tries everything anew: peers that wait for their next attempt are dialled at once, and on each open link
+    /// every database is compared. To be called when the network of the device has changed.
+    pub fn network_changed(&self) {
+        self.send(Command::NetworkChanged);
+    }
+
+    /// Returns what became of the last syncs with a peer, the oldest first: at most
+    /// [`HISTORY_MAX`](crate::HISTORY_MAX), of peers that are kept also from before a restart.
+    pub fn history(&self, peer: &PublicKey) -> Vec<SyncRecord> {
+        self.0.board.history(peer)
+    }
+
+    /// Returns the kinds of addresses that registered transports reach.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        self.0.board.kinds()
     }
 
     /// Returns every peer with its status.

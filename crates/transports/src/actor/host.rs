@@ -56,6 +56,11 @@ pub trait Host: Reads + Send + Sync + 'static {
     /// It may block for as long as a commit takes.
     fn arrived(&self, _database: DatabaseId) {}
 
+    /// Takes note that a round has ended with this side and a peer holding the same.
+    ///
+    /// It may block for as long as a commit takes.
+    fn settled(&self, _database: DatabaseId) {}
+
     /// Answers a request for access of a proven peer, that came from this address.
     ///
     /// It may block for as long as a commit takes. By default no database takes requests.
@@ -88,6 +93,24 @@ pub trait Host: Reads + Send + Sync + 'static {
 
     /// Keeps a peer, instead of what was kept of it before. Called only when something changed.
     fn save_peer(&self, record: PeerRecord) -> BoxFuture<'static, Result<(), HostError>>;
+
+    /// Returns the notes of peers as they were remembered last. By default there are none.
+    ///
+    /// # Errors
+    /// Any [`HostError`].
+    fn remembered(&self) -> Result<Vec<(PublicKey, Vec<u8>)>, HostError> {
+        Ok(Vec::new())
+    }
+
+    /// Remembers notes of peers on this device alone, each in place of those of the same peer: when it was reached,
+    /// what failed, what was synced. They change with every sync, so they must not rest in anything that grows.
+    /// By default they are forgotten.
+    fn remember(
+        &self,
+        _notes: Vec<(PublicKey, Vec<u8>)>,
+    ) -> BoxFuture<'static, Result<(), HostError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Why the instance did not do what the actor asked for.

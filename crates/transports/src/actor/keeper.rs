@@ -1,42 +1,59 @@
-//! Peers on their way to the host: saved one after the other, the newest record last.
+//! Peers on their way to the host: records and notes are saved one after the other, the newest of each last.
+//!
+//! Invariant: of what changed nothing is forgotten but what the host failed to keep; that is logged.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use weald_dag::PublicKey;
 
 use super::host::Host;
 use super::limits::STOP_MAX;
 use super::peer::PeerRecord;
 
-/// Saves the records of peers in the order they changed.
+/// What is to be kept.
+enum Kept {
+    Record(PeerRecord),
+    Notes(Vec<(PublicKey, Vec<u8>)>),
+}
+
+/// Saves what is known of peers in the order in which it changed.
 pub(crate) struct Keeper {
-    records: mpsc::UnboundedSender<PeerRecord>,
+    changes: mpsc::UnboundedSender<Kept>,
     task: JoinHandle<()>,
 }
 
 impl Keeper {
     pub(crate) fn new(host: Arc<dyn Host>) -> Self {
-        let (records, mut changed) = mpsc::unbounded_channel::<PeerRecord>();
+        let (changes, mut changed) = mpsc::unbounded_channel::<Kept>();
         let task = tokio::spawn(async move {
-            while let Some(record) = changed.recv().await {
-                let peer = record.key;
-                if let Err(error) = host.save_peer(record).await {
-                    tracing::warn!(%peer, %error, "what is known of a peer could not be kept");
+            while let Some(kept) = changed.recv().await {
+                let saved = match kept {
+                    Kept::Record(record) => host.save_peer(record).await,
+                    Kept::Notes(notes) => host.remember(notes).await,
+                };
+                if let Err(error) = saved {
+                    tracing::warn!(%error, "what is known of peers could not be kept");
                 }
             }
         });
-        Self { records, task }
+        Self { changes, task }
     }
 
     pub(crate) fn save(&self, record: &PeerRecord) {
         // The task ends only with this sender.
-        let _ = self.records.send(record.clone());
+        let _ = self.changes.send(Kept::Record(record.clone()));
+    }
+
+    /// Keeps notes in place of those that were kept of the same peers.
+    pub(crate) fn remember(&self, notes: Vec<(PublicKey, Vec<u8>)>) {
+        let _ = self.changes.send(Kept::Notes(notes));
     }
 
     /// Waits, for a bounded time, until all is saved.
     pub(crate) async fn close(mut self) {
-        drop(self.records);
+        drop(self.changes);
         if tokio::time::timeout(STOP_MAX, &mut self.task).await.is_err() {
             self.task.abort();
         }

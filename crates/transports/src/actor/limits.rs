@@ -57,7 +57,9 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 /// Two links between the same peers that begin within this time count as dialled at once.
 pub const CROSSING: Duration = Duration::from_secs(10);
 
-/// How long a peer that refused a database, or proved to be another one, is left alone.
+/// How long a peer that broke the protocol, or proved to be another one at every address, is left alone.
+///
+/// One that broke the protocol is refused for as long when it comes by itself.
 pub const DISTRUST: Duration = Duration::from_secs(300);
 
 /// Up to this many parcels are verified on the spot; more go to a thread for heavy work.
@@ -65,3 +67,18 @@ pub(crate) const VERIFY_INLINE: usize = 4;
 
 /// How often the status of a busy link is written down.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_millis(100);
+
+/// How long dialling one address goes on alone before the next address is dialled beside it.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(300);
+
+/// How often, at most, what has changed of peers is noted; it is noted when the actor stops, too.
+pub const NOTES_EVERY: Duration = Duration::from_secs(5);
+
+/// How often, at most, [`SyncEvent::Rejected`](crate::SyncEvent::Rejected) is told.
+pub const REJECTION_EVERY: Duration = Duration::from_secs(1);
+
+/// How many of [`UNPROVEN_LINKS_MAX`] may come from one host.
+pub(crate) const UNPROVEN_PER_HOST_MAX: usize = 64;
+
+/// How many links of proven strangers may come from one host; beyond it the newest is closed.
+pub(crate) const STRANGERS_PER_HOST_MAX: usize = 384;

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use weald_dag::{DatabaseId, PublicKey};
 
 use super::limits::{
-    ARRIVED_PER_PEER_MAX, CROSSING, DIALS_RESERVED, LINKS_MAX, RELATED_RESERVED, UNPROVEN_LINKS_MAX,
+    ARRIVED_PER_PEER_MAX, CROSSING, DIALS_RESERVED, LINKS_MAX, RELATED_RESERVED,
+    STRANGERS_PER_HOST_MAX, UNPROVEN_LINKS_MAX, UNPROVEN_PER_HOST_MAX,
 };
 use super::notice::{EndReason, LinkCommand, Token};
 use super::wait::{Target, Waiter};
@@ -73,10 +74,22 @@ impl Links {
         self.all.len() < LINKS_MAX
     }
 
-    /// Returns whether there is room for a link that has come in; some stays for those that are dialled.
-    pub(crate) fn has_room_for_arrival(&self) -> bool {
-        let unproven = self.all.values().filter(|link| link.peer.is_none() && !link.dialled);
-        self.all.len() < LINKS_MAX - DIALS_RESERVED && unproven.count() < UNPROVEN_LINKS_MAX
+    /// Returns whether there is room for a link that has come in; some stays for those that are dialled, and some
+    /// for other hosts.
+    pub(crate) fn has_room_for_arrival(&self, from: &Address) -> bool {
+        let host = from.host();
+        let (mut unproven, mut of_host) = (0, 0);
+        for link in self.all.values().filter(|link| link.peer.is_none() && !link.dialled) {
+            unproven += 1;
+            of_host += usize::from(link.address.host() == host);
+        }
+        self.all.len() < LINKS_MAX - DIALS_RESERVED
+            && unproven < UNPROVEN_LINKS_MAX
+            && of_host < UNPROVEN_PER_HOST_MAX
+    }
+
+    pub(crate) fn is_dialled(&self, token: Token) -> bool {
+        self.all.get(&token).is_some_and(|link| link.dialled)
     }
 
     pub(crate) fn peer(&self, token: Token) -> Option<PublicKey> {
@@ -168,7 +181,7 @@ impl Links {
         losers.into_iter().for_each(|loser| self.close(loser, EndReason::Replaced));
     }
 
-    fn close(&mut self, token: Token, reason: EndReason) {
+    pub(crate) fn close(&mut self, token: Token, reason: EndReason) {
         if let Some(link) = self.all.get_mut(&token) {
             link.closing = true;
             link.tell(LinkCommand::Close(reason));
@@ -178,21 +191,23 @@ impl Links {
     /// Bounds what came in, after a link is proven: so much from one key, and so much from strangers.
     pub(crate) fn thin_out(&mut self, newest: Token) {
         let Some(link) = self.all.get(&newest).filter(|link| !link.dialled) else { return };
-        let (peer, related) = (link.peer, link.related);
+        let (peer, related, host) = (link.peer, link.related, link.address.host());
         let arrived = self.all.iter().filter(|(_, link)| !link.dialled && !link.closing);
-        let (mut of_peer, mut strangers) = (Vec::new(), 0);
+        let (mut of_peer, mut strangers, mut of_host) = (Vec::new(), 0, 0);
         for (token, link) in arrived.filter(|(_, link)| link.peer.is_some()) {
             if link.peer == peer {
                 of_peer.push(*token);
             }
             strangers += usize::from(!link.related);
+            of_host += usize::from(!link.related && link.address.host() == host);
         }
         let too_many = of_peer.len().saturating_sub(ARRIVED_PER_PEER_MAX);
         for oldest in of_peer.into_iter().take(too_many) {
             self.close(oldest, EndReason::Replaced);
             strangers -= usize::from(!related);
         }
-        if !related && strangers > LINKS_MAX - DIALS_RESERVED - RELATED_RESERVED {
+        let most = LINKS_MAX - DIALS_RESERVED - RELATED_RESERVED;
+        if !related && (strangers > most || of_host > STRANGERS_PER_HOST_MAX) {
             self.close(newest, EndReason::Crowded);
         }
     }
@@ -207,11 +222,20 @@ mod tests {
     type Commands = mpsc::UnboundedReceiver<LinkCommand>;
 
     fn arrive(links: &mut Links, token: Token, seed: u64, related: bool) -> Commands {
+        arrive_from(links, token, (seed, related), &format!("memory:{seed}"))
+    }
+
+    fn arrive_from(
+        links: &mut Links,
+        token: Token,
+        (seed, related): (u64, bool),
+        from: &str,
+    ) -> Commands {
         let (commands, told) = mpsc::unbounded_channel();
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let peer = SecretKey::from_seed(&key).public();
-        let address = "memory:somewhere".parse().unwrap();
+        let address = from.parse().unwrap();
         let began = Instant::now();
         let link = Linked {
             commands,
@@ -233,6 +257,34 @@ mod tests {
         Links::new(SecretKey::from_seed(&[255; 32]).public())
     }
 
+    fn elsewhere() -> Address {
+        "memory:elsewhere".parse().unwrap()
+    }
+
+    #[test]
+    fn one_host_takes_neither_all_unproven_links_nor_all_those_of_strangers() {
+        let mut links = links();
+        let from = "192.0.2.7:1";
+        let told: Vec<_> = (0..STRANGERS_PER_HOST_MAX as u64)
+            .map(|n| arrive_from(&mut links, n, (n, false), from))
+            .collect();
+        assert!(told.iter().all(mpsc::UnboundedReceiver::is_empty));
+        let mut crowded = arrive_from(&mut links, 5_000, (5_000, false), "192.0.2.7:2");
+        assert!(matches!(crowded.try_recv(), Ok(LinkCommand::Close(EndReason::Crowded))));
+        let related = arrive_from(&mut links, 5_001, (5_001, true), from);
+        assert!(related.is_empty());
+        assert!(arrive(&mut links, 5_002, 5_002, false).is_empty());
+        for n in 0..UNPROVEN_PER_HOST_MAX as u64 {
+            assert!(links.has_room_for_arrival(&from.parse().unwrap()));
+            drop(arrive_from(&mut links, 6_000 + n, (6_000 + n, true), from));
+            if let Some(link) = links.all.get_mut(&(6_000 + n)) {
+                link.peer = None;
+            }
+        }
+        assert!(!links.has_room_for_arrival(&from.parse().unwrap()));
+        assert!(links.has_room_for_arrival(&elsewhere()));
+    }
+
     #[test]
     fn one_key_keeps_two_links_that_came_in_and_loses_the_oldest() {
         let mut links = links();
@@ -249,12 +301,12 @@ mod tests {
         assert!(told.iter().all(mpsc::UnboundedReceiver::is_empty));
         let mut crowded = arrive(&mut links, most, most, false);
         assert!(matches!(crowded.try_recv(), Ok(LinkCommand::Close(EndReason::Crowded))));
-        assert!(links.has_room_for_arrival());
+        assert!(links.has_room_for_arrival(&elsewhere()));
         let related = |n| most + 1 + n as u64;
         for n in 0..RELATED_RESERVED - 1 {
             let told = arrive(&mut links, related(n), related(n), true);
             assert!(told.is_empty());
         }
-        assert!(!links.has_room_for_arrival() && links.has_room());
+        assert!(!links.has_room_for_arrival(&elsewhere()) && links.has_room());
     }
 }

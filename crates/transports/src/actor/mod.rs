@@ -3,18 +3,24 @@
 //! [`spawn`] starts it on threads of its own and gives an [`ActorHandle`]; what it needs of the instance is a
 //! [`Host`]. What is said on a link is decided by `weald-sync`; this is its driver.
 
+mod attempts;
 mod backoff;
+mod board;
 mod core;
 mod drive;
 mod error;
 mod event;
 mod feed;
 mod handle;
+mod history;
 mod host;
 mod ingest;
 mod keeper;
+mod known;
 mod limits;
 mod links;
+mod marks;
+mod notes;
 mod notice;
 mod options;
 mod outbox;
@@ -26,14 +32,17 @@ mod spawn;
 mod status;
 mod wait;
 
+pub use attempts::ATTEMPTS_KEPT;
 pub use error::SyncError;
 pub use event::{AccessEvent, EventTeller, Events, SyncEvent};
 pub use feed::CommitFeed;
 pub use handle::ActorHandle;
+pub use history::{HISTORY_MAX, SyncOutcome, SyncRecord};
 pub use host::{Host, HostError};
 pub use limits::{
-    CROSSING, DIAL_MAX, DISTRUST, EVENTS_MAX, FLUSH_MAX, HEALTH_EVERY, LINKS_MAX, OUTBOX_BYTES,
-    READ_AHEAD_BYTES, RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
+    CROSSING, DIAL_MAX, DIAL_STAGGER, DISTRUST, EVENTS_MAX, FLUSH_MAX, HEALTH_EVERY, LINKS_MAX,
+    NOTES_EVERY, OUTBOX_BYTES, READ_AHEAD_BYTES, REJECTION_EVERY, RETRY_FIRST, RETRY_MAX,
+    ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
 };
 pub use options::ActorOptions;
 pub use peer::{ADDRESSES_MAX, PeerRecord};

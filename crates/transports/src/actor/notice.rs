@@ -1,12 +1,14 @@
 //! What links, dials and listeners tell the actor, and what it tells links.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use weald_dag::{DatabaseId, PublicKey, RequestId};
-use weald_sync::{CloseReason, Farewell, RequestAnswer};
+use weald_sync::{CloseReason, Farewell, PeerFault, RequestAnswer};
 
 use super::error::SyncError;
 use super::host::HostError;
+use super::limits::{DISTRUST, RETRY_MAX};
 use super::wait::Waiter;
 use crate::address::Address;
 use crate::link::{Link, LinkError};
@@ -57,6 +59,8 @@ pub(crate) enum EndReason {
     Replaced,
     /// It came in from a peer with whom nothing is kept in sync, and too many of those are open.
     Crowded,
+    /// It came in from a peer that has broken the protocol a short while ago.
+    Shunned,
     /// The actor stops.
     Stopped,
 }
@@ -76,7 +80,7 @@ impl EndReason {
 
     fn own_error(&self) -> Option<SyncError> {
         match self {
-            Self::Session(CloseReason::Requested) | Self::Replaced => None,
+            Self::Session(CloseReason::Requested) | Self::Replaced | Self::Shunned => None,
             Self::Session(reason) => Some(SyncError::Session(reason.clone())),
             Self::Link(error) => Some(SyncError::Link(error.clone())),
             Self::NotRead => Some(SyncError::NotRead),
@@ -87,24 +91,55 @@ impl EndReason {
     }
 
     /// Returns whether dialling the same address again soon would only fail again.
-    pub(crate) fn is_lasting(&self) -> bool {
+    ///
+    /// What was changed on its way, here or as the peer says, may come through the next time.
+    pub(crate) const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Session(CloseReason::Fault(
+                PeerFault::Tampered | PeerFault::OutOfOrder { .. },
+            )) => false,
+            Self::NotRead => true,
+            Self::Session(reason) => matches!(
+                reason,
+                CloseReason::Version { .. }
+                    | CloseReason::NotRead { .. }
+                    | CloseReason::WrongPeer { .. }
+                    | CloseReason::Ourselves
+                    | CloseReason::Sealing { .. }
+                    | CloseReason::Fault(_)
+                    | CloseReason::Told(
+                        Farewell::Version | Farewell::WrongPeer | Farewell::Sealing
+                    )
+            ),
+            _ => false,
+        }
+    }
+
+    /// Returns for how long a peer that has ended a link so is refused when it comes again; `None` where it is not.
+    ///
+    /// A sealed frame that was changed or moved may be the work of somebody on the way.
+    pub(crate) const fn shuns(&self) -> Option<Duration> {
+        match self {
+            Self::Session(CloseReason::Fault(
+                PeerFault::Tampered | PeerFault::OutOfOrder { .. },
+            )) => None,
+            Self::Session(CloseReason::Fault(_)) => Some(DISTRUST),
+            Self::NotRead | Self::Session(CloseReason::NotRead { .. }) => Some(RETRY_MAX),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it says something of who came that its own side should know.
+    pub(crate) const fn is_rejection(&self) -> bool {
         matches!(
             self,
-            Self::NotRead
-                | Self::Session(
-                    CloseReason::Version { .. }
-                        | CloseReason::NotRead { .. }
-                        | CloseReason::WrongPeer { .. }
-                        | CloseReason::Ourselves
-                        | CloseReason::Sealing { .. }
-                        | CloseReason::Fault(_)
-                        | CloseReason::Told(
-                            Farewell::Version
-                                | Farewell::WrongPeer
-                                | Farewell::Sealing
-                                | Farewell::Fault
-                        )
-                )
+            Self::Session(
+                CloseReason::Version { .. }
+                    | CloseReason::Ourselves
+                    | CloseReason::Sealing { .. }
+                    | CloseReason::HandshakeTimeout
+                    | CloseReason::Fault(_)
+            )
         )
     }
 

@@ -1,4 +1,6 @@
 //! What is kept of a peer across restarts; it changes only when a fact changes, never with each sync.
+//!
+//! Invariant: it is bounded, whatever peers and apps add to it.
 
 use std::collections::BTreeSet;
 
@@ -13,30 +15,19 @@ pub struct PeerRecord {
     pub key: PublicKey,
     /// What it calls itself; empty while unknown. It proves nothing.
     pub name: String,
-    /// Where it may be reached, best first. All are tried.
+    /// Where it may be reached, in the order in which it was learned. All are tried, the one that worked last first.
     pub addresses: Vec<Address>,
     /// The databases that are kept in sync with it.
     pub databases: BTreeSet<DatabaseId>,
 }
 
-/// How many addresses of one peer are kept; the oldest go first.
+/// How many addresses of one peer are kept; further ones that work are known until others do.
 pub const ADDRESSES_MAX: usize = 16;
 
 impl PeerRecord {
     /// Makes the record of a peer of which nothing else is known.
     pub const fn new(key: PublicKey) -> Self {
         Self { key, name: String::new(), addresses: Vec::new(), databases: BTreeSet::new() }
-    }
-
-    /// Adds an address that works, in front; returns whether anything changed.
-    pub(crate) fn prefer(&mut self, address: &Address) -> bool {
-        if self.addresses.first() == Some(address) {
-            return false;
-        }
-        self.addresses.retain(|known| known != address);
-        self.addresses.insert(0, address.clone());
-        self.addresses.truncate(ADDRESSES_MAX);
-        true
     }
 
     /// Adds what another record of the same peer knows; returns whether anything changed.

@@ -11,62 +11,22 @@ use tokio::time::Instant;
 use weald_dag::{DatabaseId, PublicKey};
 
 use super::backoff::Backoff;
+use super::board::Board;
 use super::error::SyncError;
 use super::event::SyncEvent;
 use super::host::Host;
-use super::ingest::random;
 use super::keeper::Keeper;
-use super::limits::{DISTRUST, STRANGERS_MAX};
+use super::known::Known;
+use super::limits::STRANGERS_MAX;
+use super::notes::Notes;
 use super::options::ActorOptions;
 use super::peer::PeerRecord;
-use super::status::{Board, PeerState};
+use super::status::PeerState;
 use super::wait::Target;
 use crate::address::Address;
 
-/// A peer with its dialling.
-struct Known {
-    record: PeerRecord,
-    /// Whether the host keeps it: it was dialled, registered or related to a database.
-    kept: bool,
-    backoff: Backoff,
-    /// When it is dialled again.
-    retry_at: Option<Instant>,
-    /// Whether a dial is under way for it.
-    dialling: bool,
-    /// Lasting failures in a row.
-    distrusted: usize,
-}
-
-impl Known {
-    /// Returns whether it is to be kept in sync and may be dialled.
-    fn is_wanted(&self) -> bool {
-        !self.record.databases.is_empty() && !self.record.addresses.is_empty()
-    }
-
-    /// Returns its addresses, each lasting failure bringing the next to the front.
-    fn addresses(&self) -> Vec<Address> {
-        let mut addresses = self.record.addresses.clone();
-        let places = addresses.len().max(1);
-        addresses.rotate_left(self.distrusted % places);
-        addresses
-    }
-
-    /// Takes note of a failure; returns the pause before the next attempt.
-    ///
-    /// After a lasting failure the other addresses come first, and once all have failed so it is left alone
-    /// for a while.
-    fn failed(&mut self, lasting: bool) -> Duration {
-        let mut pause = self.backoff.failed(random().map_or(0, u64::from_be_bytes));
-        if lasting {
-            self.distrusted += 1;
-            if self.distrusted >= self.record.addresses.len() {
-                pause = pause.max(DISTRUST);
-            }
-        }
-        self.retry_at = Some(Instant::now() + pause);
-        pause
-    }
-}
+/// What is kept of peers: the record of each, and what is noted of it.
+pub(crate) type KeptPeers = Vec<(PeerRecord, Option<Notes>)>;
 
 /// The peers that an actor knows.
 pub(crate) struct Peers {
@@ -84,7 +44,7 @@ impl Peers {
         host: Arc<dyn Host>,
         board: Board,
         options: &ActorOptions,
-        kept: Vec<PeerRecord>,
+        kept: KeptPeers,
     ) -> Self {
         let backoff = Backoff::new(options.retry_first, options.retry_max);
         let mut peers = Self {
@@ -94,17 +54,45 @@ impl Peers {
             board,
             keeper: Keeper::new(host),
         };
-        for record in kept {
+        for (record, notes) in kept {
+            let peer = record.key;
             peers.insert(record, true);
+            if let Some(notes) = notes {
+                peers.take_up(&peer, &notes);
+            }
         }
         peers
     }
 
     fn insert(&mut self, record: PeerRecord, kept: bool) {
         self.board.record(&record);
-        let (key, backoff) = (record.key, self.backoff);
-        let known = Known { record, kept, backoff, retry_at: None, dialling: false, distrusted: 0 };
-        self.all.insert(key, known);
+        self.all.insert(record.key, Known::new(record, kept, self.backoff));
+    }
+
+    /// Goes on where it stood with a peer before a restart.
+    fn take_up(&mut self, peer: &PublicKey, notes: &Notes) {
+        let Some(known) = self.all.get_mut(peer) else { return };
+        known.take_up(notes);
+        if let Some(at) = known.retry_at.filter(|_| known.is_wanted()) {
+            let next_retry = SystemTime::now() + at.saturating_duration_since(Instant::now());
+            self.board.peer_now(peer, |status| status.state = PeerState::Waiting { next_retry });
+        }
+    }
+
+    /// Has what changed since the last time kept, of those peers that are kept at all.
+    pub(crate) fn note(&self) {
+        let changed = self.board.take_changed();
+        let kept = changed.into_iter().filter_map(|peer| {
+            let known = self.all.get(&peer).filter(|known| known.kept)?;
+            let mut notes = Notes::default();
+            known.note(&mut notes);
+            self.board.note(&peer, &mut notes);
+            Some((peer, notes.encode()))
+        });
+        let kept: Vec<_> = kept.collect();
+        if !kept.is_empty() {
+            self.keeper.remember(kept);
+        }
     }
 
     /// Makes room for a stranger, or moves it to the end: the one that came first is forgotten first.
@@ -141,31 +129,28 @@ impl Peers {
         let peer = record.key;
         let new = self.keep(&peer);
         // A peer of which nothing is known but the key is kept too.
-        self.change(&peer, |known| known.merge(record) || new);
+        self.change(&peer, |known| known.record.merge(record) || new);
     }
 
     /// Keeps a database in sync with a peer no more.
     pub(crate) fn drop_relation(&mut self, peer: &PublicKey, database: &DatabaseId) {
-        self.change(peer, |record| record.databases.remove(database));
+        self.change(peer, |known| known.record.databases.remove(database));
     }
 
-    /// Takes note of what a peer calls itself. A name alone is worth a row only where something is synced.
+    /// Takes note of what a peer calls itself. That is for the peer to say as often as it likes, so it makes no
+    /// entry by itself: it is noted, and kept along with the next fact.
     fn rename(&mut self, peer: &PublicKey, name: String) {
         let Some(known) = self.all.get_mut(peer) else { return };
-        if name.is_empty() || known.record.name == name {
-            return;
-        }
-        known.record.name = name;
-        self.board.record(&known.record);
-        if known.kept && !known.record.databases.is_empty() {
-            self.keeper.save(&known.record);
+        if !name.is_empty() && known.record.name != name {
+            known.record.name = name;
+            self.board.record(&known.record);
         }
     }
 
-    /// Changes a record; shows and keeps it if that says that it changed.
-    fn change(&mut self, peer: &PublicKey, change: impl FnOnce(&mut PeerRecord) -> bool) {
+    /// Changes what is known of a peer; shows and keeps its record if that says that it changed.
+    fn change(&mut self, peer: &PublicKey, change: impl FnOnce(&mut Known) -> bool) {
         if let Some(known) = self.all.get_mut(peer)
-            && change(&mut known.record)
+            && change(known)
         {
             self.board.record(&known.record);
             if known.kept {
@@ -204,10 +189,18 @@ impl Peers {
     /// Takes the peers that are to be dialled again now.
     pub(crate) fn take_due(&mut self) -> Vec<PublicKey> {
         let now = Instant::now();
+        self.take_waiting(|at| at <= now)
+    }
+
+    /// Cuts all pauses short: what did not work may work now.
+    pub(crate) fn retry_all(&mut self) {
+        self.take_waiting(|_| true);
+    }
+
+    fn take_waiting(&mut self, is_due: impl Fn(Instant) -> bool) -> Vec<PublicKey> {
         let mut due = Vec::new();
         for (peer, known) in &mut self.all {
-            if known.retry_at.is_some_and(|at| at <= now) {
-                known.retry_at = None;
+            if known.retry_at.take_if(|at| is_due(*at)).is_some() {
                 due.push(*peer);
             }
         }
@@ -228,23 +221,39 @@ impl Peers {
         }
     }
 
+    /// Returns whether a peer has broken the protocol so lately that its links are refused.
+    pub(crate) fn is_shunned(&self, peer: &PublicKey) -> bool {
+        let until = self.all.get(peer).and_then(|known| known.shunned_until);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A peer has broken the protocol: its links are refused for a while, unless this side dials it.
+    pub(crate) fn shun(&mut self, peer: &PublicKey, pause: Duration) {
+        if let Some(known) = self.all.get_mut(peer) {
+            known.shunned_until = Instant::now().checked_add(pause);
+        }
+    }
+
     /// A link to a peer is proven; `dialled` is the address where it was dialled.
     pub(crate) fn proven(&mut self, peer: &PublicKey, name: String, dialled: Option<&Address>) {
         self.stranger(peer);
         self.rename(peer, name);
         if let Some(address) = dialled {
             let new = self.keep(peer);
-            self.change(peer, |record| record.prefer(address) || new);
+            self.change(peer, |known| known.reached(address) || new);
         }
         if let Some(known) = self.all.get_mut(peer) {
             known.retry_at = None;
             known.distrusted = 0;
+            known.shunned_until = None;
         }
         self.board.peer_now(peer, |status| {
             status.state = PeerState::Connected;
             status.last_connected = Some(SystemTime::now());
             status.last_error = None;
+            status.attempts.note(true);
         });
+        self.board.touch(peer);
     }
 
     /// A round with a peer has ended well.
@@ -256,6 +265,7 @@ impl Peers {
 
     /// A peer has no link any more: if it is to be kept in sync it is dialled again after a pause.
     pub(crate) fn lost(&mut self, peer: &PublicKey, error: Option<&SyncError>, lasting: bool) {
+        self.board.unlinked(peer);
         let Some(known) = self.all.get_mut(peer).filter(|known| !known.dialling) else { return };
         let retry = known.is_wanted().then(|| known.failed(lasting));
         self.board.peer_now(peer, |status| {
@@ -263,17 +273,18 @@ impl Peers {
                 Some(pause) => PeerState::Waiting { next_retry: SystemTime::now() + pause },
                 None => PeerState::Idle,
             };
-            if error.is_some() {
-                status.last_error = error.cloned();
-            }
         });
-        if let (Some(error), Some(retry)) = (error.cloned(), retry) {
+        let Some(error) = error else { return self.board.touch(peer) };
+        self.board.unreached(peer, error);
+        if let Some(retry) = retry {
+            let error = error.clone();
             self.board.tell(SyncEvent::Unreachable { peer: *peer, error, retry });
         }
     }
 
-    /// Waits, for a bounded time, until all records are kept.
+    /// Waits, for a bounded time, until all is kept.
     pub(crate) async fn close(self) {
+        self.note();
         self.keeper.close().await;
     }
 }

@@ -1,15 +1,20 @@
 //! The transports of an actor: which there are, and which of them listen.
+//!
+//! Invariant: of one name at most one listens, and it is the one registered last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::SyncError;
-use super::limits::{DIAL_MAX, STOP_MAX};
+use super::limits::{DIAL_MAX, DIAL_STAGGER, STOP_MAX};
 use super::notice::{Notice, Token};
 use crate::address::Address;
 use crate::link::Link;
@@ -19,11 +24,23 @@ use crate::transport::{DialError, ListenError, Transport};
 /// The transports by the names that the app gave them.
 pub(crate) type Transports = BTreeMap<String, Arc<dyn Transport>>;
 
-struct Server {
+/// A transport that listens.
+pub(crate) struct Server {
     name: String,
     address: Address,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Stops listening, and waits for that for a bounded time.
+    pub(crate) async fn stop(self) {
+        let Self { stop, mut task, .. } = self;
+        let _ = stop.send(());
+        if timeout(STOP_MAX, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
 }
 
 /// What a transport that was asked to listen said.
@@ -40,8 +57,21 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    pub(crate) fn register(&mut self, name: String, transport: Arc<dyn Transport>) {
+    /// Adds a transport in place of one of that name; returns the server of that one, if it listens.
+    pub(crate) fn register(
+        &mut self,
+        name: String,
+        transport: Arc<dyn Transport>,
+    ) -> Option<Server> {
+        let listens = self.servers.iter().find(|(_, server)| server.name == name);
+        let token = listens.map(|(token, _)| *token);
         self.transports.insert(name, transport);
+        self.servers.remove(&token?)
+    }
+
+    /// Returns the kinds of addresses that are reached.
+    pub(crate) fn kinds(&self) -> BTreeSet<String> {
+        self.transports.values().map(|transport| transport.kind().to_owned()).collect()
     }
 
     pub(crate) fn transports(&self) -> Transports {
@@ -101,16 +131,8 @@ impl Serving {
 
     /// Stops all servers and waits for them, for a bounded time.
     pub(crate) async fn hush(&mut self) {
-        let mut tasks = Vec::new();
-        for server in std::mem::take(&mut self.servers).into_values() {
-            let _ = server.stop.send(());
-            tasks.push(server.task);
-        }
-        for mut task in tasks {
-            if timeout(STOP_MAX, &mut task).await.is_err() {
-                task.abort();
-            }
-        }
+        let servers = std::mem::take(&mut self.servers).into_values();
+        join_all(servers.map(Server::stop)).await;
     }
 }
 
@@ -152,7 +174,9 @@ async fn accept(
     }
 }
 
-/// Dials addresses in turn until one answers; otherwise gives the last failure.
+/// Dials addresses until one answers; otherwise gives the last failure.
+///
+/// The first is dialled first; each further one when one before it has failed, or after [`DIAL_STAGGER`].
 pub(crate) async fn dial(
     transports: Transports,
     addresses: Vec<Address>,
@@ -162,15 +186,37 @@ pub(crate) async fn dial(
         Some(address) => SyncError::NoTransport { address: address.clone() },
         None => return Err(SyncError::NoAddressGiven),
     };
-    for address in addresses {
-        let Some(transport) = transport_for(&transports, &address) else { continue };
-        failed = match timeout(DIAL_MAX, transport.dial(&address)).await {
-            Ok(Ok(link)) => return Ok((address, link)),
-            Ok(Err(error)) => error.into(),
-            Err(_) => timed_out(address, DIAL_MAX),
+    let reached = addresses.into_iter().filter_map(|address| {
+        let transport = Arc::clone(transport_for(&transports, &address)?);
+        Some(dial_one(transport, address))
+    });
+    let mut waiting: VecDeque<_> = reached.collect();
+    let mut dials: FuturesUnordered<_> = waiting.pop_front().into_iter().collect();
+    while !dials.is_empty() {
+        let more = !waiting.is_empty();
+        let ended = tokio::select! {
+            ended = dials.next() => ended,
+            () = sleep(DIAL_STAGGER), if more => None,
         };
+        match ended {
+            Some(Ok(dialled)) => return Ok(dialled),
+            Some(Err(error)) => failed = error,
+            None => {}
+        }
+        dials.extend(waiting.pop_front());
     }
     Err(failed)
+}
+
+async fn dial_one(
+    transport: Arc<dyn Transport>,
+    address: Address,
+) -> Result<(Address, Link), SyncError> {
+    match timeout(DIAL_MAX, transport.dial(&address)).await {
+        Ok(Ok(link)) => Ok((address, link)),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(timed_out(address, DIAL_MAX)),
+    }
 }
 
 fn timed_out(address: Address, after: Duration) -> SyncError {

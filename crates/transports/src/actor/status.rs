@@ -1,18 +1,18 @@
-//! What happens now, per peer and database: written by who knows it, read by anyone at any time.
+//! How it stands with peers and databases: what anyone can ask at any time.
+//!
+//! Invariant: what is said of a link is said only while it is open; the rest is what happened last, also before
+//! a restart.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::broadcast;
-use weald_dag::{DatabaseId, PublicKey};
+use weald_dag::{DatabaseId, EntryId, PublicKey, Refusal, Time};
 use weald_sync::DatabaseStatus;
 
+use super::attempts::Attempts;
 use super::error::SyncError;
-use super::event::{Events, SyncEvent};
-use super::limits::EVENTS_MAX;
+use super::history::SyncRecord;
 use super::peer::PeerRecord;
-use crate::address::Address;
 
 /// How it stands with the link to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,126 +38,76 @@ pub struct PeerStatus {
     pub record: PeerRecord,
     /// How it stands with the link.
     pub state: PeerState,
-    /// When a link to it was last proven.
+    /// When a link to it was last proven, also before a restart.
     pub last_connected: Option<SystemTime>,
-    /// Why the last attempt or link failed; `None` once one works.
+    /// Why the last attempt or link failed, also before a restart; `None` once one works.
     pub last_error: Option<SyncError>,
     /// How long the last health check of the current or last link took there and back.
     pub round_trip: Option<Duration>,
-    /// How it stands with each database that was synced with it since the start.
+    /// How it stands with each database that is kept in sync with it or was synced with it.
     pub databases: BTreeMap<DatabaseId, SyncStatus>,
+    pub(crate) attempts: Attempts,
+}
+
+impl PeerStatus {
+    pub(crate) fn new(record: PeerRecord) -> Self {
+        Self {
+            record,
+            state: PeerState::Idle,
+            last_connected: None,
+            last_error: None,
+            round_trip: None,
+            databases: BTreeMap::new(),
+            attempts: Attempts::default(),
+        }
+    }
+
+    /// Returns the peer's device key.
+    pub const fn key(&self) -> PublicKey {
+        self.record.key
+    }
+
+    /// Returns which part of the last [`ATTEMPTS_KEPT`](crate::ATTEMPTS_KEPT) attempts to reach it went well, from
+    /// 0 to 1; `None` before the first.
+    pub fn success_rate(&self) -> Option<f64> {
+        self.attempts.rate()
+    }
+
+    /// Returns when it is dialled again; `None` where it does not wait for that.
+    pub const fn next_retry(&self) -> Option<SystemTime> {
+        match self.state {
+            PeerState::Waiting { next_retry } => Some(next_retry),
+            _ => None,
+        }
+    }
 }
 
 /// How it stands with one database and one peer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SyncStatus {
-    /// What the session of the current or last link says.
-    pub session: DatabaseStatus,
-    /// When both were last found to hold the same.
+    /// What the session of the open link says; `None` without a link.
+    pub session: Option<DatabaseStatus>,
+    /// Whether any of the database is here.
+    pub has_local_data: bool,
+    /// When both were last found to hold the same, also before a restart.
     pub last_success: Option<SystemTime>,
-    /// Why the last attempt failed; `None` once one succeeded.
+    /// Why the last attempt failed, also before a restart; `None` once one succeeded.
     pub last_error: Option<SyncError>,
+    /// The last sync that ended.
+    pub last: Option<SyncRecord>,
     /// How many rounds ended with both holding the same, since the start.
     pub rounds: u64,
+    /// The entry of the peer that was last held back because its time lies ahead; `None` once none is.
+    pub held_back: Option<(EntryId, Time)>,
+    /// The entry of the peer that was last refused for good, since the start.
+    pub refused: Option<(EntryId, Refusal)>,
+    pub(crate) attempts: Attempts,
 }
 
-#[derive(Debug, Default)]
-struct Facts {
-    peers: BTreeMap<PublicKey, PeerStatus>,
-    servers: Vec<(String, Address)>,
-}
-
-/// The shared board of an actor.
-#[derive(Debug, Clone)]
-pub(crate) struct Board {
-    facts: Arc<Mutex<Facts>>,
-    events: broadcast::Sender<SyncEvent>,
-}
-
-impl Board {
-    pub(crate) fn new() -> Self {
-        Self { facts: Arc::default(), events: broadcast::Sender::new(EVENTS_MAX) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells whoever listens.
-    pub(crate) fn tell(&self, event: SyncEvent) {
-        // Nobody need listen.
-        let _ = self.events.send(event);
-    }
-
-    pub(crate) fn events(&self) -> Events {
-        Events(self.events.subscribe())
-    }
-
-    /// Takes note of a peer's record.
-    pub(crate) fn record(&self, record: &PeerRecord) {
-        let mut facts = self.lock();
-        match facts.peers.get_mut(&record.key) {
-            Some(status) => status.record = record.clone(),
-            None => {
-                let status = PeerStatus {
-                    record: record.clone(),
-                    state: PeerState::Idle,
-                    last_connected: None,
-                    last_error: None,
-                    round_trip: None,
-                    databases: BTreeMap::new(),
-                };
-                facts.peers.insert(record.key, status);
-            }
-        }
-    }
-
-    /// Takes a peer off the board.
-    pub(crate) fn forget(&self, peer: &PublicKey) {
-        self.lock().peers.remove(peer);
-    }
-
-    /// Changes what is known of a peer that has a record.
-    pub(crate) fn peer_now(&self, peer: &PublicKey, change: impl FnOnce(&mut PeerStatus)) {
-        if let Some(status) = self.lock().peers.get_mut(peer) {
-            change(status);
-        }
-    }
-
-    /// Changes how it stands with a database; `session` is what the session says of it now.
-    pub(crate) fn database(
-        &self,
-        peer: &PublicKey,
-        database: DatabaseId,
-        session: DatabaseStatus,
-        change: impl FnOnce(&mut SyncStatus),
-    ) {
-        self.peer_now(peer, |status| {
-            let new = SyncStatus {
-                session: session.clone(),
-                last_success: None,
-                last_error: None,
-                rounds: 0,
-            };
-            let entry = status.databases.entry(database).or_insert(new);
-            entry.session = session;
-            change(entry);
-        });
-    }
-
-    pub(crate) fn peers(&self) -> Vec<PeerStatus> {
-        self.lock().peers.values().cloned().collect()
-    }
-
-    pub(crate) fn peer(&self, peer: &PublicKey) -> Option<PeerStatus> {
-        self.lock().peers.get(peer).cloned()
-    }
-
-    pub(crate) fn servers(&self) -> Vec<(String, Address)> {
-        self.lock().servers.clone()
-    }
-
-    pub(crate) fn set_servers(&self, servers: Vec<(String, Address)>) {
-        self.lock().servers = servers;
+impl SyncStatus {
+    /// Returns which part of the last [`ATTEMPTS_KEPT`](crate::ATTEMPTS_KEPT) attempts to sync went well, from 0 to
+    /// 1; `None` before the first.
+    pub fn success_rate(&self) -> Option<f64> {
+        self.attempts.rate()
     }
 }

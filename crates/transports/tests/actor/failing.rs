@@ -162,7 +162,12 @@ async fn p60_a_bootstrap_that_is_cut_goes_on_where_it_stopped() {
         wires.plug(&b, "bob");
         within("joining", b.sync_with(vec![address], None, Some(room))).await.unwrap();
         bob.assert_equal(&alice, room);
-        let came = b.peer(&alice.public()).unwrap().databases[&room].session.cost.entries_in;
+        let came = b.peer(&alice.public()).unwrap().databases[&room]
+            .session
+            .as_ref()
+            .unwrap()
+            .cost
+            .entries_in;
         assert!(came <= 3_001 - before, "{came} came again of {before}");
     }
 }

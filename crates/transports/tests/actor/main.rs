@@ -7,9 +7,13 @@
     clippy::cast_possible_truncation
 )]
 
+mod attacker;
 mod authority;
+mod bad_input;
 mod failing;
 mod health;
+mod hostile;
+mod outliving;
 mod site;
 mod sync;
 mod wires;

@@ -1,6 +1,6 @@
 //! An instance as small as it can be: a store, the engine, and an actor that is told of every commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use weald_transports::{
 /// How long a test waits for what must happen.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-const NOW: u64 = 1_800_000_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000_000;
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
@@ -38,6 +38,11 @@ pub(crate) struct Site {
     store: Arc<dyn Store>,
     engine: Mutex<Engine>,
     peers: Mutex<Vec<PeerRecord>>,
+    notes: Mutex<BTreeMap<PublicKey, Vec<u8>>>,
+    /// The clock on the wall.
+    pub(crate) now: AtomicU64,
+    /// How often records of peers were saved.
+    pub(crate) saved: AtomicU64,
     feed: Mutex<Option<CommitFeed>>,
     changed: tokio::sync::watch::Sender<u64>,
     /// How many more batches are taken before the host fails; `u64::MAX` for all.
@@ -59,10 +64,22 @@ impl Site {
             store,
             engine: Mutex::new(Engine::new(StoreTypes::built_in())),
             peers: Mutex::default(),
+            notes: Mutex::default(),
+            now: AtomicU64::new(NOW),
+            saved: AtomicU64::new(0),
             feed: Mutex::default(),
             changed: tokio::sync::watch::Sender::new(0),
             batches_left: AtomicU64::new(u64::MAX),
         })
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many rows the notes of peers have.
+    pub(crate) fn noted(&self) -> usize {
+        self.notes.lock().unwrap().len()
     }
 
     pub(crate) fn public(&self) -> PublicKey {
@@ -113,7 +130,7 @@ impl Site {
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
         let founding =
             Founding { key: Arc::clone(&self.key), nonce: rand(), operations, system: false };
-        let (held, folded) = engine.found(&mut rows, founding, NOW, &sign).unwrap();
+        let (held, folded) = engine.found(&mut rows, founding, self.now(), &sign).unwrap();
         self.apply(&mut engine, rows);
         drop(engine);
         self.tell(held.id, &[folded.number], None);
@@ -132,7 +149,7 @@ impl Site {
         });
         let mut engine = self.engine.lock().unwrap();
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
-        let made = engine.commit(&mut rows, commits.collect(), NOW, &sign).unwrap();
+        let made = engine.commit(&mut rows, commits.collect(), self.now(), &sign).unwrap();
         self.apply(&mut engine, rows);
         drop(engine);
         let numbers: Vec<Number> = made.into_iter().map(|made| made.unwrap().number).collect();
@@ -187,7 +204,7 @@ impl Site {
         let commit = Commit { database: database_number, key, sections, required: Vec::new() };
         let mut engine = self.engine.lock().unwrap();
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
-        let made = engine.commit(&mut rows, vec![commit], NOW, &sign).unwrap().remove(0);
+        let made = engine.commit(&mut rows, vec![commit], self.now(), &sign).unwrap().remove(0);
         self.apply(&mut engine, rows);
         drop(engine);
         let folded = made.map_err(|error| error.to_string())?;
@@ -259,7 +276,7 @@ impl Reads for Site {
     fn may_read(&self, id: &DatabaseId, keys: &[PublicKey]) -> Result<bool, StoreError> {
         let snapshot = self.store.snapshot()?;
         let Some(held) = held(&*snapshot, id)? else { return Ok(false) };
-        Ok(load_authority(&*snapshot, held.number)?.current().at(NOW).may_read(keys))
+        Ok(load_authority(&*snapshot, held.number)?.current().at(self.now()).may_read(keys))
     }
 
     fn known_to(&self, keys: &[PublicKey]) -> Result<Vec<DatabaseId>, StoreError> {
@@ -318,7 +335,7 @@ impl Host for Site {
         }
         let mut engine = self.engine.lock().unwrap();
         let mut rows = Overlay::new(self.store.snapshot().unwrap());
-        let done = engine.ingest(&mut rows, database, parcels, NOW).unwrap();
+        let done = engine.ingest(&mut rows, database, parcels, self.now()).unwrap();
         self.apply(&mut engine, rows);
         drop(engine);
         let numbers: Vec<Number> = done.folded.iter().map(|folded| folded.number).collect();
@@ -343,9 +360,22 @@ impl Host for Site {
     }
 
     fn save_peer(&self, record: PeerRecord) -> BoxFuture<'static, Result<(), HostError>> {
+        self.saved.fetch_add(1, Ordering::SeqCst);
         let mut peers = self.peers.lock().unwrap();
         peers.retain(|peer| peer.key != record.key);
         peers.push(record);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn remembered(&self) -> Result<Vec<(PublicKey, Vec<u8>)>, HostError> {
+        Ok(self.notes.lock().unwrap().clone().into_iter().collect())
+    }
+
+    fn remember(
+        &self,
+        notes: Vec<(PublicKey, Vec<u8>)>,
+    ) -> BoxFuture<'static, Result<(), HostError>> {
+        self.notes.lock().unwrap().extend(notes);
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -66,6 +66,12 @@ pub(crate) struct Take {
     pub(crate) answer: Answer<Result<Vec<(EntryId, Verdict)>, StoreError>>,
 }
 
+/// Rows of the instance itself to be written, with no entry.
+pub(crate) struct Remember {
+    pub(crate) rows: Vec<OwnRow>,
+    pub(crate) answer: Answer<Result<(), StoreError>>,
+}
+
 /// The first sync of a database has brought all of it.
 pub(crate) struct Complete {
     pub(crate) database: DatabaseId,
@@ -124,6 +130,7 @@ pub(crate) enum Job {
     Take(Box<Take>),
     UseInvite(Box<UseInvite>),
     Complete(Complete),
+    Remember(Remember),
     Rebuild(Rebuild),
     Seal(Seal),
     /// Readers of the database with this local number get keys of sealed stores that they lack, and
@@ -230,6 +237,7 @@ impl Job {
             Self::Take(job) => Outcome::Take(job.answer, Err(error.clone())),
             Self::UseInvite(job) => Outcome::UseInvite(job.answer, Err(error.clone().into())),
             Self::Complete(job) => Outcome::Plain(job.answer, Err(error.clone())),
+            Self::Remember(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Rebuild(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Seal(job) => Outcome::Plain(job.answer, Err(error.clone())),
             Self::Declare(job) => Outcome::Declare(job.answer, Err(error.clone().into())),

@@ -7,7 +7,7 @@ use weald_dag::{Overlay, StoreError};
 use weald_engine::{CommitError, Founding, Held};
 
 use super::job::Outcome;
-use super::{Along, Desk, Done, Found, Keep, Make, Receipt};
+use super::{Along, Desk, Done, Found, Keep, Make, OwnRow, Receipt};
 use crate::clock::wall_millis;
 use crate::sign::sign;
 
@@ -88,13 +88,18 @@ impl Desk {
     ) -> Result<(), StoreError> {
         self.make(vec![job.make], rows, done)?;
         if let Some(Outcome::Make(_, Ok(_))) = done.outcomes.last() {
-            for (space, key, row) in job.rows {
-                match row {
-                    Some(row) => rows.put(space, key, row),
-                    None => rows.remove(space, key),
-                }
-            }
+            put_rows(rows, job.rows);
         }
         Ok(())
+    }
+}
+
+/// Writes rows of the instance itself.
+pub(super) fn put_rows(rows: &mut Overlay, own: Vec<OwnRow>) {
+    for (space, key, row) in own {
+        match row {
+            Some(row) => rows.put(space, key, row),
+            None => rows.remove(space, key),
+        }
     }
 }

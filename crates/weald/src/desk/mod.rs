@@ -27,7 +27,7 @@ use indexing::{IndexWork, Indexing};
 use job::Outcome;
 pub(crate) use job::{
     Along, Change, Complete, Decide, Declare, Discard, Found, Job, Keep, Make, OwnRow, Rebuild,
-    Receipt, Seal, SealStep, Take,
+    Receipt, Remember, Seal, SealStep, Take,
 };
 
 use crate::access::Access;
@@ -93,6 +93,11 @@ impl Desk {
                 let failure = outcome.clone();
                 done.outcomes.push(Outcome::Plain(answer, outcome));
                 failure
+            }
+            Job::Remember(Remember { rows: own, answer }) => {
+                making::put_rows(rows, own);
+                done.outcomes.push(Outcome::Plain(answer, Ok(())));
+                Ok(())
             }
             Job::Declare(job) => self.declare(*job, rows, done),
             Job::Discard(job) => self.discard(*job, rows, done),
@@ -255,6 +260,7 @@ impl Work for Desk {
             Job::Make(job) => job.commit.sections.iter().map(|(_, payload)| payload.len()).sum(),
             Job::Take(job) => job.parcels.iter().map(|parcel| parcel.parcel().bytes()).sum(),
             Job::Keep(job) => job.rows.iter().map(|(_, key, _)| key.len()).sum(),
+            Job::Remember(job) => job.rows.iter().map(own_bytes).sum(),
             Job::Found(_)
             | Job::Change(_)
             | Job::UseInvite(_)
@@ -276,4 +282,8 @@ impl Work for Desk {
             _ => 1,
         }
     }
+}
+
+fn own_bytes((_, key, row): &OwnRow) -> usize {
+    key.len() + row.as_ref().map_or(0, Vec::len)
 }

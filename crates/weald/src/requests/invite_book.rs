@@ -23,6 +23,7 @@ use crate::database::Database;
 use crate::desk::Job;
 use crate::error::{Error, ReadError};
 use crate::reply::reply;
+use crate::rows::Rows;
 use crate::sync::{SyncRows, waited};
 
 const INVITES: &str = "invites";
@@ -127,10 +128,34 @@ impl InviteBook {
     ///
     /// It blocks until the entries are durable. Called again, or twice at once, it uses nothing twice.
     pub(crate) fn redeem(&self, database: DatabaseId) -> Result<Vec<InviteError>, Error> {
+        self.redeem_those(database, self.pending(&database))
+    }
+
+    /// As [`redeem`](Self::redeem), but of an invite whose making has not been heard of here nothing is said yet.
+    pub(crate) fn redeem_heard(&self, database: DatabaseId) -> Result<Vec<InviteError>, Error> {
+        let mut pending = self.pending(&database);
+        if pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = Rows(self.rows.snapshot()?);
+        let Some(held) = held(&rows, &database)? else { return Ok(Vec::new()) };
+        let authority = self.access.of(&held, &rows)?;
+        pending.retain(|((_, invite, _), _)| authority.current().ever_held(invite));
+        self.redeem_those(database, pending)
+    }
+
+    fn pending(&self, database: &DatabaseId) -> Vec<(Place, Use)> {
         let of_database = |(place, used): (&Place, &Use)| {
-            (place.0 == database && !used.taken).then(|| (*place, used.clone()))
+            (place.0 == *database && !used.taken).then(|| (*place, used.clone()))
         };
-        let pending: Vec<_> = self.uses().iter().filter_map(of_database).collect();
+        self.uses().iter().filter_map(of_database).collect()
+    }
+
+    fn redeem_those(
+        &self,
+        database: DatabaseId,
+        pending: Vec<(Place, Use)>,
+    ) -> Result<Vec<InviteError>, Error> {
         let mut failed = Vec::new();
         for (place, used) in pending {
             match self.take_seat(&place, &used) {

@@ -4,7 +4,6 @@
 //! instance ends the actor and not the other way round.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use weald_sync::limits::KEYS_MAX;
 use weald_sync::{LocalDatabase, Reads, RequestAnswer};
 use weald_transports::{Address, BoxFuture, Host, HostError, PeerRecord};
 
-use super::peers;
+use super::{notes, peers};
 use crate::access::Access;
 use crate::clock::wall_millis;
-use crate::desk::{Complete, Job, Make, Take};
+use crate::desk::{Complete, Job, Make, Remember, Take};
 use crate::key_ring::KeyRing;
 use crate::reply::{Reply, reply};
 use crate::requests::{InviteBook, RequestBook};
@@ -134,17 +133,6 @@ impl Reads for Parts {
     }
 }
 
-/// Returns where a link comes from, the same for all links from one host: of an IPv6 address the network of 64
-/// bits, as a host has all addresses of its own.
-fn without_port(address: &Address) -> String {
-    let Some((host, _)) = address.host_port() else { return address.to_string() };
-    match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V6(ip)) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).to_string(),
-        Ok(ip) => ip.to_string(),
-        Err(_) => host.to_owned(),
-    }
-}
-
 /// Waits for the writer thread's answer.
 async fn answered<T, E: Into<HostError>>(
     submitted: Result<(), HostError>,
@@ -207,13 +195,17 @@ impl Host for Parts {
     }
 
     fn arrived(&self, database: DatabaseId) {
-        if let Err(error) = self.invites.redeem(database) {
+        self.settled(database);
+    }
+
+    fn settled(&self, database: DatabaseId) {
+        if let Err(error) = self.invites.redeem_heard(database) {
             tracing::warn!(%error, "an invite could not be used yet: it is tried again");
         }
     }
 
     fn asked(&self, peer: PublicKey, from: &Address, request: &[u8]) -> RequestAnswer {
-        self.requests.asked(&peer, &without_port(from), request).unwrap_or_else(|error| {
+        self.requests.asked(&peer, &from.host(), request).unwrap_or_else(|error| {
             tracing::warn!(%error, "a request for access could not be kept");
             RequestAnswer::NotNow
         })
@@ -255,20 +247,18 @@ impl Host for Parts {
             }
         })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn remembered(&self) -> Result<Vec<(PublicKey, Vec<u8>)>, HostError> {
+        Ok(notes::load(&*self.store.snapshot()?)?)
+    }
 
-    #[test]
-    fn all_links_of_a_host_come_from_one_place() {
-        let from = |text: &str| without_port(&text.parse().unwrap());
-        assert_eq!(from("192.0.2.7:1"), from("192.0.2.7:2"));
-        assert_ne!(from("192.0.2.7:1"), from("192.0.2.8:1"));
-        assert_eq!(from("[2001:db8::1]:1"), from("[2001:db8::ffff:0:2]:9"));
-        assert_ne!(from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1"));
-        assert_eq!(from("[::ffff:192.0.2.7]:1"), "192.0.2.7");
-        assert_eq!(from("memory:bob"), "memory:bob");
+    fn remember(
+        &self,
+        notes: Vec<(PublicKey, Vec<u8>)>,
+    ) -> BoxFuture<'static, Result<(), HostError>> {
+        let (answer, reply) = reply();
+        let rows = notes::rows(notes);
+        let submitted = self.submit(Job::Remember(Remember { rows, answer }));
+        Box::pin(answered(submitted, reply))
     }
 }

@@ -72,6 +72,9 @@ impl PeerSync {
                 }
                 (fetched, _) => drop(fetched?),
             }
+        } else if ticket.peer().is_none() && !ticket.addresses().is_empty() {
+            // Whoever answers there is known only then.
+            self.actor.sync_soon(ticket.addresses().to_vec(), id);
         }
         if !self.core.held(&id)?.is_some_and(|held| held.complete) {
             return Err(DatabaseError::NotHere { id }.into());

@@ -8,11 +8,13 @@ mod enable;
 mod host;
 mod joining;
 mod known;
+mod notes;
 mod peers;
 mod rows;
 mod servers;
 mod slot;
 mod syncing;
+mod why;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use weald_sync::RequestAnswer;
 use weald_transports::ActorHandle;
 
 pub use address::IntoAddress;
+pub use why::{Cause, Why};
 
 use crate::core::Core;
 use crate::requests::{InviteBook, RequestBook, Requests};
@@ -103,7 +106,7 @@ impl PeerSync {
     /// Uses the invites that wait for databases which are here, such as after a restart.
     fn redeem_waiting(&self) {
         for database in self.invites.waiting() {
-            if let Err(error) = self.invites.redeem(database) {
+            if let Err(error) = self.invites.redeem_heard(database) {
                 tracing::warn!(%error, "an invite could not be used yet: it is tried again");
             }
         }
