@@ -64,7 +64,8 @@ counts! {
     greatest {
         /// The most round trips that a round took.
         round_trips_max,
-        /// The most rounds of one database in one session in a world without faults.
+        /// The most rounds of one database in one session from the moment when all was well until all was at
+        /// rest, where no site starts rounds of itself.
         rounds_max,
         /// The most jobs that waited for one writer.
         jobs_max,

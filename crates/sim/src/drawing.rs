@@ -25,6 +25,7 @@ impl Plan {
         let sites = [2, 2, 3, 3, 3, 4, 5];
         let lie = chance.percent(20).then(|| chance.pick(&Lie::ALL).copied()).flatten();
         let permits = if chance.percent(40) { 1 + chance.index(40) } else { 0 };
+        let keeps_little = permits > 0 && chance.percent(40);
         let clock = chance.percent(12).then(|| wrong_clock(&mut chance));
         let rounds = chance.within(2_000..=ROUNDS_EVERY_MS_MAX);
         let faults = faults(&mut chance);
@@ -39,9 +40,10 @@ impl Plan {
             branches: if chance.percent(25) { chance.index(60) } else { 0 },
             permits,
             prunes: if permits > 0 && chance.percent(30) { chance.index(6) } else { 0 },
-            keeps_little: permits > 0 && chance.percent(50),
-            // What is held back for its time comes in a later round.
-            rounds_every_ms: (clock.is_some() || chance.percent(20)).then_some(rounds),
+            keeps_little,
+            // What is held back for its time, or had no room, comes in a later round.
+            rounds_every_ms: (clock.is_some() || keeps_little || chance.percent(20))
+                .then_some(rounds),
             storm_ms: chance.within(1_000..=40_000),
             faults,
             fault_count: chance.within(0..=25),

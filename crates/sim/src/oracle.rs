@@ -20,6 +20,8 @@ use crate::network::Link;
 use crate::outside::{Outside, bound};
 use crate::site::Site;
 
+/// How many rounds of a database a session may take from the moment when all is well until all is at rest.
+const ROUNDS_MAX: usize = 8;
 /// How many jobs a site may give its own writer at once: bursts of commits.
 const JOBS_OF_ITS_OWN_MAX: usize = 1_000;
 /// How many batches and entries may wait in a session for one database: entries here have at least so
@@ -103,6 +105,28 @@ pub(crate) fn queues(sites: &[Site], outside: &mut Outside) -> Result<(), Findin
                 *most = (*most).max(status.pending_in);
                 let found = usize::try_from(status.pending_in).unwrap_or(usize::MAX);
                 bound(site.index, "batches and entries that wait", found, PENDING_MAX)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts how many rounds it took until all was at rest, and checks that they were few, where no site
+/// starts rounds of itself.
+///
+/// # Errors
+/// [`Finding::Unbounded`].
+pub(crate) fn rounds(sites: &[Site], outside: &mut Outside) -> Result<(), Finding> {
+    if outside.plan.rounds_every_ms.is_some() || outside.liar.is_some() {
+        return Ok(());
+    }
+    for site in sites {
+        for (link, port) in &site.ports {
+            let most = port.rounds.values().copied().max().unwrap_or(0);
+            outside.counts.rounds_max = outside.counts.rounds_max.max(most);
+            if !outside.is_suspect(*link) {
+                let found = usize::try_from(most).unwrap_or(usize::MAX);
+                bound(site.index, "rounds of a database in a session", found, ROUNDS_MAX)?;
             }
         }
     }

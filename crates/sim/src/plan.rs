@@ -71,7 +71,7 @@ pub struct Plan {
     pub permits: usize,
     /// How many times a site drops what is hidden and not needed.
     pub prunes: usize,
-    /// Whether each site keeps few entries that came hidden and that nobody needs.
+    /// Whether most sites keep few entries that came hidden and that nobody needs, until the storm ends.
     pub keeps_little: bool,
     /// How many milliseconds pass between two rounds that a site starts of itself, if it does.
     pub rounds_every_ms: Option<u64>,

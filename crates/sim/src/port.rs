@@ -2,7 +2,7 @@
 //!
 //! Invariant: the earliest deadline of the session is on the schedule.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weald_dag::DatabaseId;
 use weald_sync::{Event as Told, Session};
@@ -20,12 +20,20 @@ pub(crate) struct Port {
     planned: Option<u64>,
     /// Databases whose last round settled.
     pub(crate) settled: BTreeSet<DatabaseId>,
+    /// How many rounds of each database have settled since all is well.
+    pub(crate) rounds: BTreeMap<DatabaseId, u64>,
 }
 
 impl Port {
     /// Puts a fresh session at an end of a link.
-    pub(crate) const fn new(session: Session, peer: usize, end: End) -> Self {
-        Self { session, peer, end, planned: None, settled: BTreeSet::new() }
+    pub(crate) fn new(session: Session, peer: usize, end: End) -> Self {
+        let (settled, rounds) = (BTreeSet::new(), BTreeMap::new());
+        Self { session, peer, end, planned: None, settled, rounds }
+    }
+
+    /// Counts the rounds from now on.
+    pub(crate) fn count_anew(&mut self) {
+        self.rounds.clear();
     }
 
     /// Takes note that an event of the schedule came, and returns whether it is the planned one.
@@ -42,6 +50,7 @@ impl Port {
                 let most = &mut outside.counts.round_trips_max;
                 *most = (*most).max(u64::from(*round_trips));
                 self.settled.insert(*database);
+                *self.rounds.entry(*database).or_default() += 1;
             }
             // Figures of progress say nothing that the verdicts do not.
             Told::Progress { .. } => return,

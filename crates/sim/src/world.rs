@@ -14,6 +14,7 @@ use crate::network::{End, LinkId};
 use crate::oracle;
 use crate::outside::Outside;
 use crate::plan::Plan;
+use crate::port::Port;
 use crate::schedule::Event;
 use crate::site::Site;
 use crate::trace::Trace;
@@ -249,6 +250,8 @@ impl World {
         self.outside.network.heal();
         for site in &mut self.sites {
             site.clock.mend();
+            site.writer.make_room();
+            site.ports.values_mut().for_each(Port::count_anew);
             site.restart(&mut self.outside);
         }
     }
@@ -261,6 +264,7 @@ impl World {
             self.run_until(self.outside.now() + LOOK_MS)?;
             oracle::queues(&self.sites, &mut self.outside)?;
             let Some(what) = oracle::unrest(&self.sites, shared, &self.outside)? else {
+                oracle::rounds(&self.sites, &mut self.outside)?;
                 self.outside.note(format_args!("all hold the same"));
                 return Ok(());
             };

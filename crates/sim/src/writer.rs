@@ -84,6 +84,12 @@ impl Writer {
         Self { disk, engine, queue: VecDeque::new(), group: None, early_rows, hidden_max }
     }
 
+    /// Has it keep as much of what is hidden and not needed as is usual.
+    pub(crate) fn make_room(&mut self) {
+        self.hidden_max = HiddenMax::default();
+        self.engine.keep_hidden(self.hidden_max);
+    }
+
     /// Returns how much waits for the writer.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()

@@ -142,7 +142,7 @@ fn sites_that_keep_little_of_what_is_hidden_hold_the_same_in_the_end() {
     let faults = Faults { partition: 2, cut: 1, ..NONE };
     let little = |seed| {
         let plan = Plan { permits: 30, branches: 40, ..stormy(seed, faults) };
-        Plan { keeps_little: true, prunes: 5, ..plan }
+        Plan { keeps_little: true, prunes: 5, rounds_every_ms: Some(5_000), ..plan }
     };
     let counts = converges("keeping little", little);
     assert!(counts.pruned > 0, "{counts:?}");

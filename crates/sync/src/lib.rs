@@ -84,4 +84,6 @@ pub use output::{BatchId, Event, Output};
 pub use reads::{LocalDatabase, Reads};
 pub use request::{RequestAnswer, SALT_LEN};
 pub use session::Session;
+#[cfg(feature = "testing")]
+pub use short::weaken_short_ids;
 pub use status::{DatabaseState, DatabaseStatus};
