@@ -27,6 +27,8 @@ pub enum Domain {
     Possession,
     /// A request for access to a database.
     Request,
+    /// A presence message on a topic of a database.
+    Presence,
 }
 
 impl Domain {
@@ -36,6 +38,7 @@ impl Domain {
             Self::Hello => b"weald/hello/v1",
             Self::Possession => b"weald/possession/v1",
             Self::Request => b"weald/request/v1",
+            Self::Presence => b"weald/presence/v1",
         }
     }
 

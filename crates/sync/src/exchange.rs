@@ -9,12 +9,13 @@ mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weald_dag::{DatabaseId, EntryId, PublicKey, Verdict};
+use weald_dag::{DatabaseId, EntryId, PublicKey, StoreError, Verdict};
 
 use crate::batch::EntryBatch;
 use crate::channel::Channel;
 use crate::close::{CloseReason, PeerFault};
 use crate::context::Context;
+use crate::discovery::{DISCOVERY, ListedDatabase, NO_DATABASE};
 use crate::flow::Flow;
 use crate::keys::{OwnKeys, PeerKeys};
 use crate::limits::{DATABASES_MAX, UNKNOWN_NAMES_MAX};
@@ -125,6 +126,54 @@ impl Exchange {
         let all: BTreeMap<Name, DatabaseId> = related.chain(open).collect();
         all.into_iter()
             .try_for_each(|(name, database)| self.own_keys.prove(name, &database, reads, out))
+    }
+
+    /// Proves the keys of this side by which the peer is to say what it offers.
+    pub(crate) fn prove_for_discovery(
+        &mut self,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        self.own_keys.prove(DISCOVERY, &NO_DATABASE, reads, out)
+    }
+
+    /// Returns what is offered to the keys that the peer has proven for discovery.
+    pub(crate) fn listed(
+        &self,
+        after: Option<DatabaseId>,
+        limit: usize,
+        reads: &dyn Reads,
+    ) -> Result<Vec<ListedDatabase>, StoreError> {
+        reads.listed(self.peer_keys.of(&DISCOVERY), after, limit)
+    }
+
+    /// Returns the name of a database that is synced here and that the peer may read now.
+    pub(crate) fn spoken_of(
+        &self,
+        database: &DatabaseId,
+        reads: &dyn Reads,
+    ) -> Result<Option<Name>, StoreError> {
+        let name = self.naming.name(database);
+        let open = self.channels.get(&name).is_some_and(|channel| channel.ending().is_none());
+        let may_read = open && reads.may_read(database, self.peer_keys.of(&name))?;
+        Ok(may_read.then_some(name))
+    }
+
+    /// Returns the database of a name, where it is synced here and the peer may read it now.
+    pub(crate) fn heard_of(
+        &self,
+        name: &Name,
+        reads: &dyn Reads,
+    ) -> Result<Option<DatabaseId>, StoreError> {
+        let Some(database) = self.channels.get(name).map(Channel::database) else {
+            return Ok(None);
+        };
+        Ok(self.spoken_of(&database, reads)?.map(|_| database))
+    }
+
+    /// Returns whether a database is not answered for in this session.
+    pub(crate) fn is_dropped(&self, database: &DatabaseId) -> bool {
+        self.dropped.contains(&self.naming.name(database))
     }
 
     /// Relates a database: opens it, or starts a round where it is open.
@@ -274,6 +323,10 @@ impl Exchange {
             // These concern no database, and were taken before.
             Control::Ask(_)
             | Control::Answer { .. }
+            | Control::Discover(_)
+            | Control::Discovered { .. }
+            | Control::NotDiscovered
+            | Control::Presence { .. }
             | Control::Ping(_)
             | Control::Pong(_)
             | Control::Goodbye(_) => Ok(()),

@@ -27,12 +27,14 @@
 //! assert!(hello.len() < weald_sync::limits::FRAME_MAX);
 //! ```
 
+mod allowance;
 mod batch;
 mod channel;
 mod class;
 mod close;
 mod context;
 mod cost;
+mod discovery;
 mod exchange;
 mod filter;
 mod flow;
@@ -40,6 +42,7 @@ mod frame;
 mod frontier;
 mod handshake;
 mod health;
+mod hearing;
 mod held;
 mod hello;
 mod ids;
@@ -58,6 +61,7 @@ mod output;
 mod pace;
 mod pages;
 mod possession;
+mod presence;
 mod reach;
 mod reads;
 mod request;
@@ -68,6 +72,7 @@ mod session;
 mod short;
 mod shown;
 mod sift;
+mod speech;
 mod status;
 #[allow(dead_code, unused_imports, reason = "rounds take it up next")]
 mod symbols;
@@ -77,10 +82,13 @@ mod varint;
 pub use class::{Class, Classes, Tally};
 pub use close::{CloseReason, Farewell, PeerFault};
 pub use cost::{Cost, Method, Traffic};
+pub use discovery::ListedDatabase;
+pub use hearing::{Hearing, Unheard};
 pub use options::{Role, SessionOptions};
 #[cfg(feature = "testing")]
 pub use outbox::Twist;
 pub use output::{BatchId, Event, Output};
+pub use presence::{PRESENCE_NONCE_LEN, PresenceMessage};
 pub use reads::{LocalDatabase, Reads};
 pub use request::{RequestAnswer, SALT_LEN};
 pub use session::Session;

@@ -38,6 +38,31 @@ pub const SHOWN_MAX_BYTES: usize = 128 << 10;
 pub const DATABASES_MAX: usize = 1_024;
 /// Greatest number of names in one session that this side does not know or does not answer for.
 pub const UNKNOWN_NAMES_MAX: usize = 4 * DATABASES_MAX;
+/// How many databases are in one page of those that a peer offers.
+pub const DISCOVERED_PAGE: usize = 256;
+/// How many pages of what is offered a peer may ask for at once on a link.
+pub const DISCOVERIES_PER_LINK_MAX: u64 = 64;
+/// How long it takes until a peer that has asked so often may ask for one more page, in milliseconds.
+pub const DISCOVERY_PAUSE_MS: u64 = 1_000;
+/// Greatest length of the name of a database that is offered, in characters.
+pub const LISTED_NAME_MAX: usize = 256;
+/// Greatest length of the topic of a presence message, in bytes.
+pub const PRESENCE_TOPIC_MAX: usize = 64;
+/// Greatest length of what a presence message says, in bytes.
+pub const PRESENCE_BODY_MAX: usize = 4 << 10;
+/// By how much the time of a presence message may differ from the clock here, in milliseconds.
+pub const PRESENCE_SKEW_MS: u64 = 60_000;
+/// How many presence messages are remembered, so that none is heard twice.
+pub const PRESENCE_REMEMBERED_MAX: usize = 16_384;
+/// How many presence messages a second are said on a link.
+pub const PRESENCE_PER_SECOND: u64 = 50;
+/// How many presence messages a second are listened to on a link; more are dropped unread. What was said in time
+/// may come at once after a delay.
+pub const PRESENCE_HEARD_PER_SECOND: u64 = 2 * PRESENCE_PER_SECOND;
+/// How many presence messages of all links together are looked at in a second: each costs a signature.
+pub const PRESENCE_LOOKED_PER_SECOND: u64 = 2_000;
+/// For how many seconds' presence messages may come at once.
+pub const PRESENCE_BURST_SECONDS: u64 = 4;
 /// How many tips are announced in a round; of more, their count and digest tell.
 pub const TIPS_PAGE: usize = 4_096;
 /// Greatest number of ids near its tips that an announcement carries, beside those of [`COMMON_MAX`].

@@ -6,10 +6,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
+use weald_dag::ID_LEN;
 
 use crate::batch::EntryBatch;
 use crate::class::Class;
 use crate::close::PeerFault;
+use crate::discovery::{self, Listed};
 use crate::filter::FILTER_BYTES_MAX;
 use crate::ids::{Bits, Ids, ShortList};
 use crate::limits::{
@@ -19,6 +21,7 @@ use crate::limits::{
 };
 use crate::naming::Name;
 use crate::possession::KeyProof;
+use crate::presence::Spoken;
 use crate::request::RequestAnswer;
 use crate::rungs::{RUNGS_MAX, Rungs};
 use crate::symbols::{SYMBOL_BYTES_MAX, SYMBOLS_MAX};
@@ -289,6 +292,14 @@ pub(crate) enum Control {
     Ask(ByteBuf),
     /// Answers a request by the hash of its bytes, at once and again when it is decided.
     Answer { request: ByteArray<32>, answer: RequestAnswer },
+    /// Asks for the databases behind an id that the proven keys may read.
+    Discover(Option<ByteArray<ID_LEN>>),
+    /// A page of databases by id, and behind which id the next begins.
+    Discovered { databases: Vec<Listed>, next: Option<ByteArray<ID_LEN>> },
+    /// Says that the other side asks for databases too often.
+    NotDiscovered,
+    /// Says something on a topic of a database, signed by its author and stored by nobody.
+    Presence { name: Name, message: Spoken },
     /// Asks whether the peer is there.
     Ping(u64),
     /// Answers [`Control::Ping`].
@@ -409,6 +420,8 @@ impl Control {
             }
             Self::Ask(request) => at_most("bytes of a request", request.len(), REQUEST_BYTES_MAX),
             Self::Answer { answer, .. } => answer.check(),
+            Self::Presence { message, .. } => message.check(),
+            Self::Discovered { databases, .. } => discovery::check(databases),
             _ => Ok(()),
         }
     }
@@ -438,6 +451,10 @@ impl Control {
             | Self::Had { name, .. } => Some(*name),
             Self::Ask(_)
             | Self::Answer { .. }
+            | Self::Discover(_)
+            | Self::Discovered { .. }
+            | Self::NotDiscovered
+            | Self::Presence { .. }
             | Self::Ping(_)
             | Self::Pong(_)
             | Self::Goodbye(_) => None,

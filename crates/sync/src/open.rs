@@ -2,18 +2,23 @@
 //!
 //! Invariant: what is said here needs no database, and costs as much as its own few bytes.
 
-use weald_dag::RequestId;
+use serde_bytes::ByteArray;
+use weald_dag::{DatabaseId, RequestId};
 
 use crate::close::{CloseReason, Farewell, PeerFault};
+use crate::discovery::Discovery;
 use crate::exchange::Exchange;
 use crate::frame::{Framer, GOODBYE};
 use crate::handshake::farewell;
 use crate::health::{Due, Health};
-use crate::limits::REQUESTS_PER_HOUR_MAX;
+use crate::limits::{DISCOVERED_PAGE, REQUESTS_PER_HOUR_MAX};
 use crate::message::{Control, Heard, Message};
+use crate::naming::Name;
 use crate::outbox::Outbox;
 use crate::output::Event;
+use crate::presence::{PresenceMessage, Spoken};
 use crate::reads::Reads;
+use crate::speech::Speech;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -22,6 +27,8 @@ pub(crate) struct Open {
     pub(crate) exchange: Exchange,
     pub(crate) framer: Framer,
     pub(crate) health: Health,
+    pub(crate) discovery: Discovery,
+    pub(crate) speech: Speech,
     /// The time of the call under way.
     pub(crate) now: u64,
     /// Whether a frame of the peer has come under the agreed seal.
@@ -32,7 +39,16 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) const fn new(exchange: Exchange, framer: Framer, health: Health, now: u64) -> Self {
-        Self { exchange, framer, health, now, heard: false, requests: (now, 0) }
+        Self {
+            exchange,
+            framer,
+            health,
+            discovery: Discovery::new(),
+            speech: Speech::new(),
+            now,
+            heard: false,
+            requests: (now, 0),
+        }
     }
 
     /// Takes a frame of the peer.
@@ -89,6 +105,16 @@ impl Open {
                 let request = RequestId::from_bytes(*request);
                 out.event(Event::Answered { request, answer });
             }
+            Control::Discover(after) => {
+                let after = after.map(|id| DatabaseId::from_bytes(*id));
+                return self.list(after, reads, out);
+            }
+            Control::Discovered { databases, next } => {
+                let next = next.map(|id| DatabaseId::from_bytes(*id));
+                self.discovery.answered(databases, next, out)?;
+            }
+            Control::NotDiscovered => self.discovery.refused(out)?,
+            Control::Presence { name, message } => return self.hear(name, message, reads, out),
             Control::Ping(ping) => out.control(Control::Pong(ping)),
             Control::Pong(ping) => self.health.answered(ping, self.now)?,
             Control::Goodbye(code) => return Err(CloseReason::Told(Farewell::from_code(code))),
@@ -115,6 +141,82 @@ impl Open {
     pub(crate) fn wake(&mut self, reads: &dyn Reads, out: &mut Outbox) -> Result<(), CloseReason> {
         self.check_health(out)?;
         self.exchange.wake(reads, out)
+    }
+
+    /// Says something on a topic of a database, where the peer syncs and may read it and there is room; returns
+    /// whether it was said.
+    pub(crate) fn say(
+        &mut self,
+        database: &DatabaseId,
+        message: &PresenceMessage,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<bool, CloseReason> {
+        let Some(name) = self.exchange.spoken_of(database, reads)? else {
+            return Ok(false);
+        };
+        let said = self.speech.says(self.now);
+        if said {
+            out.control(Control::Presence { name, message: message.into() });
+        }
+        Ok(said)
+    }
+
+    /// Takes what the peer passes on; what is too much or of no database that it may read is dropped.
+    fn hear(
+        &mut self,
+        name: Name,
+        message: Spoken,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        if self.speech.hears(self.now)
+            && let Some(database) = self.exchange.heard_of(&name, reads)?
+            && let Some(message) = message.into_message()
+        {
+            out.event(Event::Presence { database, message });
+        } else {
+            self.speech.drop();
+        }
+        Ok(())
+    }
+
+    /// Asks the peer for the databases that it offers behind an id.
+    pub(crate) fn discover(
+        &mut self,
+        after: Option<DatabaseId>,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        self.exchange.prove_for_discovery(reads, out)?;
+        self.discovery.ask(after, out);
+        Ok(())
+    }
+
+    /// Tells the peer what is offered to the keys that it has proven.
+    fn list(
+        &mut self,
+        after: Option<DatabaseId>,
+        reads: &dyn Reads,
+        out: &mut Outbox,
+    ) -> Result<(), CloseReason> {
+        if !self.discovery.allows(self.now) {
+            out.control(Control::NotDiscovered);
+            return Ok(());
+        }
+        let mut listed = self.exchange.listed(after, DISCOVERED_PAGE + 1, reads)?;
+        let more = listed.len() > DISCOVERED_PAGE;
+        listed.truncate(DISCOVERED_PAGE);
+        let next = listed.last().filter(|_| more).map(|last| ByteArray::new(*last.id.as_bytes()));
+        listed.retain(|listed| !self.exchange.is_dropped(&listed.id));
+        let databases = listed.into_iter().map(Into::into).collect();
+        out.control(Control::Discovered { databases, next });
+        Ok(())
+    }
+
+    /// Returns whether the peer owes an answer.
+    pub(crate) fn waits_for_peer(&self) -> bool {
+        self.discovery.waits_for_peer() || self.exchange.waits_for_peer()
     }
 
     /// Looks whether the peer is to be asked if it is there, or is not.

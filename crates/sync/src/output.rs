@@ -4,6 +4,8 @@ use weald_dag::{DatabaseId, EntryId, Parcel, PublicKey, Refusal, RequestId, Time
 
 use crate::class::Classes;
 use crate::close::CloseReason;
+use crate::discovery::ListedDatabase;
+use crate::presence::PresenceMessage;
 use crate::request::RequestAnswer;
 
 /// Names a batch of parcels that a session handed over; unique within the session.
@@ -134,6 +136,23 @@ pub enum Event {
         request: RequestId,
         /// What it says.
         answer: RequestAnswer,
+    },
+    /// A page of the databases that the peer offers; see [`Session::discover`](crate::Session::discover).
+    Discovered {
+        /// The databases, by id.
+        databases: Vec<ListedDatabase>,
+        /// What to ask for next; `None` when these were the last.
+        next: Option<DatabaseId>,
+    },
+    /// The peer was asked too often for the databases that it offers.
+    NotDiscovered,
+    /// The peer passes a presence message on. Neither its signature nor its time nor its author were looked at: see
+    /// [`Hearing`](crate::Hearing).
+    Presence {
+        /// The database.
+        database: DatabaseId,
+        /// The message.
+        message: PresenceMessage,
     },
     /// Tips that the peer announced did not come in several rounds.
     Unclassed {

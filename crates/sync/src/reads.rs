@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use weald_dag::{DatabaseId, EntryId, PublicKey, SecretKey, Snapshot, StoreError};
 
+use crate::discovery::ListedDatabase;
+
 /// A database as it is held here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalDatabase {
@@ -55,8 +57,24 @@ pub trait Reads {
 
     /// Returns the keys of this side that are proven to this peer for a database beside the device
     /// key: those that hold something in it or did once; where nothing is known, those to ask with.
+    /// An id of zeros asks for those by which the peer is to say what it offers.
     ///
     /// # Errors
     /// Any [`StoreError`]; it closes the session.
     fn keys_for(&self, id: &DatabaseId, peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError>;
+
+    /// Returns the complete databases here that one of these keys or anyone may read, by id and behind
+    /// `after`, at most `limit`. Never an instance's own, nor what is not offered. None unless the
+    /// instance says otherwise.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; it closes the session.
+    fn listed(
+        &self,
+        _keys: &[PublicKey],
+        _after: Option<DatabaseId>,
+        _limit: usize,
+    ) -> Result<Vec<ListedDatabase>, StoreError> {
+        Ok(Vec::new())
+    }
 }

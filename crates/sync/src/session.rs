@@ -21,6 +21,7 @@ use crate::options::{Role, SessionOptions};
 use crate::outbox::Outbox;
 use crate::output::{BatchId, Event, Output};
 use crate::pace::Pace;
+use crate::presence::PresenceMessage;
 use crate::reads::Reads;
 use crate::request::RequestAnswer;
 use crate::status::{DatabaseState, DatabaseStatus};
@@ -115,6 +116,52 @@ impl Session {
                 out.control(Control::Ask(ByteBuf::from(request)));
                 Ok(())
             });
+        }
+    }
+
+    /// Asks the peer for the databases behind an id that the keys of this side may read there; a page of them
+    /// comes as [`Event::Discovered`]. One question at a time: another meanwhile is not asked.
+    pub fn discover(&mut self, now: u64, after: Option<DatabaseId>, reads: &dyn Reads) {
+        self.run(now, reads, |open, out| open.discover(after, reads, out));
+    }
+
+    /// Says something on a topic of a database; returns whether it was said: where the peer syncs the database with
+    /// this side, may read it now, and is said no more than allowed. A message that was not said is not kept.
+    pub fn say(
+        &mut self,
+        now: u64,
+        database: &DatabaseId,
+        message: &PresenceMessage,
+        reads: &dyn Reads,
+    ) -> bool {
+        let mut said = false;
+        self.run(now, reads, |open, out| {
+            said = open.say(database, message, reads, out)?;
+            Ok(())
+        });
+        said
+    }
+
+    /// Returns from when on there is room to [`say`](Self::say) something.
+    pub fn may_say_from(&self) -> u64 {
+        match &self.phase {
+            Phase::Open(open) => open.speech.from(),
+            Phase::Handshake(_) | Phase::Closed => u64::MAX,
+        }
+    }
+
+    /// Counts a presence message of the peer that was not listened to.
+    pub fn drop_presence(&mut self) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.speech.drop();
+        }
+    }
+
+    /// Returns how many presence messages of the peer were dropped.
+    pub fn dropped_presence(&self) -> u64 {
+        match &self.phase {
+            Phase::Open(open) => open.speech.dropped(),
+            Phase::Handshake(_) | Phase::Closed => 0,
         }
     }
 
@@ -338,7 +385,7 @@ impl Session {
             return self.end(reason);
         }
         self.waiting_since =
-            if open.exchange.waits_for_peer() { self.waiting_since.or(Some(now)) } else { None };
+            if open.waits_for_peer() { self.waiting_since.or(Some(now)) } else { None };
     }
 
     fn end(&mut self, reason: CloseReason) {

@@ -19,6 +19,7 @@ use crate::entropy;
 use crate::explain::Refusals;
 use crate::feed::Feeds;
 use crate::key_ring::KeyRing;
+use crate::presence::PresenceBoard;
 use crate::rows::Rows;
 use crate::seal::Sealer;
 use crate::sealed::{SealedRows, Vault};
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) system: SystemDatabases,
     #[cfg(feature = "text")]
     pub(crate) texts: crate::text::TextPool,
+    pub(crate) presence: Arc<PresenceBoard>,
     pub(crate) sync: Slot,
     last_ulid: Mutex<Ulid>,
     authors: RwLock<BTreeMap<(u32, EntryId), PublicKey>>,
@@ -97,6 +99,7 @@ impl Core {
             system: SystemDatabases::default(),
             #[cfg(feature = "text")]
             texts: crate::text::TextPool::default(),
+            presence: Arc::default(),
             sync: Slot::default(),
             last_ulid: Mutex::new(Ulid::from_bytes([0; 16])),
             authors: RwLock::default(),
@@ -140,6 +143,7 @@ impl Core {
         self.writer.close();
         self.feeds.clear();
         self.watchers.close();
+        self.presence.close();
         self.vault.clear();
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(store);

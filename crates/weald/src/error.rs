@@ -11,6 +11,7 @@ use weald_transports::SyncError;
 use crate::database::DatabaseError;
 use crate::misfit::Misfit;
 use crate::open::OpenError;
+use crate::presence::PresenceError;
 use crate::query::CursorError;
 use crate::requests::{InviteError, RequestError};
 use crate::resolve::ResolveError;
@@ -53,6 +54,9 @@ pub enum Error {
     /// Asking for access, and deciding who asks.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Saying and reading presence messages.
+    #[error(transparent)]
+    Presence(#[from] PresenceError),
     /// Syncing with peers.
     #[error(transparent)]
     Sync(#[from] SyncError),

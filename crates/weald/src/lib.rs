@@ -57,6 +57,7 @@ mod log;
 mod misfit;
 mod open;
 pub mod own;
+mod presence;
 mod query;
 mod registry;
 mod relaxed;
@@ -105,6 +106,10 @@ pub use list::{List, ListMut};
 pub use log::{Cursor, Log, LogItem, LogMut};
 pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
+pub use presence::{
+    Heard, PRESENCE_TTL, PRESENCE_WATCH_QUEUE, PRESENT_PER_DATABASE_MAX, Presence, PresenceError,
+    PresenceWatch,
+};
 pub use query::{
     ByIndex, ByKey, CursorError, DUPLICATE_KEYS_MAX, Duplicate, Duplicates, Index, IndexProgress,
     Indexes, Page, QUERY_PAGE_ROWS, Queried, Query, QueryCursor, QueryOrder, QueryRows, StoreIndex,
@@ -127,7 +132,7 @@ pub use settings::{
     SettingsReceipt,
 };
 pub use store_ref::StoreNameError;
-pub use sync::{Cause, IntoAddress, PeerSync, Why};
+pub use sync::{Cause, DiscoveredDatabase, IntoAddress, PeerSync, Why};
 pub use table::{Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 #[cfg(feature = "text")]

@@ -12,8 +12,8 @@ use weald_dag::{
     verify,
 };
 use weald_sync::{
-    BatchId, CloseReason, Event, LocalDatabase, Output, Reads, Role, Session, SessionOptions,
-    limits,
+    BatchId, CloseReason, Event, ListedDatabase, LocalDatabase, Output, Reads, Role, Session,
+    SessionOptions, limits,
 };
 
 pub const WALL: u64 = 1_800_000_000_000;
@@ -114,6 +114,21 @@ impl Reads for Node {
 
     fn keys_for(&self, _: &DatabaseId, _: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         Ok(self.keys.clone())
+    }
+
+    fn listed(
+        &self,
+        keys: &[PublicKey],
+        after: Option<DatabaseId>,
+        limit: usize,
+    ) -> Result<Vec<ListedDatabase>, StoreError> {
+        let behind = self.databases.iter().filter(|(id, held)| held.complete && Some(**id) > after);
+        let readable = behind.filter(|(id, _)| self.may_read(id, keys).unwrap()).take(limit);
+        let listed = |(id, held): (&DatabaseId, &Held)| {
+            let name = format!("database {}", held.number);
+            ListedDatabase { id: *id, name, entries: held.next }
+        };
+        Ok(readable.map(listed).collect())
     }
 }
 

@@ -13,9 +13,13 @@ use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
-use weald_sync::{Classes, Event, Output, Role, Session, SessionOptions, Tally};
+use weald_sync::{
+    Classes, CloseReason, Event, Output, PresenceMessage, Role, Session, SessionOptions, Tally,
+    Unheard,
+};
 
 use super::board::{Board, in_words};
+use super::discovering::Discovering;
 use super::error::SyncError;
 use super::event::SyncEvent;
 use super::feed::{CommitFeed, Committed, LinkFeed};
@@ -26,6 +30,7 @@ use super::limits::{FLUSH_MAX, READ_AHEAD_BYTES, STATUS_EVERY};
 use super::marks::Marks;
 use super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
 use super::outbox::Outbox;
+use super::presence::{PresenceFeed, PresenceQueue};
 use super::rounds::Rounds;
 use super::wait::{Waiter, Waiters};
 use crate::address::Address;
@@ -37,6 +42,7 @@ pub(crate) struct Common {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) board: Board,
     pub(crate) feed: CommitFeed,
+    pub(crate) presence: PresenceFeed,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) round_every: Duration,
     pub(crate) health_every: Option<Duration>,
@@ -65,11 +71,14 @@ struct Drive {
     ingests: Ingests,
     completing: FuturesOrdered<Completing>,
     waiters: Waiters,
+    discovering: Discovering,
     /// Where the link leads.
     address: Address,
     /// The proven peer.
     peer: Option<PublicKey>,
     feed: Arc<LinkFeed>,
+    /// What is to be said to the peer.
+    presence: Arc<PresenceQueue>,
     /// Whether the actor has taken the peer.
     accepted: bool,
     related: BTreeSet<DatabaseId>,
@@ -87,6 +96,7 @@ enum Turn {
     Completed((DatabaseId, Result<(), HostError>)),
     Command(Option<LinkCommand>),
     Push,
+    Say,
     Outbox(Result<(), LinkError>),
     Deadline,
     Round,
@@ -95,13 +105,15 @@ enum Turn {
 
 /// Drives a link to its end and says how it ended.
 pub(crate) async fn drive(common: Common, link: Link, opening: Opening) {
-    let (token, notices, feed) = (opening.token, common.notices.clone(), common.feed.clone());
+    let (token, notices) = (opening.token, common.notices.clone());
+    let (feed, presence) = (common.feed.clone(), common.presence.clone());
     let mut waiters = Waiters::default();
     let reason = match begin(common, link, opening) {
         Ok(mut drive) => {
             let reason = drive.run().await;
             waiters = std::mem::take(&mut drive.waiters);
             feed.remove(token);
+            presence.remove(token);
             drive.end(reason).await
         }
         Err((error, waiting)) => {
@@ -149,9 +161,11 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         ingests: Ingests::default(),
         completing: FuturesOrdered::new(),
         waiters,
+        discovering: Discovering::default(),
         address,
         peer: None,
         feed: Arc::default(),
+        presence: Arc::default(),
         accepted: false,
         related: BTreeSet::new(),
         read_ahead: 0,
@@ -183,12 +197,24 @@ impl Drive {
         let peer = self.peer;
         let deadline = self.session.deadline().map(|at| self.began + Duration::from_millis(at));
         let (status_due, next_round) = (self.status_due, self.rounds.next());
-        let Self { common, receiver, ingests, completing, commands, feed, outbox, .. } = self;
+        let keeps_up = self.outbox.keeps_up();
+        self.presence.press(!keeps_up);
+        let may_say = self.began.checked_add(Duration::from_millis(self.session.may_say_from()));
+        let Self {
+            common, receiver, ingests, completing, commands, feed, presence, outbox, ..
+        } = self;
         let stored = async {
             match peer {
                 Some(peer) if !ingests.is_empty() => ingests.next(&*common.host, peer).await,
                 _ => std::future::pending().await,
             }
+        };
+        let saying = async {
+            if !keeps_up {
+                std::future::pending::<()>().await;
+            }
+            at(may_say).await;
+            presence.filled().await;
         };
         tokio::select! {
             frame = receiver.recv() => Turn::Frame(frame),
@@ -196,6 +222,7 @@ impl Drive {
             Some(completed) = completing.next() => Turn::Completed(completed),
             command = commands.recv() => Turn::Command(command),
             () = feed.filled() => Turn::Push,
+            () = saying => Turn::Say,
             changed = outbox.changed() => Turn::Outbox(changed),
             () = at(deadline) => Turn::Deadline,
             () = at(next_round) => Turn::Round,
@@ -229,6 +256,11 @@ impl Drive {
             Turn::Completed((database, outcome)) => self.completed(database, outcome)?,
             Turn::Command(command) => self.command(command.unwrap_or(CLOSE_STOPPED))?,
             Turn::Push => self.push(now, &*host),
+            Turn::Say => {
+                if let Some(said) = self.presence.take() {
+                    self.session.say(now, &said.database, &said.message, &*host);
+                }
+            }
             Turn::Deadline => self.session.handle_deadline(now, &*host),
             Turn::Round => {
                 for database in self.rounds.take_due(Instant::now()) {
@@ -276,6 +308,11 @@ impl Drive {
                 self.session.answer(self.now(), &request, answer, &*host);
             }
             LinkCommand::Relate(database) => self.relate(database),
+            LinkCommand::Discover { reply } => {
+                if self.discovering.wait(reply) {
+                    self.discover(None);
+                }
+            }
             LinkCommand::Prove => self.prove(),
             LinkCommand::Drop(database) => self.drop_relation(database),
             LinkCommand::Close(reason) => return Err(reason),
@@ -300,6 +337,12 @@ impl Drive {
         for request in host.requests_to(&peer) {
             self.session.ask(now, request, &*host);
         }
+    }
+
+    /// Asks the peer for what it offers behind a database.
+    fn discover(&mut self, after: Option<DatabaseId>) {
+        let host = Arc::clone(&self.common.host);
+        self.session.discover(self.now(), after, &*host);
     }
 
     /// Answers a request of the peer.
@@ -372,6 +415,7 @@ impl Drive {
         if let Event::Authenticated { peer, name, .. } = &event {
             self.peer = Some(*peer);
             self.feed = self.common.feed.add(self.token, *peer);
+            self.presence = self.common.presence.add(self.token, *peer);
             self.notify(Notice::Proven { link: self.token, peer: *peer, name: name.clone() });
         }
         let Some(peer) = self.peer else { return Ok(()) };
@@ -394,6 +438,19 @@ impl Drive {
                 let error = SyncError::DatabaseUnknown { database: *database, peer };
                 self.database_failed(peer, *database, &error);
             }
+            Event::Discovered { databases, next } => {
+                if let Some(next) = self.discovering.found(databases.clone(), *next) {
+                    self.discover(Some(next));
+                }
+                return Ok(());
+            }
+            Event::NotDiscovered => {
+                self.discovering.failed(&SyncError::AskedTooOften { peer });
+                return Ok(());
+            }
+            Event::Presence { database, message } => {
+                return self.heard(peer, *database, message);
+            }
             Event::Asked { request } => {
                 self.asked(peer, request);
                 return Ok(());
@@ -411,6 +468,31 @@ impl Drive {
         self.status_soon();
         self.common.board.heard(&peer, &event);
         self.common.board.tell(SyncEvent::Session { peer, event });
+        Ok(())
+    }
+
+    /// Listens to a presence message, and passes it on, if it is genuine, of now and new.
+    fn heard(
+        &mut self,
+        peer: PublicKey,
+        database: DatabaseId,
+        message: &PresenceMessage,
+    ) -> Result<(), EndReason> {
+        let Common { host, presence, .. } = &self.common;
+        let heard = presence.hear(&**host, &database, message);
+        match heard.map_err(|error| EndReason::Host(error.into()))? {
+            Ok(()) => {
+                let message = Arc::new(message.clone());
+                presence.pass_on(database, &message, Some(peer));
+                host.heard(database, message);
+            }
+            // A ring of peers brings everything twice.
+            Err(Unheard::Repeated) => {}
+            Err(_) => {
+                self.session.drop_presence();
+                self.status_soon();
+            }
+        }
         Ok(())
     }
 
@@ -500,9 +582,11 @@ impl Drive {
         self.status_due = None;
         let Some(peer) = self.peer else { return };
         let round_trip = self.session.round_trip().map(Duration::from_millis);
-        self.common
-            .board
-            .peer_now(&peer, |status| status.round_trip = round_trip.or(status.round_trip));
+        let dropped = self.session.dropped_presence();
+        self.common.board.peer_now(&peer, |status| {
+            status.round_trip = round_trip.or(status.round_trip);
+            status.presence_dropped = dropped;
+        });
         for (database, session) in self.session.statuses() {
             self.marks.see(database, &session);
             let here = self.is_here(&database);
@@ -513,6 +597,8 @@ impl Drive {
     /// Says goodbye, lets what was sent leave, and returns the reason.
     async fn end(mut self, reason: EndReason) -> EndReason {
         let now = self.now();
+        let lost = SyncError::Session(CloseReason::LinkClosed);
+        self.discovering.failed(&reason.error(None).unwrap_or(lost));
         block_in_place(|| {
             // Of a link whose place another one has taken nothing is said any more.
             if !matches!(reason, EndReason::Replaced) {

@@ -125,6 +125,12 @@ pub enum SyncError {
         /// What became of the tips of both sides.
         classes: Box<Classes>,
     },
+    /// The peer was asked too often for what it offers.
+    #[error("peer {peer} was asked too often for its databases: ask again in a minute")]
+    AskedTooOften {
+        /// The peer.
+        peer: PublicKey,
+    },
     /// Nothing is known of the peer.
     #[error("peer {peer} is not known: connect to its address or register it first")]
     PeerUnknown {

@@ -8,14 +8,16 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
-use weald_sync::RequestAnswer;
+use weald_sync::{ListedDatabase, RequestAnswer};
 
 use super::board::Board;
+use super::discovering::DiscoveryReply;
 use super::error::SyncError;
 use super::event::{EventTeller, Events};
 use super::feed::CommitFeed;
 use super::history::SyncRecord;
 use super::peer::PeerRecord;
+use super::presence::PresenceFeed;
 use super::status::PeerStatus;
 use super::wait::{Target, Waiter};
 use crate::address::Address;
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     NetworkChanged,
     Sync { waiter: Waiter, all: bool },
     SyncPeer { peer: PublicKey, databases: BTreeSet<DatabaseId>, all: bool, reply: Reply },
+    Discover { peer: PublicKey, reply: DiscoveryReply },
     Prove,
     Reconsider { database: DatabaseId },
     Ask { peer: PublicKey },
@@ -56,6 +59,7 @@ struct Shared {
     commands: Option<mpsc::UnboundedSender<Command>>,
     board: Board,
     feed: CommitFeed,
+    presence: PresenceFeed,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,10 +86,11 @@ impl ActorHandle {
         commands: mpsc::UnboundedSender<Command>,
         board: Board,
         feed: CommitFeed,
+        presence: PresenceFeed,
         thread: JoinHandle<()>,
     ) -> Self {
         let thread = Mutex::new(Some(thread));
-        Self(Arc::new(Shared { commands: Some(commands), board, feed, thread }))
+        Self(Arc::new(Shared { commands: Some(commands), board, feed, presence, thread }))
     }
 
     fn send(&self, command: Command) {
@@ -207,6 +212,29 @@ impl ActorHandle {
         asked.await?.map(drop)
     }
 
+    /// Connects to an address and asks for the databases that the peer offers to the keys of this side; returns
+    /// them by id with the peer's key. At most [`DISCOVERED_MAX`](crate::DISCOVERED_MAX) are gathered.
+    ///
+    /// # Errors
+    /// Any [`SyncError`]; [`SyncError::AskedTooOften`] where the peer wants to be asked later.
+    pub async fn discover(
+        &self,
+        addresses: Vec<Address>,
+        expected: Option<PublicKey>,
+    ) -> Result<(PublicKey, Vec<ListedDatabase>), SyncError> {
+        let mut peer = self.connect(addresses.clone(), expected).await?;
+        let asked = self.ask(|reply| Command::Discover { peer, reply }).await;
+        // A link that was there before may have been dead, or another is taking its place.
+        let found = match asked.flatten() {
+            Err(SyncError::Session(_) | SyncError::Link(_) | SyncError::InstanceDropped) => {
+                peer = self.connect(addresses, expected).await?;
+                self.ask(|reply| Command::Discover { peer, reply }).await??
+            }
+            found => found?,
+        };
+        Ok((peer, found))
+    }
+
     /// Adds what is known of a peer: addresses, name, databases to be kept in sync. Nothing known before is removed.
     ///
     /// A peer with a database and an address is dialled from now on until it is reached.
@@ -287,6 +315,11 @@ impl ActorHandle {
     /// Returns the feed to be told of every durable group. It does not keep the actor alive.
     pub fn feed(&self) -> CommitFeed {
         self.0.feed.clone()
+    }
+
+    /// Returns what tells presence messages to the links. It does not keep the actor alive.
+    pub fn presence(&self) -> PresenceFeed {
+        self.0.presence.clone()
     }
 
     /// Takes note of entries that are durable now; see [`CommitFeed::committed`].

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weald_dag::{
     DatabaseId, EntryId, PublicKey, RequestId, SecretKey, StoreError, Verdict, Verified,
 };
-use weald_sync::{Reads, RequestAnswer};
+use weald_sync::{PresenceMessage, Reads, RequestAnswer};
 
 use super::peer::PeerRecord;
 use crate::address::Address;
@@ -84,6 +84,9 @@ pub trait Host: Reads + Send + Sync + 'static {
     ) -> Option<DatabaseId> {
         None
     }
+
+    /// Takes a presence message that came from a peer and was found genuine, of now and new.
+    fn heard(&self, _database: DatabaseId, _message: Arc<PresenceMessage>) {}
 
     /// Returns the peers kept.
     ///

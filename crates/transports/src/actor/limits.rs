@@ -33,6 +33,13 @@ pub const READ_AHEAD_BYTES: usize = 32 << 20;
 /// How many events wait for a slow reader of [`Events`](crate::Events) before it misses the oldest.
 pub const EVENTS_MAX: usize = 4096;
 
+/// How many databases of one peer are gathered by one discovery.
+pub const DISCOVERED_MAX: usize = 65_536;
+
+/// How many bytes of presence messages wait to be said on one link, and how many bytes of anything may wait there
+/// before they do.
+pub const PRESENCE_QUEUE_BYTES: usize = 64 << 10;
+
 /// The first pause before a peer is dialled again; each failure doubles it.
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 

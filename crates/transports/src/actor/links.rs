@@ -128,6 +128,13 @@ impl Links {
         links.for_each(|link| link.tell(command()));
     }
 
+    /// Tells one link to a peer, the newest; gives the command back where there is none.
+    pub(crate) fn tell_one(&self, peer: &PublicKey, command: LinkCommand) -> Option<LinkCommand> {
+        let leads = |link: &&Linked| link.peer.as_ref() == Some(peer) && !link.closing;
+        let Some(link) = self.all.values().rev().find(leads) else { return Some(command) };
+        link.commands.send(command).err().map(|unsent| unsent.0)
+    }
+
     /// Puts a waiter on a link that leads to its target, proven or about to be; gives it back if there is none.
     pub(crate) fn wait(&self, mut waiter: Waiter) -> Result<(), Waiter> {
         let Some(link) = self.all.values().rev().find(|link| link.leads_to(&waiter.target)) else {

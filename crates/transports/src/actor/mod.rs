@@ -7,6 +7,7 @@ mod attempts;
 mod backoff;
 mod board;
 mod core;
+mod discovering;
 mod drive;
 mod error;
 mod event;
@@ -26,6 +27,7 @@ mod options;
 mod outbox;
 mod peer;
 mod peers;
+mod presence;
 mod rounds;
 mod serving;
 mod spawn;
@@ -40,11 +42,12 @@ pub use handle::ActorHandle;
 pub use history::{HISTORY_MAX, SyncOutcome, SyncRecord};
 pub use host::{Host, HostError};
 pub use limits::{
-    CROSSING, DIAL_MAX, DIAL_STAGGER, DISTRUST, EVENTS_MAX, FLUSH_MAX, HEALTH_EVERY, LINKS_MAX,
-    NOTES_EVERY, OUTBOX_BYTES, READ_AHEAD_BYTES, REJECTION_EVERY, RETRY_FIRST, RETRY_MAX,
-    ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
+    CROSSING, DIAL_MAX, DIAL_STAGGER, DISCOVERED_MAX, DISTRUST, EVENTS_MAX, FLUSH_MAX,
+    HEALTH_EVERY, LINKS_MAX, NOTES_EVERY, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES, READ_AHEAD_BYTES,
+    REJECTION_EVERY, RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
 };
 pub use options::ActorOptions;
 pub use peer::{ADDRESSES_MAX, PeerRecord};
+pub use presence::PresenceFeed;
 pub use spawn::spawn;
 pub use status::{PeerState, PeerStatus, SyncStatus};

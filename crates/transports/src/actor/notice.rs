@@ -6,6 +6,7 @@ use std::time::Duration;
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::{CloseReason, Farewell, PeerFault, RequestAnswer};
 
+use super::discovering::DiscoveryReply;
 use super::error::SyncError;
 use super::host::HostError;
 use super::limits::{DISTRUST, RETRY_MAX};
@@ -161,6 +162,8 @@ pub(crate) enum LinkCommand {
     Answer { request: RequestId, answer: RequestAnswer },
     /// Keep this database in sync, or look at it again if it is.
     Relate(DatabaseId),
+    /// Ask the peer for what it offers.
+    Discover { reply: DiscoveryReply },
     /// The instance may have more keys to prove.
     Prove,
     /// Sync this database no more.

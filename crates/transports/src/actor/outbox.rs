@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::limits::{FLUSH_MAX, OUTBOX_BYTES};
+use super::limits::{FLUSH_MAX, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES};
 use crate::link::{LinkError, LinkSender};
 
 /// The sending side of one link.
@@ -48,6 +48,11 @@ impl Outbox {
         self.shared.waiting.load(Ordering::Acquire) < OUTBOX_BYTES
     }
 
+    /// Returns whether so little waits that presence is still of now when it leaves.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.shared.waiting.load(Ordering::Acquire) < PRESENCE_QUEUE_BYTES
+    }
+
     /// Waits until there is room again after there was none, or until sending failed. Cancel safe.
     pub(crate) async fn changed(&self) -> Result<(), LinkError> {
         self.shared.changed.notified().await;
@@ -84,7 +89,9 @@ async fn send_all(
             break;
         }
         let before = shared.waiting.fetch_sub(bytes, Ordering::AcqRel);
-        if before >= OUTBOX_BYTES && before.saturating_sub(bytes) < OUTBOX_BYTES {
+        let after = before.saturating_sub(bytes);
+        let falls_below = |limit| before >= limit && after < limit;
+        if falls_below(OUTBOX_BYTES) || falls_below(PRESENCE_QUEUE_BYTES) {
             shared.changed.notify_one();
         }
     }

@@ -17,6 +17,7 @@ use super::notes::Notes;
 use super::options::ActorOptions;
 use super::peer::PeerRecord;
 use super::peers::KeptPeers;
+use super::presence::PresenceFeed;
 
 /// Starts the background actor of an instance.
 ///
@@ -27,6 +28,7 @@ use super::peers::KeptPeers;
 pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, SyncError> {
     let peers = kept_peers(&*host)?;
     let (board, feed) = (Board::new(), CommitFeed::default());
+    let presence = PresenceFeed::default();
     for (record, notes) in &peers {
         board.record(record);
         if let Some(notes) = notes {
@@ -46,6 +48,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         host,
         board: board.clone(),
         feed: feed.clone(),
+        presence: presence.clone(),
         notices,
         round_every: options.round_every,
         health_every: options.health_every,
@@ -56,7 +59,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         runtime.shutdown_timeout(STOP_MAX);
     };
     let thread = std::thread::Builder::new().name("weald-actor".to_owned()).spawn(run);
-    Ok(ActorHandle::new(commands, board, feed, thread.map_err(no_threads)?))
+    Ok(ActorHandle::new(commands, board, feed, presence, thread.map_err(no_threads)?))
 }
 
 /// Puts records and notes of peers together; notes that this build cannot read are left out.

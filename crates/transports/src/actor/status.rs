@@ -44,6 +44,9 @@ pub struct PeerStatus {
     pub last_error: Option<SyncError>,
     /// How long the last health check of the current or last link took there and back.
     pub round_trip: Option<Duration>,
+    /// How many presence messages on the current or last link were not listened to: too many at once, of another
+    /// time, forged, or by authors who may not read.
+    pub presence_dropped: u64,
     /// How it stands with each database that is kept in sync with it or was synced with it.
     pub databases: BTreeMap<DatabaseId, SyncStatus>,
     pub(crate) attempts: Attempts,
@@ -57,6 +60,7 @@ impl PeerStatus {
             last_connected: None,
             last_error: None,
             round_trip: None,
+            presence_dropped: 0,
             databases: BTreeMap::new(),
             attempts: Attempts::default(),
         }

@@ -58,12 +58,14 @@ async fn p28_a_link_that_carries_nothing_is_given_up_and_dialled_anew() {
     let network = MemoryNetwork::new();
     let (alice, bob) = (Site::new(1), Site::new(2));
     let room = alice.found();
-    let often = || ActorOptions {
+    let often = |health_every| ActorOptions {
         retry_first: Duration::from_millis(100),
-        health_every: Some(Duration::from_millis(300)),
+        health_every,
         ..ActorOptions::default()
     };
-    let (a, b) = (alice.start_with(often()), bob.start_with(often()));
+    // Only one of them looks, so it is known who notices.
+    let a = alice.start_with(often(None));
+    let b = bob.start_with(often(Some(Duration::from_secs(1))));
     let wires = Wires::Memory(network.clone());
     let address = wires.serve(&a, "alice").await;
     wires.plug(&b, "bob");

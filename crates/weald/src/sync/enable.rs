@@ -47,12 +47,14 @@ impl Instance {
             wanted: Arc::clone(&core.wanted),
             invites: Arc::clone(&invites),
             requests: Arc::clone(&requests),
+            presence: Arc::clone(&core.presence),
             database: database.number(),
             peers: Mutex::new(peers::load(&database)?),
         };
         let actor = spawn(Arc::new(parts), ActorOptions::default())?;
         invites.tell_by(actor.teller());
         requests.tell_by(actor.teller());
+        core.presence.tell_by(actor.presence());
         let (links, wanted) = (actor.feed(), Arc::clone(&core.wanted));
         core.feeds.add(Arc::new(Feed { links, wanted, invites: Arc::clone(&invites) }));
         let running = Running { actor, invites, requests };

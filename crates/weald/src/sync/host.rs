@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use weald_auth::Authority;
 use weald_dag::{
-    DatabaseId, EntryId, PublicKey, RequestId, SecretKey, Snapshot, StoreError, Verdict, Verified,
+    DatabaseId, EntryId, Graph, PublicKey, RequestId, SecretKey, Snapshot, StoreError, Verdict,
+    Verified,
 };
 use weald_engine::{Held, all_held, held, taken_from};
 use weald_store::{Settle, Writer};
 use weald_sync::limits::KEYS_MAX;
-use weald_sync::{LocalDatabase, Reads, RequestAnswer};
+use weald_sync::{ListedDatabase, LocalDatabase, PresenceMessage, Reads, RequestAnswer};
 use weald_transports::{Address, BoxFuture, Host, HostError, PeerRecord};
 
 use super::{notes, peers};
@@ -22,9 +23,11 @@ use crate::access::Access;
 use crate::clock::wall_millis;
 use crate::desk::{Complete, Job, Make, Remember, Take};
 use crate::key_ring::KeyRing;
+use crate::presence::PresenceBoard;
 use crate::reply::{Reply, reply};
 use crate::requests::{InviteBook, RequestBook};
 use crate::rows::Rows;
+use crate::settings::NAME;
 use crate::user::Wanted;
 
 /// The parts of an instance that its sync actor uses.
@@ -37,6 +40,7 @@ pub(super) struct Parts {
     pub(super) wanted: Arc<Wanted>,
     pub(super) invites: Arc<InviteBook>,
     pub(super) requests: Arc<RequestBook>,
+    pub(super) presence: Arc<PresenceBoard>,
     /// The local number of the system database `_sync`.
     pub(super) database: u32,
     /// The peers kept, until the actor has taken them.
@@ -130,6 +134,33 @@ impl Reads for Parts {
             }
         }
         Ok(invites.iter().chain(&unlocked).take(KEYS_MAX).map(clone).collect())
+    }
+
+    fn listed(
+        &self,
+        keys: &[PublicKey],
+        after: Option<DatabaseId>,
+        limit: usize,
+    ) -> Result<Vec<ListedDatabase>, StoreError> {
+        let rows = self.rows()?;
+        let mut behind = all_held(&rows)?;
+        behind.retain(|held| held.complete && Some(held.id) > after && self.is_served(held));
+        behind.sort_unstable_by_key(|held| held.id);
+        let mut listed = Vec::new();
+        for held in behind {
+            if listed.len() == limit {
+                break;
+            }
+            let authority = self.access.of(&held, &rows)?;
+            if !authority.current().at(wall_millis()).may_read(keys) {
+                continue;
+            }
+            let name = authority.current().setting(NAME).unwrap_or_default().to_owned();
+            let head = Graph::new(&rows, held.number).head()?;
+            let entries = head.map_or(0, |(_, head)| head.needed);
+            listed.push(ListedDatabase { id: held.id, name, entries });
+        }
+        Ok(listed)
     }
 }
 
@@ -225,6 +256,10 @@ impl Host for Parts {
             tracing::warn!(%error, "an answer could not be kept: it is asked for again");
             None
         })
+    }
+
+    fn heard(&self, database: DatabaseId, message: Arc<PresenceMessage>) {
+        self.presence.heard(database, message);
     }
 
     fn peers(&self) -> Result<Vec<PeerRecord>, HostError> {

@@ -4,6 +4,7 @@
 //! instance.
 
 mod address;
+mod discovery;
 mod enable;
 mod host;
 mod joining;
@@ -24,6 +25,7 @@ use weald_sync::RequestAnswer;
 use weald_transports::ActorHandle;
 
 pub use address::IntoAddress;
+pub use discovery::DiscoveredDatabase;
 pub use why::{Cause, Why};
 
 use crate::core::Core;

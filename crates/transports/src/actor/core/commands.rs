@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use weald_dag::{DatabaseId, PublicKey};
+use weald_sync::CloseReason;
 
 use super::super::error::SyncError;
 use super::super::handle::Command;
@@ -28,6 +29,12 @@ impl Core {
             Command::Sync { waiter, all } => self.sync_wanted(waiter, all),
             Command::SyncPeer { peer, databases, all, reply } => {
                 self.sync_peer(peer, databases, all, reply);
+            }
+            Command::Discover { peer, reply } => {
+                let unsent = self.links.tell_one(&peer, LinkCommand::Discover { reply });
+                if let Some(LinkCommand::Discover { reply }) = unsent {
+                    let _ = reply.send(Err(SyncError::Session(CloseReason::LinkClosed)));
+                }
             }
             Command::Prove => self.links.tell_all(|| LinkCommand::Prove),
             Command::Reconsider { database } => self.reconsider(database),
