@@ -20,7 +20,8 @@ const PROOF: u8 = 1;
 /// A message of one frame, unsealed.
 const OPEN: u8 = 3;
 const UNSEALED: u64 = 1;
-const DOMAINS: [Domain; 4] = [Domain::Entry, Domain::Hello, Domain::Possession, Domain::Request];
+const DOMAINS: [Domain; 5] =
+    [Domain::Entry, Domain::Hello, Domain::Possession, Domain::Request, Domain::Presence];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Hello {
@@ -236,7 +237,12 @@ fn assert_signs_only(
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof![".{0,20}", Just("weald/entry/v1".to_owned()), Just("weald/request/v1".to_owned())]
+    prop_oneof![
+        ".{0,20}",
+        Just("weald/entry/v1".to_owned()),
+        Just("weald/request/v1".to_owned()),
+        Just("weald/presence/v1".to_owned())
+    ]
 }
 
 /// How the peer fills the 32 bytes that it is free to choose.
@@ -359,7 +365,7 @@ fn the_handshake_as_it_is_specified_opens_a_session() {
 #[test]
 fn a_signature_for_something_else_is_no_proof() {
     let key = SecretKey::from_seed(&[6; 32]);
-    for domain in [Domain::Entry, Domain::Possession, Domain::Request] {
+    for domain in [Domain::Entry, Domain::Possession, Domain::Request, Domain::Presence] {
         let mut victim = Victim::new(Role::Responder, 5, |_| {});
         dial(&mut victim, &key, &Hello::of(&key), domain, "dialler");
         assert_eq!(*victim.fault(), PeerFault::BadProof, "{domain:?}");

@@ -5,11 +5,15 @@ use weald_dag::{Domain, SecretKey};
 
 /// Every use of a signature.
 fn domains() -> Vec<Domain> {
-    let all = [Domain::Entry, Domain::Hello, Domain::Possession, Domain::Request];
+    let all = [Domain::Entry, Domain::Hello, Domain::Possession, Domain::Request, Domain::Presence];
     // A new use does not compile before it is listed above.
     for domain in all {
         match domain {
-            Domain::Entry | Domain::Hello | Domain::Possession | Domain::Request => {}
+            Domain::Entry
+            | Domain::Hello
+            | Domain::Possession
+            | Domain::Request
+            | Domain::Presence => {}
         }
     }
     all.to_vec()

@@ -228,7 +228,11 @@ fn a_signature_holds_for_no_other_domain() {
     let holds =
         |domain| case.entry.author().verifies(domain, case.entry.id().as_bytes(), &signature);
     assert!(holds(Domain::Entry));
-    assert!(![Domain::Hello, Domain::Possession, Domain::Request].into_iter().any(holds));
+    assert!(
+        ![Domain::Hello, Domain::Possession, Domain::Request, Domain::Presence]
+            .into_iter()
+            .any(holds)
+    );
 }
 
 #[test]

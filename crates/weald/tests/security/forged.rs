@@ -150,7 +150,7 @@ fn a_signature_for_another_use_is_none_for_an_entry() {
     let before = scene.seen();
     let honest = scene.entry(WRITER, "chat", &scene.speech());
     let mut other = honest.clone();
-    for domain in [Domain::Hello, Domain::Possession, Domain::Request] {
+    for domain in [Domain::Hello, Domain::Possession, Domain::Request, Domain::Presence] {
         other.signature = key(WRITER).sign(domain, honest.entry.id().as_bytes());
         assert!(is_bad_signature(&scene.send_one(other.clone())), "{domain:?}");
     }
