@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 const CLAIMS: &str = "threat-model.md";
 /// Fewer than this, and the chapter was not read as it should be.
 const CLAIMS_MIN: usize = 20;
+/// The chapter whose tables have a row for each promise, and how many there are.
+const PROMISES: (&str, u32) = ("promises.md", 64);
+/// What the row of a promise says that nothing shows yet.
+const LATER: &str = "*later*";
 /// The chapter whose tables name the variants of errors.
 const ERRORS: &str = "errors.md";
 
@@ -94,6 +98,40 @@ fn every_claim_about_attackers_names_tests_and_all_of_them_exist() {
     }
     assert!(claims >= CLAIMS_MIN, "{claims} claims");
     assert!(missing.is_empty(), "there are no such tests:\n{}", missing.join("\n"));
+}
+
+/// The numbers of the promises that the name of a test begins with.
+fn promises_of(test: &str) -> Vec<u32> {
+    let number = |part: &str| part.strip_prefix('p').and_then(|digits| digits.parse().ok());
+    test.split('_').map_while(number).collect()
+}
+
+#[test]
+fn every_promise_has_a_row_and_a_test_that_carries_its_number() {
+    let mut known = BTreeSet::new();
+    sources(&["crates", "tests", "examples"], &mut |source| tests_in(source, &mut known));
+    let (chapter_name, last) = PROMISES;
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for line in chapter(chapter_name).lines() {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let first = cells.next().unwrap_or_default();
+        let Some(promise) = first.strip_prefix('P').and_then(|number| number.parse().ok()) else {
+            continue;
+        };
+        rows.push(promise);
+        let cell = cells.next_back().unwrap_or_default();
+        let tests: Vec<&str> = quoted(cell).collect();
+        wrong.extend(
+            tests.iter().filter(|test| !known.contains(**test)).map(|test| format!("no {test}")),
+        );
+        let shown = tests.iter().any(|test| promises_of(test).contains(&promise));
+        let is_later = tests.is_empty() && cell.contains(LATER);
+        if !shown && !is_later {
+            wrong.push(format!("nothing shows P{promise}"));
+        }
+    }
+    assert_eq!(rows, (1..=last).collect::<Vec<u32>>(), "each once, in order");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 type Variants = BTreeSet<String>;

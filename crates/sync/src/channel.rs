@@ -40,6 +40,10 @@ pub(crate) struct Channel {
     outgoing: Outgoing,
     incoming: Incoming,
     live: Live,
+    /// Whether a round was asked for while one was running.
+    asked_again: bool,
+    /// Whether the round that runs was begun for that, in place of the end of the one before.
+    repeats: bool,
     allowed: bool,
     /// Whether the last announcement said that the database is complete here.
     offered: bool,
@@ -95,6 +99,8 @@ impl Channel {
             outgoing: Outgoing::default(),
             incoming: Incoming::new(database),
             live: Live::default(),
+            asked_again: false,
+            repeats: false,
             allowed: false,
             offered: false,
             silent: false,
@@ -153,9 +159,10 @@ impl Channel {
         self.start(false, ctx)
     }
 
-    /// Starts a round, unless one is running.
+    /// Starts a round; one that is running is followed by another if it leaves out what is new here by now.
     pub(crate) fn start(&mut self, forget: bool, ctx: &mut Context<'_>) -> Result<(), CloseReason> {
         if self.round.is_some() {
+            self.asked_again = true;
             return Ok(());
         }
         let view = ctx.view(&self.database)?;
@@ -173,6 +180,7 @@ impl Channel {
         self.spent.before = self.cost();
         self.outgoing.drop_live();
         self.live.begin_round();
+        self.asked_again = false;
         self.progress = Progress {
             entries_before: self.incoming.entries,
             bytes_before: self.incoming.bytes,

@@ -241,6 +241,24 @@ fn what_is_committed_during_a_round_goes_after_it() {
 }
 
 #[test]
+fn a_round_that_is_asked_for_while_one_runs_brings_what_is_new_by_then() {
+    let parcels = chain(300);
+    let database = database_of(&parcels);
+    let b = Node::with(2, database, &parcels[..100]);
+    let mut world = World::new(vec![Node::with(1, database, &parcels), b]);
+    let link = world.link(0, 1);
+    world.relate(link, 0, database);
+    for n in 0..5 {
+        world.step(link, n % 2);
+    }
+    // The session is told of no commit, as where the preferences keep commits for later.
+    world.nodes[0].commit(database, "kept for later");
+    world.relate(link, 0, database);
+    world.run();
+    world.assert_equal(database);
+}
+
+#[test]
 fn many_databases_share_a_link() {
     let graphs: Vec<Vec<weald_dag::Parcel>> = (0..5)
         .map(|at| {

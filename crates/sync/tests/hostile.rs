@@ -284,7 +284,7 @@ fn nothing_is_answered_before_the_proof() {
 }
 
 #[test]
-fn versions_that_do_not_overlap_are_told_to_both() {
+fn p63_versions_that_do_not_overlap_are_told_to_both() {
     let mut world = World::new(vec![Node::new(1), Node::new(2)]);
     world.link(0, 1);
     world.drain(0, 0);

@@ -17,6 +17,7 @@ use crate::requests::{InviteError, RequestError};
 use crate::resolve::ResolveError;
 use crate::settings::SettingsError;
 use crate::store_ref::StoreNameError;
+use crate::sync::TransportConfigError;
 use crate::ticket::ParseTicketError;
 use crate::user::UserError;
 
@@ -60,6 +61,9 @@ pub enum Error {
     /// Syncing with peers.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// Keeping the configuration of a transport.
+    #[error(transparent)]
+    TransportConfig(#[from] TransportConfigError),
     /// The rows at rest.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -132,7 +132,10 @@ pub use settings::{
     SettingsReceipt,
 };
 pub use store_ref::StoreNameError;
-pub use sync::{Cause, DiscoveredDatabase, IntoAddress, PeerSync, Why};
+pub use sync::{
+    Cause, DiscoveredDatabase, IntoAddress, PeerSync, RelationStatus, SyncAuth, SyncHandle,
+    SyncPeerInfo, TRANSPORT_NAME_MAX, TransportConfig, TransportConfigError, Why,
+};
 pub use table::{Table, TableRow, TableRows};
 pub use table_mut::TableMut;
 #[cfg(feature = "text")]

@@ -141,7 +141,7 @@ impl Channel {
     }
 
     /// Returns what is held here and, as far as is known, not by the peer, ascending.
-    fn unknown_there(&mut self, graph: &Graph<'_>) -> Result<Vec<Number>, CloseReason> {
+    pub(super) fn unknown_there(&mut self, graph: &Graph<'_>) -> Result<Vec<Number>, CloseReason> {
         let heard: Vec<EntryId> = self.live.heard.iter().copied().collect();
         for id in heard {
             if let Some(number) = graph.number(&id)? {

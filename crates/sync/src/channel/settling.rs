@@ -5,7 +5,7 @@
 use super::Channel;
 use crate::class::{Class, Classes, Tally};
 use crate::close::{CloseReason, PeerFault};
-use crate::context::Context;
+use crate::context::{Context, View};
 use crate::held::Held;
 use crate::ids::Ids;
 use crate::limits::{
@@ -124,6 +124,12 @@ impl Channel {
             ctx.out.event(Event::Unclassed { database, tips });
         }
         self.attempt = 0;
+        let again = std::mem::take(&mut self.asked_again) && self.lags(&view, ctx)?;
+        // Once: whoever asks without end is still told of ends.
+        self.repeats = again && !self.repeats;
+        if self.repeats {
+            return self.start(false, ctx);
+        }
         let lacking = classes.theirs.lacking();
         let complete =
             theirs.announce.complete && lacking == 0 && !overflowed && view.graph().is_some();
@@ -136,13 +142,23 @@ impl Channel {
             return Ok(());
         }
         // Finished while the round ran: the peer must hear of it, also to finish its own.
-        if self.silent || (view.is_complete() && !self.offered) {
+        if again || self.silent || (view.is_complete() && !self.offered) {
             return self.start(false, ctx);
         }
         if self.live.has_own() || ctx.may_send(&self.database, &view)? != self.allowed {
             return self.push(ctx);
         }
         self.go_on_live(ctx)
+    }
+
+    /// Returns whether something is new here since the round that has ended was begun; whoever has asked for
+    /// another while it ran waits for that too.
+    fn lags(&mut self, view: &View, ctx: &Context<'_>) -> Result<bool, CloseReason> {
+        if self.heard_out || self.silent || !ctx.may_send(&self.database, view)? {
+            return Ok(false);
+        }
+        let Some(graph) = view.graph() else { return Ok(false) };
+        Ok(!self.unknown_there(&graph)?.is_empty())
     }
 
     /// Learns from the peer's classes of our tips; of what was not announced there are none.

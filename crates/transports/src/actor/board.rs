@@ -42,12 +42,13 @@ struct Facts {
 pub(crate) struct Board {
     facts: Arc<Mutex<Facts>>,
     changed: Arc<Notify>,
-    events: broadcast::Sender<SyncEvent>,
+    /// `None` once the actor has stopped.
+    events: Arc<Mutex<Option<broadcast::Sender<SyncEvent>>>>,
 }
 
 impl Board {
     pub(crate) fn new() -> Self {
-        let events = broadcast::Sender::new(EVENTS_MAX);
+        let events = Arc::new(Mutex::new(Some(broadcast::Sender::new(EVENTS_MAX))));
         Self { facts: Arc::default(), changed: Arc::default(), events }
     }
 
@@ -57,12 +58,24 @@ impl Board {
 
     /// Tells whoever listens.
     pub(crate) fn tell(&self, event: SyncEvent) {
-        // Nobody need listen.
-        let _ = self.events.send(event);
+        if let Some(events) = &*self.sender() {
+            // Nobody need listen.
+            let _ = events.send(event);
+        }
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<broadcast::Sender<SyncEvent>>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        let subscribed = self.sender().as_ref().map(broadcast::Sender::subscribe);
+        Events(subscribed.unwrap_or_else(|| broadcast::channel(1).1))
+    }
+
+    /// The actor has stopped: whoever waits for events learns that none will come.
+    pub(crate) fn close(&self) {
+        drop(self.sender().take());
     }
 
     /// Takes note of a peer's record.

@@ -56,7 +56,7 @@ pub enum SyncError {
     Session(#[source] CloseReason),
     /// The peer does not have the database, or does not let this instance read it; it does not say which.
     #[error(
-        "the peer does not have database {database}, or does not let you read it: check the id and ask its owner for access"
+        "the peer does not have database {database}, or lets no key that is unlocked here read it: check the id, log in the user who may read it, or ask for access by sync_with_peer_for_bootstrap"
     )]
     DatabaseUnknown {
         /// The database asked for.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Answer { peer: PublicKey, request: RequestId, answer: RequestAnswer },
     AddPeer { record: PeerRecord },
     Unrelate { peer: PublicKey, database: DatabaseId },
+    Timer { after: Duration, ring: oneshot::Sender<()> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -305,6 +307,33 @@ impl ActorHandle {
     /// Returns a stream of what happens from now on.
     pub fn events(&self) -> Events {
         self.0.board.events()
+    }
+
+    /// Looks now and after each event, until `look` finds what it looks for; `None` once the time is over.
+    ///
+    /// The time runs on the actor's own threads, so any executor will do. Cancel safe.
+    ///
+    /// # Errors
+    /// [`SyncError::InstanceDropped`].
+    pub async fn until<T>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, SyncError> {
+        let mut events = self.events();
+        let (ring, mut rung) = oneshot::channel();
+        self.send(Command::Timer { after: timeout, ring });
+        loop {
+            if let Some(found) = look() {
+                return Ok(Some(found));
+            }
+            tokio::select! {
+                event = events.next() => drop(event.ok_or(SyncError::InstanceDropped)?),
+                rung = &mut rung => {
+                    return rung.map_err(|_| SyncError::InstanceDropped).map(|()| look());
+                }
+            }
+        }
     }
 
     /// Returns what tells events to those who listen.

@@ -53,10 +53,12 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         round_every: options.round_every,
         health_every: options.health_every,
     };
+    let shown = board.clone();
     let run = move || {
         OF_AN_ACTOR.set(true);
         runtime.block_on(async { Core::new(common, &options, peers).run(asked, told).await });
         runtime.shutdown_timeout(STOP_MAX);
+        shown.close();
     };
     let thread = std::thread::Builder::new().name("weald-actor".to_owned()).spawn(run);
     Ok(ActorHandle::new(commands, board, feed, presence, thread.map_err(no_threads)?))

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use weald_auth::{AccessRequest as Wanted, Level, REQUEST_LIFETIME_MAX_MS};
+use weald_auth::{AccessRequest as Wanted, Level, REQUEST_LIFETIME_MAX_MS, SignedRequest};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_transports::{Address, Events as SyncEvents, PeerRecord, SyncError, SyncEvent};
 
 use super::request_error::RequestError;
-use super::requested::RequestStatus;
+use super::requested::{RequestStatus, Requested};
 use crate::clock::wall_millis;
 use crate::database::DatabaseError;
 use crate::entropy;
@@ -196,30 +196,10 @@ impl PeerSync {
         database: DatabaseId,
         options: &AccessOptions,
     ) -> Result<AccessRequest, Error> {
-        let keys = self.core().key_ring.unlocked();
-        let secret = keys.into_iter().find(|secret| secret.public() == options.key);
-        let secret = secret.ok_or(DatabaseError::NoKey { key: options.key })?;
         // Refused before anybody is dialled.
-        let (made, nonce) = (wall_millis(), entropy::bytes()?);
-        let lifetime = u64::try_from(options.lifetime.as_millis()).unwrap_or(u64::MAX);
-        let device = self.core().device.public();
-        let wanted = |audience| Wanted {
-            database,
-            key: options.key,
-            device,
-            audience,
-            wanted: options.level,
-            nonce,
-            made,
-            expires: made.saturating_add(lifetime),
-            name: options.name.clone(),
-            note: options.note.clone(),
-        };
-        wanted(device).sign(&secret).map_err(RequestError::from)?;
+        self.sign(self.core().device.public(), database, options)?;
         let peer = self.reach(addresses.clone(), peer).await?;
-        let signed = wanted(peer).sign(&secret).map_err(RequestError::from)?;
-        self.book().make(&signed)?;
-        let asked = AccessRequest { sync: self.clone(), id: signed.id(), database, peer };
+        let asked = self.make_request(peer, database, options)?;
         let mut events = self.events();
         let mut record = PeerRecord::new(peer);
         record.addresses = addresses;
@@ -232,15 +212,73 @@ impl PeerSync {
         Ok(asked)
     }
 
+    /// Signs a request that the device `audience` is to get.
+    fn sign(
+        &self,
+        audience: PublicKey,
+        database: DatabaseId,
+        options: &AccessOptions,
+    ) -> Result<SignedRequest, Error> {
+        let keys = self.core().key_ring.unlocked();
+        let secret = keys.into_iter().find(|secret| secret.public() == options.key);
+        let secret = secret.ok_or(DatabaseError::NoKey { key: options.key })?;
+        let lifetime = u64::try_from(options.lifetime.as_millis()).unwrap_or(u64::MAX);
+        let made = wall_millis();
+        let wanted = Wanted {
+            database,
+            key: options.key,
+            device: self.core().device.public(),
+            audience,
+            wanted: options.level,
+            nonce: entropy::bytes()?,
+            made,
+            expires: made.saturating_add(lifetime),
+            name: options.name.clone(),
+            note: options.note.clone(),
+        };
+        Ok(wanted.sign(&secret).map_err(RequestError::from)?)
+    }
+
+    /// Keeps a new request; it is sent when the peer is met, or told to ask.
+    fn make_request(
+        &self,
+        peer: PublicKey,
+        database: DatabaseId,
+        options: &AccessOptions,
+    ) -> Result<AccessRequest, Error> {
+        let signed = self.sign(peer, database, options)?;
+        self.book().make(&signed)?;
+        Ok(AccessRequest { sync: self.clone(), id: signed.id(), database, peer })
+    }
+
+    /// Returns the request of this kind that was made and has not expired, or makes one.
+    pub(crate) fn request_once(
+        &self,
+        peer: PublicKey,
+        database: DatabaseId,
+        options: &AccessOptions,
+    ) -> Result<AccessRequest, Error> {
+        let now = wall_millis();
+        let is_same = |made: &Requested| {
+            let request = made.signed.request();
+            (request.audience, request.database, request.key, request.wanted)
+                == (peer, database, options.key, options.level)
+                && made.status(now) != RequestStatus::Expired
+        };
+        match self.book().all_made().into_iter().find(is_same) {
+            Some(made) => Ok(self.made(&made)),
+            None => self.make_request(peer, database, options),
+        }
+    }
+
+    fn made(&self, made: &Requested) -> AccessRequest {
+        let request = made.signed.request();
+        let (database, peer) = (request.database, request.audience);
+        AccessRequest { sync: self.clone(), id: made.signed.id(), database, peer }
+    }
+
     /// Returns the requests that this device has made and not withdrawn.
     pub fn requests_made(&self) -> Vec<AccessRequest> {
-        let made = self.book().all_made().into_iter();
-        made.map(|made| AccessRequest {
-            sync: self.clone(),
-            id: made.signed.id(),
-            database: made.signed.request().database,
-            peer: made.signed.request().audience,
-        })
-        .collect()
+        self.book().all_made().iter().map(|made| self.made(made)).collect()
     }
 }

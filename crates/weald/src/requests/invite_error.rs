@@ -50,6 +50,12 @@ pub enum InviteError {
         /// The database.
         database: DatabaseId,
     },
+    /// The ticket has no invite, or one to another database.
+    #[error("the ticket has no invite to database {}; ask for one that has", database.short())]
+    NotInTicket {
+        /// The database.
+        database: DatabaseId,
+    },
     /// There is no such invite in the database.
     #[error("database {} has no invite {}; see those that it has", database.short(), key.short())]
     Unknown {

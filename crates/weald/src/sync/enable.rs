@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use weald_transports::{ActorOptions, SyncError, spawn};
 
+use super::choices::KeyChoices;
+use super::config::TransportConfigs;
 use super::host::Parts;
 use super::rows::SyncRows;
 use super::slot::{Feed, Running};
@@ -37,7 +39,9 @@ impl Instance {
         let database = system::open(core, system::SYNC)?;
         let rows = Arc::new(SyncRows::new(core, database.number())?);
         let invites = Arc::new(InviteBook::load(core, &database, Arc::clone(&rows))?);
-        let requests = Arc::new(RequestBook::load(core, &database, rows)?);
+        let requests = Arc::new(RequestBook::load(core, &database, Arc::clone(&rows))?);
+        let choices = Arc::new(KeyChoices::load(&database, Arc::clone(&rows))?);
+        let configs = Arc::new(TransportConfigs::new(rows));
         let parts = Parts {
             store: core.store()?,
             writer: core.writer(),
@@ -48,6 +52,7 @@ impl Instance {
             invites: Arc::clone(&invites),
             requests: Arc::clone(&requests),
             presence: Arc::clone(&core.presence),
+            choices: Arc::clone(&choices),
             database: database.number(),
             peers: Mutex::new(peers::load(&database)?),
         };
@@ -57,7 +62,7 @@ impl Instance {
         core.presence.tell_by(actor.presence());
         let (links, wanted) = (actor.feed(), Arc::clone(&core.wanted));
         core.feeds.add(Arc::new(Feed { links, wanted, invites: Arc::clone(&invites) }));
-        let running = Running { actor, invites, requests };
+        let running = Running { actor, invites, requests, choices, configs };
         place.running = Some(running.clone());
         drop(place);
         let sync = PeerSync::new(core, running);

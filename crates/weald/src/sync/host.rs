@@ -3,7 +3,7 @@
 //! Invariant: it holds parts of the instance and never the whole, so that dropping the last handle of the
 //! instance ends the actor and not the other way round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use weald_sync::limits::KEYS_MAX;
 use weald_sync::{ListedDatabase, LocalDatabase, PresenceMessage, Reads, RequestAnswer};
 use weald_transports::{Address, BoxFuture, Host, HostError, PeerRecord};
 
+use super::choices::KeyChoices;
 use super::{notes, peers};
 use crate::access::Access;
 use crate::clock::wall_millis;
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) invites: Arc<InviteBook>,
     pub(super) requests: Arc<RequestBook>,
     pub(super) presence: Arc<PresenceBoard>,
+    pub(super) choices: Arc<KeyChoices>,
     /// The local number of the system database `_sync`.
     pub(super) database: u32,
     /// The peers kept, until the actor has taken them.
@@ -117,9 +119,12 @@ impl Reads for Parts {
         taken_from(&rows, held.number, &*self.access.of(&held, &rows)?, keys)
     }
 
-    fn keys_for(&self, id: &DatabaseId, _peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
+    fn keys_for(&self, id: &DatabaseId, peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         let rows = self.rows()?;
-        let unlocked = self.key_ring.unlocked();
+        let mut unlocked = self.key_ring.unlocked();
+        if let Some(chosen) = self.choices.get(id, peer) {
+            unlocked.retain(|key| key.public() == chosen);
+        }
         let invites = self.invites.secrets(id);
         // What is known here of who may read may be old, so that a key is asked with where none holds
         // anything, also where anyone may read.
@@ -188,7 +193,10 @@ impl Host for Parts {
 
     fn wanted(&self) -> Result<Vec<DatabaseId>, HostError> {
         let held = all_held(&self.rows()?)?;
-        Ok(held.into_iter().filter(|held| self.is_served(held)).map(|held| held.id).collect())
+        let here = held.into_iter().filter(|held| self.is_served(held)).map(|held| held.id);
+        // Users may want what is not here yet.
+        let wanted: BTreeSet<_> = here.chain(self.wanted.enabled()).collect();
+        Ok(wanted.into_iter().collect())
     }
 
     fn syncs(&self, database: &DatabaseId) -> bool {

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
+use weald_dag::{DatabaseId, SecretKey};
 use weald_transports::{Address, HTTP, PeerRecord, SyncError};
 
 use super::PeerSync;
@@ -51,9 +52,7 @@ impl PeerSync {
         let id = ticket.database();
         user.track(id)?;
         if let Some(invite) = ticket.invite() {
-            let held = self.core.held(&id)?.is_some_and(|held| held.complete);
-            let key = if held { user.open_database(&id)?.key() } else { user.default_key() };
-            self.invites.keep(&self.core, id, invite, (key, user.name()))?;
+            self.keep_invite(user, id, invite)?;
             self.actor.prove_keys();
         }
         if let Some(peer) = ticket.peer().filter(|peer| *peer != self.core.device.public()) {
@@ -87,6 +86,18 @@ impl PeerSync {
 }
 
 impl PeerSync {
+    /// Keeps an invite to be used for a user as soon as all of the database is here.
+    pub(super) fn keep_invite(
+        &self,
+        user: &User,
+        database: DatabaseId,
+        invite: &SecretKey,
+    ) -> Result<(), Error> {
+        let held = self.core.held(&database)?.is_some_and(|held| held.complete);
+        let key = if held { user.open_database(&database)?.key() } else { user.default_key() };
+        self.invites.keep(&self.core, database, invite, (key, user.name()))
+    }
+
     /// Returns whether all of a ticket's database is here, with the entry that made its invite.
     fn has_heard_of(&self, ticket: &Ticket) -> Result<bool, Error> {
         let held = self.core.held(&ticket.database())?.filter(|held| held.complete);

@@ -4,13 +4,17 @@
 //! instance.
 
 mod address;
+mod choices;
+mod config;
 mod discovery;
 mod enable;
+mod handle;
 mod host;
 mod joining;
 mod known;
 mod notes;
 mod peers;
+mod queueing;
 mod rows;
 mod servers;
 mod slot;
@@ -25,8 +29,13 @@ use weald_sync::RequestAnswer;
 use weald_transports::ActorHandle;
 
 pub use address::IntoAddress;
+pub use config::{TRANSPORT_NAME_MAX, TransportConfig, TransportConfigError};
 pub use discovery::DiscoveredDatabase;
+pub use handle::{RelationStatus, SyncAuth, SyncHandle, SyncPeerInfo};
 pub use why::{Cause, Why};
+
+use choices::KeyChoices;
+use config::TransportConfigs;
 
 use crate::core::Core;
 use crate::requests::{InviteBook, RequestBook, Requests};
@@ -66,6 +75,8 @@ pub struct PeerSync {
     actor: ActorHandle,
     invites: Arc<InviteBook>,
     requests: Arc<RequestBook>,
+    choices: Arc<KeyChoices>,
+    configs: Arc<TransportConfigs>,
 }
 
 impl fmt::Debug for PeerSync {
@@ -78,8 +89,8 @@ impl fmt::Debug for PeerSync {
 
 impl PeerSync {
     fn new(core: &Arc<Core>, running: Running) -> Self {
-        let Running { actor, invites, requests } = running;
-        Self { core: Arc::clone(core), actor, invites, requests }
+        let Running { actor, invites, requests, choices, configs } = running;
+        Self { core: Arc::clone(core), actor, invites, requests, choices, configs }
     }
 
     pub(crate) const fn core(&self) -> &Arc<Core> {

@@ -5,7 +5,11 @@
 use std::sync::Arc;
 
 use weald_transports::{Address, SyncError, Transport};
+#[cfg(feature = "http")]
+use weald_transports::{HTTP, HostError, HttpTransport};
 
+#[cfg(feature = "http")]
+use super::IntoAddress;
 use super::PeerSync;
 
 impl PeerSync {
@@ -25,6 +29,32 @@ impl PeerSync {
     /// use; the others listen nevertheless.
     pub async fn accept_connections(&self) -> Result<Vec<Address>, SyncError> {
         self.actor.accept_connections().await
+    }
+
+    /// Listens at an address over HTTP, and at those of all other transports that are registered: registers an
+    /// [`HttpTransport`] under the name `http`, then does what
+    /// [`accept_connections`](Self::accept_connections) does. Needed at each start.
+    ///
+    /// Returns the address with its real port; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`SyncError::Address`], [`SyncError::NoTransport`] for an address of another kind, or [`SyncError::Listen`].
+    #[cfg(feature = "http")]
+    pub async fn start_server(&self, address: impl IntoAddress) -> Result<Address, SyncError> {
+        let address = address.into_address()?;
+        if address.kind() != HTTP {
+            return Err(SyncError::NoTransport { address });
+        }
+        let transport = HttpTransport::builder().bind(address.to_string()).build();
+        let transport = transport.map_err(|error| HostError::Other(Arc::new(error)))?;
+        self.register_transport(HTTP, transport);
+        let accepted = self.accept_connections().await;
+        let here = self.all_server_addresses().into_iter().find(|(name, _)| name == HTTP);
+        match (here, accepted) {
+            (Some((_, address)), _) => Ok(address),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => Err(SyncError::NoTransport { address }),
+        }
     }
 
     /// Stops accepting connections.

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use weald_dag::{DatabaseId, Number, PublicKey};
 use weald_transports::ActorHandle;
 
+use super::choices::KeyChoices;
+use super::config::TransportConfigs;
 use crate::feed::CommitFeed;
 use crate::requests::{InviteBook, RequestBook};
 use crate::user::Wanted;
@@ -74,6 +76,8 @@ pub(super) struct Running {
     pub(super) actor: ActorHandle,
     pub(super) invites: Arc<InviteBook>,
     pub(super) requests: Arc<RequestBook>,
+    pub(super) choices: Arc<KeyChoices>,
+    pub(super) configs: Arc<TransportConfigs>,
 }
 
 /// Tells the actor's links of commits without keeping the actor alive.

@@ -19,11 +19,18 @@ impl PeerSync {
     /// Connects to an address and syncs one database, or with `None` all that both may; returns the peer once
     /// both hold the same.
     ///
-    /// What is not here is fetched, what is here is caught up, both ways. From then on new entries go both ways
-    /// at once, also after restarts.
+    /// It finds out by itself what is to be done: what is not here is fetched whole, what is here is caught up,
+    /// both ways, and what broke off before goes on. The keys that are unlocked and hold something in the
+    /// database open it, and so does what anyone may do there. From then on new entries go both ways at once,
+    /// also after restarts.
+    ///
+    /// With `None` these are the databases that are here and those that users of this device want and that are
+    /// not here yet; nothing is fetched that nobody here asked for.
     ///
     /// # Errors
-    /// Any [`SyncError`]; [`SyncError::DatabaseUnknown`] where the peer does not give the one asked for.
+    /// Any [`SyncError`]; [`SyncError::DatabaseUnknown`] where the peer does not give the one asked for to any of
+    /// the keys here: ask for access by
+    /// [`sync_with_peer_for_bootstrap`](Self::sync_with_peer_for_bootstrap), or [`join`](Self::join) by an invite.
     pub async fn sync_with_peer(
         &self,
         address: impl IntoAddress,

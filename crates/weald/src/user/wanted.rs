@@ -46,6 +46,14 @@ impl Wanted {
         }
     }
 
+    /// Returns the databases that somebody wants synced, here or not.
+    pub(crate) fn enabled(&self) -> Vec<DatabaseId> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let all = known.iter().flat_map(|wishes| &wishes.of);
+        let enabled = all.filter(|(_, users)| users.values().any(|wish| wish.sync_enabled));
+        enabled.map(|(id, _)| *id).collect()
+    }
+
     /// Returns what is obeyed for a database.
     pub(crate) fn combined(&self, id: &DatabaseId) -> Combined {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

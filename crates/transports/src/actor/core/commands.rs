@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use weald_dag::{DatabaseId, PublicKey};
 use weald_sync::CloseReason;
 
@@ -54,6 +55,13 @@ impl Core {
             Command::Unrelate { peer, database } => {
                 self.peers.drop_relation(&peer, &database);
                 self.links.tell_peer(&peer, || LinkCommand::Drop(database));
+            }
+            Command::Timer { after, ring } => {
+                // Beside the tasks that a stop waits for: the runtime ends it then.
+                drop(tokio::spawn(async move {
+                    sleep(after).await;
+                    let _ = ring.send(());
+                }));
             }
             // Both were answered by the loop.
             Command::Hush { .. } | Command::Stop { .. } => {}
