@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::space::Space;
+use crate::staged_key::StagedKey;
 
 /// Keys with what is put at them, or `None` where a row is removed.
-pub(crate) type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Rows = BTreeMap<StagedKey, Option<Vec<u8>>>;
 
 /// Rows to put and keys to remove, in spaces and in key order.
 #[derive(Clone, Debug, Default)]
@@ -17,13 +18,14 @@ pub struct Batch {
 
 impl Batch {
     /// Puts a row.
-    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.spaces.entry(space).or_default().insert(key.into(), Some(value.into()));
+    pub fn put(&mut self, space: Space, key: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
+        let key = StagedKey::new(key.as_ref());
+        self.spaces.entry(space).or_default().insert(key, Some(value.into()));
     }
 
     /// Removes a row, if it is there.
-    pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.spaces.entry(space).or_default().insert(key.into(), None);
+    pub fn remove(&mut self, space: Space, key: impl AsRef<[u8]>) {
+        self.spaces.entry(space).or_default().insert(StagedKey::new(key.as_ref()), None);
     }
 
     /// Returns whether nothing is to be done.
@@ -38,7 +40,9 @@ impl Batch {
 
     /// Returns the sum of the lengths of all keys and values, in bytes.
     pub fn bytes(&self) -> usize {
-        let row = |(k, v): (&Vec<u8>, &Option<Vec<u8>>)| k.len() + v.as_ref().map_or(0, Vec::len);
+        let row = |(key, value): (&StagedKey, &Option<Vec<u8>>)| {
+            key.as_slice().len() + value.as_ref().map_or(0, Vec::len)
+        };
         self.spaces.values().flatten().map(row).sum()
     }
 

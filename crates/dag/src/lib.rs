@@ -49,6 +49,7 @@ mod row;
 mod rungs;
 mod seam;
 mod space;
+mod staged_key;
 mod sums;
 mod text;
 mod time;

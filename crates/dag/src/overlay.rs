@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::seam::{Snapshot, StoreError, Visit};
 use crate::space::{KeyRange, Order, Space, as_slice};
+use crate::staged_key::StagedKey;
 
 /// A snapshot with a batch on top that grows.
 pub struct Overlay {
@@ -22,12 +23,12 @@ impl Overlay {
     }
 
     /// Stages a row.
-    pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+    pub fn put(&mut self, space: Space, key: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
         self.batch.put(space, key, value);
     }
 
     /// Stages the removal of a row.
-    pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
+    pub fn remove(&mut self, space: Space, key: impl AsRef<[u8]>) {
         self.batch.remove(space, key);
     }
 
@@ -100,7 +101,7 @@ impl Snapshot for Overlay {
     }
 }
 
-type StagedRow<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
+type StagedRow<'a> = (&'a StagedKey, &'a Option<Vec<u8>>);
 
 /// Merges staged rows into the rows of the base, both in the same order.
 struct Merge<'a, 'i> {
@@ -122,7 +123,7 @@ impl Merge<'_, '_> {
             }
             self.next = self.staged.next();
             if let Some(staged) = staged {
-                visit(staged_key, staged)?;
+                visit(staged_key.as_slice(), staged)?;
             }
             if same {
                 return ControlFlow::Continue(());
@@ -135,7 +136,7 @@ impl Merge<'_, '_> {
         while let Some((key, staged)) = self.next {
             self.next = self.staged.next();
             if let Some(value) = staged
-                && visit(key, value).is_break()
+                && visit(key.as_slice(), value).is_break()
             {
                 return;
             }

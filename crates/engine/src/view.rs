@@ -416,11 +416,13 @@ impl View for StoreViewMut<'_> {
 impl ViewMut for StoreViewMut<'_> {
     fn put(&mut self, area: Area, key: &[u8], value: Vec<u8>) {
         self.remember(area, key);
-        self.rows.put(space_of(area, self.place.database), self.place.key(key), value);
+        let space = space_of(area, self.place.database);
+        self.place.with_key(key, |key| self.rows.put(space, key, value));
     }
 
     fn remove(&mut self, area: Area, key: &[u8]) {
         self.remember(area, key);
-        self.rows.remove(space_of(area, self.place.database), self.place.key(key));
+        let space = space_of(area, self.place.database);
+        self.place.with_key(key, |key| self.rows.remove(space, key));
     }
 }
