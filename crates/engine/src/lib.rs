@@ -41,6 +41,7 @@ mod listing;
 mod locked;
 mod parents;
 mod past;
+mod recent;
 mod refused;
 mod replica;
 mod secrets;

@@ -17,14 +17,12 @@ use crate::catalog::Held;
 use crate::fold::StoreTypes;
 use crate::hidden::{self, HiddenMax, Size, Unneeded};
 use crate::index::Indexes;
+use crate::recent::Recent;
 use crate::refused::Refused;
 use crate::settings::{self, Settings};
 use crate::standing::{Candidates, Turned};
 use crate::unfolded::fold_waiting;
 use crate::written::Written;
-
-/// How many recent entries are kept in memory, to find parents without reading rows.
-const RECENT_MAX: usize = 16_384;
 
 /// A tip with what a commit on top of it needs.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +56,7 @@ pub(crate) struct Replica {
     pub(crate) refused: Refused,
     settings: Settings,
     published: Option<Arc<Authority>>,
-    /// All entries that were placed since it was last cleared, and no others.
-    recent: BTreeMap<EntryId, Known>,
+    recent: Recent,
     next: Number,
     clock: Time,
     needed: u64,
@@ -99,7 +96,7 @@ impl Replica {
             refused: Refused::default(),
             settings: settings::load(rows, held.number)?,
             published: None,
-            recent: BTreeMap::new(),
+            recent: Recent::default(),
             next,
             clock: head.clock,
             needed: head.needed,
@@ -141,7 +138,7 @@ impl Replica {
         id: &EntryId,
     ) -> Result<Option<Known>, StoreError> {
         match self.recent.get(id) {
-            Some(known) => Ok(Some(*known)),
+            Some(known) => Ok(Some(known)),
             None => Graph::new(rows, self.held.number).known(id),
         }
     }
@@ -154,8 +151,8 @@ impl Replica {
         id: &EntryId,
         parents: &[EntryId],
     ) -> Result<Option<Known>, StoreError> {
-        if parents.iter().any(|parent| self.recent.contains_key(parent)) {
-            return Ok(self.recent.get(id).copied());
+        if parents.iter().any(|parent| self.recent.contains(parent)) {
+            return Ok(self.recent.get(id));
         }
         self.known(rows, id)
     }
@@ -431,9 +428,7 @@ impl Replica {
         append(rows, self.held.number, newest.number, &newest.local, &newest.parcel);
         self.settings.save_epochs(rows, self.held.number);
         self.authors.save(rows, self.held.number, self.next);
-        if self.recent.len() > RECENT_MAX {
-            self.recent.clear();
-        }
+        self.recent.bound();
     }
 
     /// Returns the authority over all entries, for readers on other threads.
