@@ -121,7 +121,11 @@ fn tell(report: &Report, peer: &str, n: u64, cost: &Cost, entries: u64) {
     report.figure(peer, n, f64::from(cost.round_trips), "round trips");
     report.figure(peer, n, overhead, "overhead bytes");
     report.figure(peer, n, cost.ms, "ms");
-    report.note(&format!("n={n}: {} frames, {entries} bytes of entries", cost.traffic.frames));
+    let Cost { traffic, method, rounds, .. } = cost;
+    let frames = traffic.frames;
+    report.note(&format!(
+        "n={n}: {method}, {rounds} rounds, {frames} frames, {entries} bytes of entries"
+    ));
 }
 
 #[allow(clippy::cast_precision_loss)]

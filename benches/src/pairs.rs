@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weald::transport::memory::MemoryNetwork;
-use weald::{Database, DatabaseId, Instance, PeerSync, PublicKey};
+use weald::{Database, DatabaseId, DatabaseStatus, Instance, PeerSync, PublicKey};
 
 use crate::sample;
 use crate::wires::{Tally, Traffic, Wires};
@@ -41,11 +41,16 @@ pub(crate) struct Pair {
 }
 
 /// What a piece of work took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) ms: f64,
     pub(crate) traffic: Traffic,
+    /// How many round trips the last round took, as the side says that counted more.
     pub(crate) round_trips: u32,
+    /// How the last round found what differed.
+    pub(crate) method: String,
+    /// How many rounds have ended on the link so far.
+    pub(crate) rounds: u64,
 }
 
 impl Pair {
@@ -114,20 +119,21 @@ impl Pair {
         let after = self.tally.read();
         let traffic =
             Traffic { frames: after.frames - before.frames, bytes: after.bytes - before.bytes };
-        Ok(Cost { ms, traffic, round_trips: self.round_trips() })
+        let cost = Cost { ms, traffic, ..Cost::default() };
+        Ok(self.statuses().fold(cost, |cost, session| {
+            let method = format!("{:?}", session.method);
+            let round_trips = cost.round_trips.max(session.round_trips);
+            Cost { round_trips, method, rounds: cost.rounds.max(session.rounds), ..cost }
+        }))
     }
 
-    /// Returns how many round trips the last round took, as the side says that counted more.
-    fn round_trips(&self) -> u32 {
+    /// Returns what both sides say of the database.
+    fn statuses(&self) -> impl Iterator<Item = DatabaseStatus> {
         let of = |side: &Side, peer: PublicKey| {
-            side.sync
-                .status(&self.id)
-                .get(&peer)
-                .and_then(|status| status.session.as_ref())
-                .map_or(0, |session| session.round_trips)
+            side.sync.status(&self.id).remove(&peer).and_then(|status| status.session)
         };
         let (here, there) = (self.here.instance.device_key(), self.there.instance.device_key());
-        of(&self.here, there).max(of(&self.there, here))
+        [of(&self.here, there), of(&self.there, here)].into_iter().flatten()
     }
 
     fn wait_until_quiet(&self) -> Result<()> {
