@@ -177,7 +177,7 @@ pub use weald_engine::{
     INDEX_STEP_ROWS, INDEX_VALUE_BYTES_MAX, INDEXES_MAX, IndexError,
 };
 pub use weald_sync::{
-    Classes, CloseReason, DatabaseState, DatabaseStatus, Event as SessionEvent, Tally,
+    Classes, CloseReason, Cost, DatabaseState, DatabaseStatus, Event as SessionEvent, Method, Tally,
 };
 pub use weald_transports::{
     ATTEMPTS_KEPT, AccessEvent, Address, AddressError, Events as SyncEvents, HISTORY_MAX,

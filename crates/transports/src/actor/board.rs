@@ -194,16 +194,26 @@ impl Board {
         self.peer_now(peer, change);
     }
 
-    /// Takes down what the session of a link says of a database now.
+    /// Takes down what the session of a link says of a database now, or that it says nothing of it.
     pub(crate) fn session(
         &self,
         peer: &PublicKey,
         database: DatabaseId,
-        (session, has_local_data): (DatabaseStatus, bool),
+        session: Option<DatabaseStatus>,
+        has_local_data: bool,
     ) {
         self.peer_now(peer, |status| {
             let entry = status.databases.entry(database).or_default();
-            (entry.session, entry.has_local_data) = (Some(session), has_local_data);
+            (entry.session, entry.has_local_data) = (session, has_local_data);
+        });
+    }
+
+    /// Takes down that the session of a link speaks of these databases and of no other.
+    pub(crate) fn only(&self, peer: &PublicKey, synced: &BTreeSet<DatabaseId>) {
+        self.peer_now(peer, |status| {
+            for (database, status) in &mut status.databases {
+                status.session.take_if(|_| !synced.contains(database));
+            }
         });
     }
 
@@ -221,7 +231,7 @@ impl Board {
         entry.attempts.note(error.is_none());
         if error.is_none() {
             entry.last_success = Some(record.at);
-            entry.held_back = None;
+            (entry.held_back, entry.left) = (None, false);
             entry.rounds += 1;
         }
         entry.last_error = error;
@@ -240,6 +250,7 @@ impl Board {
             Event::HeldBack { database, entry, time } => {
                 change(database, &|status| status.held_back = Some((*entry, *time)));
             }
+            Event::Left { database } => change(database, &|status| status.left = true),
             Event::Refused { database, entry, reason } => {
                 change(database, &|status| status.refused = Some((*entry, reason.clone())));
             }

@@ -556,13 +556,14 @@ impl Drive {
 
     /// Takes down how a sync of a database has ended.
     fn ended(&mut self, peer: PublicKey, database: DatabaseId, error: Option<&SyncError>) {
-        let Some(session) = self.session.statuses().remove(&database) else { return };
         let outcome = error
             .map_or(SyncOutcome::Equal, |error| SyncOutcome::Failed { error: in_words(error) });
-        let record = self.marks.record(database, &session, outcome);
+        // Of a database that the session syncs no more it says nothing.
+        let session = self.session.statuses().remove(&database);
+        let record = self.marks.record(database, session.as_ref(), outcome);
         let board = &self.common.board;
-        board.session(&peer, database, (session, self.is_here(&database)));
         board.ended(&peer, database, record, error.cloned());
+        board.session(&peer, database, session, self.is_here(&database));
     }
 
     fn is_here(&self, database: &DatabaseId) -> bool {
@@ -587,10 +588,12 @@ impl Drive {
             status.round_trip = round_trip.or(status.round_trip);
             status.presence_dropped = dropped;
         });
-        for (database, session) in self.session.statuses() {
+        let synced = self.session.statuses();
+        self.common.board.only(&peer, &synced.keys().copied().collect());
+        for (database, session) in synced {
             self.marks.see(database, &session);
             let here = self.is_here(&database);
-            self.common.board.session(&peer, database, (session, here));
+            self.common.board.session(&peer, database, Some(session), here);
         }
     }
 

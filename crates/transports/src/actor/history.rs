@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weald_dag::DatabaseId;
+use weald_sync::{Cost, Method};
 
 /// How many records of syncs are kept of each peer; the oldest go first.
 pub const HISTORY_MAX: usize = 128;
@@ -23,16 +24,12 @@ pub struct SyncRecord {
     pub database: Option<DatabaseId>,
     /// What became of it.
     pub outcome: SyncOutcome,
-    /// Entries received since the record before, those that were here already too.
-    pub entries_in: u64,
-    /// Entries sent since the record before.
-    pub entries_out: u64,
-    /// Bytes of entries received since the record before.
-    pub bytes_in: u64,
-    /// Bytes of entries sent since the record before.
-    pub bytes_out: u64,
+    /// What was sent and received since the record before.
+    pub cost: Cost,
     /// How many round trips the round took.
     pub round_trips: u32,
+    /// How the round found what differed.
+    pub method: Method,
     /// How often in a row it ended so with nothing moved.
     pub times: u32,
 }
@@ -59,11 +56,9 @@ impl SyncRecord {
             duration: Duration::ZERO,
             database,
             outcome,
-            entries_in: 0,
-            entries_out: 0,
-            bytes_in: 0,
-            bytes_out: 0,
+            cost: Cost::default(),
             round_trips: 0,
+            method: Method::Equal,
             times: 1,
         }
     }
@@ -74,7 +69,7 @@ impl SyncRecord {
     }
 
     const fn has_moved(&self) -> bool {
-        self.entries_in + self.entries_out > 0
+        self.cost.entries_in + self.cost.entries_out > 0
     }
 }
 
@@ -127,7 +122,8 @@ mod tests {
 
     fn record(database: Option<u8>, outcome: SyncOutcome, entries_in: u64) -> SyncRecord {
         let database = database.map(|byte| DatabaseId::from_bytes([byte; 32]));
-        SyncRecord { entries_in, ..SyncRecord::new(SystemTime::UNIX_EPOCH, database, outcome) }
+        let cost = Cost { entries_in, ..Cost::default() };
+        SyncRecord { cost, ..SyncRecord::new(SystemTime::UNIX_EPOCH, database, outcome) }
     }
 
     #[test]
@@ -145,6 +141,6 @@ mod tests {
         }
         assert_eq!(history.records().len(), HISTORY_MAX);
         let last = history.last_of(&DatabaseId::from_bytes([1; 32])).unwrap();
-        assert_eq!((last.entries_in, last.times), (500, 1));
+        assert_eq!((last.cost.entries_in, last.times), (500, 1));
     }
 }

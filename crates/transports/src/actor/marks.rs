@@ -7,17 +7,14 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 use weald_dag::DatabaseId;
-use weald_sync::{DatabaseState, DatabaseStatus};
+use weald_sync::{Cost, DatabaseState, DatabaseStatus};
 
 use super::history::{SyncOutcome, SyncRecord};
 
 /// Where the counters of a database stood when its last record was made.
 #[derive(Debug, Default)]
 struct Mark {
-    entries_in: u64,
-    entries_out: u64,
-    bytes_in: u64,
-    bytes_out: u64,
+    cost: Cost,
     /// When the round under way was first seen.
     began: Option<Instant>,
 }
@@ -39,26 +36,35 @@ impl Marks {
         }
     }
 
-    /// Makes the record of a round that has ended.
+    /// Makes the record of a round that has ended; without a status nothing is known of what was moved.
     pub(crate) fn record(
         &mut self,
         database: DatabaseId,
-        status: &DatabaseStatus,
+        status: Option<&DatabaseStatus>,
         outcome: SyncOutcome,
     ) -> SyncRecord {
+        let record = SyncRecord::new(SystemTime::now(), Some(database), outcome);
+        let Some(status) = status else {
+            self.0.remove(&database);
+            return record;
+        };
         let mark = self.0.entry(database).or_default();
         let began = mark.began.take();
-        let record = SyncRecord {
-            entries_in: status.cost.entries_in.saturating_sub(mark.entries_in),
-            entries_out: status.cost.entries_out.saturating_sub(mark.entries_out),
-            bytes_in: status.cost.entry_bytes_in.saturating_sub(mark.bytes_in),
-            bytes_out: status.cost.entry_bytes_out.saturating_sub(mark.bytes_out),
-            round_trips: status.round_trips,
-            ..SyncRecord::new(SystemTime::now(), Some(database), outcome)
-                .took(began.map(|began| began.elapsed()).unwrap_or_default())
-        };
-        (mark.entries_in, mark.entries_out) = (status.cost.entries_in, status.cost.entries_out);
-        (mark.bytes_in, mark.bytes_out) = (status.cost.entry_bytes_in, status.cost.entry_bytes_out);
-        record
+        let cost = since(status.cost, std::mem::replace(&mut mark.cost, status.cost));
+        let (round_trips, method) = (status.round_trips, status.method);
+        let took = began.map(|began| began.elapsed()).unwrap_or_default();
+        SyncRecord { cost, round_trips, method, ..record }.took(took)
+    }
+}
+
+/// Returns what was counted between two looks.
+const fn since(now: Cost, before: Cost) -> Cost {
+    Cost {
+        entries_in: now.entries_in.saturating_sub(before.entries_in),
+        entries_out: now.entries_out.saturating_sub(before.entries_out),
+        entry_bytes_in: now.entry_bytes_in.saturating_sub(before.entry_bytes_in),
+        entry_bytes_out: now.entry_bytes_out.saturating_sub(before.entry_bytes_out),
+        overhead_in: now.overhead_in.saturating_sub(before.overhead_in),
+        overhead_out: now.overhead_out.saturating_sub(before.overhead_out),
     }
 }

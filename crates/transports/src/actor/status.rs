@@ -105,6 +105,8 @@ pub struct SyncStatus {
     pub held_back: Option<(EntryId, Time)>,
     /// The entry of the peer that was last refused for good, since the start.
     pub refused: Option<(EntryId, Refusal)>,
+    /// Whether the peer has stopped syncing it since both held the same.
+    pub left: bool,
     pub(crate) attempts: Attempts,
 }
 

@@ -121,7 +121,7 @@ async fn p52_p53_history_and_success_rate_of_a_peer_are_kept_over_restarts() {
         assert_eq!((last.database, &last.outcome), (Some(room), &SyncOutcome::Equal));
         assert!(records.len() <= HISTORY_MAX);
     }
-    let moved: u64 = records.iter().map(|record| record.entries_in).sum();
+    let moved: u64 = records.iter().map(|record| record.cost.entries_in).sum();
     assert_eq!(moved, bob.count(room));
     assert!(records.iter().any(|record| record.round_trips > 0));
 }

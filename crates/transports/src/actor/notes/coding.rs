@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weald_dag::{DatabaseId, ID_LEN};
+use weald_sync::{Cost, Method};
 
 use super::super::attempts::Attempts;
 use super::super::history::{HISTORY_MAX, History, SyncOutcome, SyncRecord};
@@ -120,10 +121,15 @@ impl Out {
             SyncOutcome::Failed { error } => Some(noted(error)),
         };
         self.maybe(error, |out, error| out.text(&error));
-        for number in [record.entries_in, record.entries_out, record.bytes_in, record.bytes_out] {
+        let cost = &record.cost;
+        for number in [cost.entries_in, cost.entries_out, cost.entry_bytes_in, cost.entry_bytes_out]
+        {
             self.number(number);
         }
+        self.number(cost.overhead_in);
+        self.number(cost.overhead_out);
         self.number(record.round_trips.into());
+        self.0.push(code(record.method));
         self.number(record.times.into());
     }
 }
@@ -215,15 +221,39 @@ impl Fields<'_> {
         let outcome = error.map_or(SyncOutcome::Equal, |error| SyncOutcome::Failed { error });
         Some(SyncRecord {
             duration,
-            entries_in: self.number()?,
-            entries_out: self.number()?,
-            bytes_in: self.number()?,
-            bytes_out: self.number()?,
+            cost: Cost {
+                entries_in: self.number()?,
+                entries_out: self.number()?,
+                entry_bytes_in: self.number()?,
+                entry_bytes_out: self.number()?,
+                overhead_in: self.number()?,
+                overhead_out: self.number()?,
+            },
             round_trips: self.number()?.try_into().ok()?,
+            method: method(self.byte()?)?,
             times: self.number()?.try_into().ok()?,
             ..SyncRecord::new(at, database, outcome)
         })
     }
+}
+
+/// The ways in which a round finds what differs, each at its code.
+const METHODS: [Method; 6] = [
+    Method::Equal,
+    Method::FastForward,
+    Method::Common,
+    Method::Filter,
+    Method::Symbols,
+    Method::Pages,
+];
+
+fn code(method: Method) -> u8 {
+    let place = METHODS.iter().position(|known| *known == method);
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or_default()
+}
+
+fn method(code: u8) -> Option<Method> {
+    METHODS.get(usize::from(code)).copied()
 }
 
 #[cfg(test)]
@@ -243,10 +273,10 @@ mod tests {
         let of = |_| DatabaseNotes { last_success: Some(at), last_error: error.clone(), attempts };
         let outcome = SyncOutcome::Failed { error: "x".repeat(NOTED_WORDS_MAX) };
         let record = |n: usize| SyncRecord {
-            entries_in: n as u64,
-            bytes_out: u64::MAX,
+            cost: Cost { entries_in: n as u64, overhead_out: u64::MAX, ..Cost::default() },
+            method: Method::Pages,
             times: u32::MAX,
-            ..SyncRecord::new(at, (n % 2 == 0).then(|| id(n)), outcome.clone())
+            ..SyncRecord::new(at, n.is_multiple_of(2).then(|| id(n)), outcome.clone())
         };
         Notes {
             name: "desk".to_owned(),

@@ -68,8 +68,8 @@ pub(crate) struct DatabaseNotes {
 
 /// Shortens words to what is noted of them.
 pub(crate) fn noted(words: &str) -> String {
-    let end = words.floor_char_boundary(NOTED_WORDS_MAX);
-    words.get(..end).unwrap_or_default().to_owned()
+    let mut ends = (0..=NOTED_WORDS_MAX.min(words.len())).rev();
+    ends.find_map(|end| words.get(..end)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

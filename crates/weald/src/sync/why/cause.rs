@@ -85,7 +85,7 @@ pub enum Cause {
     HeldBackHere {
         /// The entry, if it came since the start.
         entry: Option<EntryId>,
-        /// When it will be let in.
+        /// When it will be taken.
         until: Option<SystemTime>,
     },
     /// The peer holds entries back because their time lies ahead of its clock.
@@ -220,7 +220,7 @@ impl Cause {
                 }
                 f.write_str(" says that it was made in the future and is held back: check the clocks of both devices")?;
                 let Some(until) = until else { return Ok(()) };
-                f.write_str("; by this clock it is let in ")?;
+                f.write_str("; by this clock it is taken ")?;
                 far(f, *until)
             }
             Self::HeldBackThere { tips } => write!(

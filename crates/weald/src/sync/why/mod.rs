@@ -142,6 +142,9 @@ impl PeerSync {
             return Ok(vec![Cause::NotRelated]);
         };
         let Some(session) = &status.session else {
+            if status.left {
+                return Ok(vec![Cause::LeftThere]);
+            }
             let related = peer.record.databases.contains(database);
             let mut causes = Vec::from_iter((!related).then_some(Cause::NotRelated));
             if let Some(error) = &status.last_error {
@@ -255,4 +258,58 @@ fn of_classes(classes: &Classes, status: &SyncStatus) -> Vec<Cause> {
     ];
     causes.extend(found.into_iter().filter(|(tips, _)| *tips > 0).map(|(_, cause)| cause));
     causes
+}
+
+#[cfg(test)]
+mod tests {
+    use weald_dag::Time;
+    use weald_sync::Tally;
+
+    use super::*;
+
+    fn said(classes: &Classes, status: &SyncStatus) -> Vec<String> {
+        of_classes(classes, status).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn p54_what_became_of_the_newest_entries_is_said_of_each_side() {
+        let one = |change: fn(&mut Tally)| {
+            let mut tally = Tally::default();
+            change(&mut tally);
+            tally
+        };
+        for (change, here, there) in [
+            (
+                (|tally| tally.newer_version = 1) as fn(&mut Tally),
+                "update this device",
+                "update the peer",
+            ),
+            (|tally| tally.held_back = 1, "held back", "holds back"),
+            (|tally| tally.refused = 1, "refused here", "has refused"),
+            (|tally| tally.unwanted = 1, "hidden here", "hidden at the peer"),
+            (|tally| tally.missing = 1, "missing here", "missing here and 1 there"),
+        ] {
+            let (theirs, ours) = (one(change), one(change));
+            let status = SyncStatus::default();
+            let at_us = said(&Classes { theirs, ours: Tally::default() }, &status);
+            assert!(at_us.len() == 1 && at_us[0].contains(here), "{at_us:?}");
+            let at_them = said(&Classes { theirs: Tally::default(), ours }, &status);
+            assert!(at_them.len() == 1 && at_them[0].contains(there), "{at_them:?}");
+        }
+        assert!(said(&Classes::default(), &SyncStatus::default()).is_empty());
+    }
+
+    #[test]
+    fn p54_an_entry_held_back_is_named_with_the_time_when_it_is_let_in() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let entry = EntryId::from_bytes([7; 32]);
+        let time = Time::from_millis(now + CLOCK_AHEAD_MAX_MS + 100_000);
+        let mut status = SyncStatus::default();
+        status.held_back = Some((entry, time));
+        let mut classes = Classes::default();
+        classes.theirs.held_back = 1;
+        let words = said(&classes, &status).remove(0);
+        assert!(words.contains(&entry.short().to_string()), "{words}");
+        assert!(words.contains("taken in 99 s") || words.contains("taken in 100 s"), "{words}");
+    }
 }
