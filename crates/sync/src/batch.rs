@@ -86,6 +86,11 @@ impl RawParcels {
         self.bytes
     }
 
+    /// Returns whether there are none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.from >= self.bytes.len()
+    }
+
     /// Returns how many bytes they hold in memory.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()

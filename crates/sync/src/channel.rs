@@ -7,6 +7,7 @@
 mod comparing;
 mod live;
 mod moving;
+mod owing;
 mod settling;
 
 use weald_dag::DatabaseId;

@@ -278,6 +278,17 @@ impl Exchange {
         self.known = None;
     }
 
+    /// Returns whether a database is open.
+    pub(crate) fn is_open(&self, name: &Name) -> bool {
+        self.channels.contains_key(name)
+    }
+
+    /// Returns whether a control brings what the peer owes nearer.
+    pub(crate) fn moves_on(&self, control: &Control) -> bool {
+        let channel = control.name().and_then(|name| self.channels.get(&name));
+        channel.is_some_and(|channel| channel.moves_on(control))
+    }
+
     /// Takes a batch of entries.
     pub(crate) fn entries(
         &mut self,

@@ -24,7 +24,7 @@ pub const HELLO_MAX: usize = 2 << 10;
 pub const NAME_MAX: usize = 64;
 /// How long the handshake may take, in milliseconds.
 pub const HANDSHAKE_MAX_MS: u64 = 10_000;
-/// How long a peer that owes an answer may say nothing, in milliseconds.
+/// How long a peer that owes an answer may send nothing that brings it nearer, in milliseconds.
 pub const SILENCE_MAX_MS: u64 = 60_000;
 /// How long nothing may come on a link before the peer is asked whether it is there, in milliseconds.
 pub const HEALTH_EVERY_MS: u64 = 60_000;

@@ -31,6 +31,8 @@ pub(crate) struct Open {
     pub(crate) speech: Speech,
     /// The time of the call under way.
     pub(crate) now: u64,
+    /// Whether something came that brings what the peer owes nearer.
+    pub(crate) moved_on: bool,
     /// Whether a frame of the peer has come under the agreed seal.
     heard: bool,
     /// How many requests for access have come in the hour that began then.
@@ -46,6 +48,7 @@ impl Open {
             discovery: Discovery::new(),
             speech: Speech::new(),
             now,
+            moved_on: false,
             heard: false,
             requests: (now, 0),
         }
@@ -68,6 +71,7 @@ impl Open {
         self.heard = true;
         self.health.heard(self.now);
         let Some(message) = message else {
+            self.moved_on = true;
             return Ok(());
         };
         self.exchange.begin_message();
@@ -80,12 +84,16 @@ impl Open {
         let most = most.or_else(|| controls.iter().find_map(|heard| heard.control.name()));
         for Heard { control, bytes } in controls {
             let name = control.name();
+            self.moved_on |= self.exchange.moves_on(&control);
             self.control(control, reads, out)?;
             name.iter().for_each(|name| self.exchange.count_heard(name, bytes));
         }
         most.iter().for_each(|name| self.exchange.count_heard(name, rest));
         match batch {
-            Some(batch) => self.exchange.entries(batch, reads, out),
+            Some(batch) => {
+                self.moved_on |= !batch.raw.is_empty() && self.exchange.is_open(&batch.name);
+                self.exchange.entries(batch, reads, out)
+            }
             None => Ok(()),
         }
     }

@@ -174,6 +174,11 @@ impl Outgoing {
         Ok(Packed::Batch { batch, ended })
     }
 
+    /// Returns whether a batch waits for its acknowledgement, or one before it.
+    pub(crate) fn awaits(&self, batch: u64) -> bool {
+        self.in_flight.front().is_some_and(|(first, _)| *first <= batch)
+    }
+
     /// Takes the acknowledgement of a batch and all before it.
     pub(crate) fn acknowledge(&mut self, batch: u64, flow: &mut Flow) -> Result<(), PeerFault> {
         if batch > self.last {

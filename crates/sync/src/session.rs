@@ -183,7 +183,6 @@ impl Session {
     /// Takes a frame from the link.
     pub fn handle_frame(&mut self, now: u64, frame: &[u8], reads: &dyn Reads) {
         self.traffic.received(frame.len());
-        self.waiting_since = self.waiting_since.map(|_| now);
         let Phase::Handshake(handshake) = &mut self.phase else {
             return self.run(now, reads, |open, out| open.handle(frame, reads, out));
         };
@@ -383,6 +382,9 @@ impl Session {
             .and_then(|()| self.out.check());
         if let Err(reason) = done {
             return self.end(reason);
+        }
+        if std::mem::take(&mut open.moved_on) {
+            self.waiting_since = None;
         }
         self.waiting_since =
             if open.waits_for_peer() { self.waiting_since.or(Some(now)) } else { None };
