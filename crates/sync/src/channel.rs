@@ -68,6 +68,8 @@ pub(crate) struct Channel {
 pub(crate) struct Spent {
     pub(crate) said: u64,
     pub(crate) heard: u64,
+    /// How many of the bytes heard are those of the control under way.
+    pub(crate) hearing: u64,
     /// What all had cost when the round began.
     before: Cost,
 }
@@ -178,7 +180,7 @@ impl Channel {
         self.allowed = view.is_complete() && may_read;
         self.last_round += 1;
         self.round = Some(Round::new(self.last_round, self.attempt, held, self.allowed, may_read));
-        self.spent.before = self.cost();
+        self.spent.before = self.cost_at(ctx);
         self.outgoing.drop_live();
         self.live.begin_round();
         self.asked_again = false;
@@ -238,6 +240,13 @@ impl Channel {
     /// Returns whether the peer owes an answer.
     pub(crate) fn waits_for_peer(&self) -> bool {
         self.round.is_some() || self.outgoing.is_in_flight() || self.live.is_asking()
+    }
+
+    /// Returns what all has cost, that which is said in this call too.
+    fn cost_at(&self, ctx: &Context<'_>) -> Cost {
+        let mut cost = self.cost();
+        cost.overhead_out += ctx.out.said() - ctx.said;
+        cost
     }
 
     fn cost(&self) -> Cost {

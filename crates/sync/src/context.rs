@@ -17,6 +17,8 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut Outbox,
     pub(crate) flow: &'a mut Flow,
     pub(crate) pace: &'a mut Pace,
+    /// How many bytes had been said in the session before the call.
+    pub(crate) said: u64,
     /// The digest of both Hellos.
     pub(crate) transcript: &'a [u8; 32],
     /// Whether this side of the link dialled.

@@ -257,20 +257,23 @@ impl Exchange {
         let keys = self.peer_keys.of(&name);
         let (flow, pace) = (&mut self.flow, &mut self.pace);
         let (transcript, dialled) = (&self.transcript, self.dialled);
-        let before = out.said();
-        let mut ctx = Context { reads, out, flow, pace, transcript, dialled, keys };
+        let said = out.said();
+        let mut ctx = Context { reads, out, flow, pace, said, transcript, dialled, keys };
         if channel.check(&ctx)? {
             what(channel, &mut ctx)?;
         }
-        channel.spent.said += ctx.out.said() - before;
+        channel.spent.said += ctx.out.said() - said;
         Ok(())
     }
 
-    /// Counts bytes of the peer to the database that they are about.
-    pub(crate) fn count_heard(&mut self, name: &Name, bytes: usize) {
-        if let Some(channel) = self.channels.get_mut(name) {
-            channel.spent.heard += bytes as u64;
-        }
+    /// Counts bytes of the peer to the database that they are about; returns whether it is open.
+    pub(crate) fn count_heard(&mut self, name: &Name, bytes: usize) -> bool {
+        let Some(channel) = self.channels.get_mut(name) else {
+            return false;
+        };
+        channel.spent.hearing = bytes as u64;
+        channel.spent.heard += bytes as u64;
+        true
     }
 
     /// What the last message has asked for is not known to hold for the next.
@@ -412,8 +415,8 @@ impl Exchange {
         let keys = self.peer_keys.of(&name);
         let (flow, pace) = (&mut self.flow, &mut self.pace);
         let (transcript, dialled) = (&self.transcript, self.dialled);
-        let before = out.said();
-        let mut ctx = Context { reads, out, flow, pace, transcript, dialled, keys };
+        let said = out.said();
+        let mut ctx = Context { reads, out, flow, pace, said, transcript, dialled, keys };
         if !channel.check(&ctx)? {
             return Ok(());
         }
@@ -422,7 +425,7 @@ impl Exchange {
             self.contradicted.remove(&name);
         }
         channel.announced(announce, &mut ctx)?;
-        channel.spent.said += ctx.out.said() - before;
+        channel.spent.said += ctx.out.said() - said;
         Ok(())
     }
 

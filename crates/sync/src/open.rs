@@ -79,16 +79,21 @@ impl Open {
         let Message { controls, batch } = Message::decode(message)?;
         // What is neither a control nor a batch's counts for what the message is most about.
         let named: usize = controls.iter().map(|heard| heard.bytes).sum();
-        let rest = length.saturating_sub(named);
-        let most = batch.as_ref().map(|batch| batch.name);
-        let most = most.or_else(|| controls.iter().find_map(|heard| heard.control.name()));
+        let mut rest = length.saturating_sub(named);
+        if let Some(batch) = &batch {
+            self.exchange.count_heard(&batch.name, std::mem::take(&mut rest));
+        }
         for Heard { control, bytes } in controls {
             let name = control.name();
             self.moved_on |= self.exchange.moves_on(&control);
+            let bytes = bytes + name.map_or(0, |_| std::mem::take(&mut rest));
+            let counted = name.is_none_or(|name| self.exchange.count_heard(&name, bytes));
             self.control(control, reads, out)?;
-            name.iter().for_each(|name| self.exchange.count_heard(name, bytes));
+            // The first that is heard of a database opens it.
+            if let Some(name) = name.filter(|_| !counted) {
+                self.exchange.count_heard(&name, bytes);
+            }
         }
-        most.iter().for_each(|name| self.exchange.count_heard(name, rest));
         match batch {
             Some(batch) => {
                 self.moved_on |= !batch.raw.is_empty() && self.exchange.is_open(&batch.name);

@@ -1,7 +1,7 @@
 //! What waits to go out, in order: messages for the link, parcels for the writer, events.
 //!
-//! Invariant: outputs leave in the order in which they were asked for; a close is the last; what
-//! waits for the link is counted in bytes.
+//! Invariant: outputs leave in the order in which they were asked for, but that controls share a message
+//! across the events between them; a close is the last; what waits for the link is counted in bytes.
 
 use std::collections::VecDeque;
 
@@ -32,6 +32,11 @@ enum Queued {
 #[derive(Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
+    /// How many have left the queue.
+    left: usize,
+    /// The place of the controls after which nothing but events has been put in, counted from the first
+    /// that ever was.
+    open: Option<usize>,
     /// How many bytes of messages wait.
     bytes: usize,
     /// How many bytes of messages were ever put in, with what a frame adds to each.
@@ -46,7 +51,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn control(&mut self, control: Control) {
-        if let Some(Queued::Controls(message)) = self.queue.back_mut()
+        if let Some(message) = self.open_message()
             && message.len() < CONTROLS_BYTES
         {
             let before = message.len();
@@ -60,25 +65,42 @@ impl Outbox {
         put_control(&mut message, &control);
         self.bytes += message.len();
         self.said += (message.len() + self.frame_cost) as u64;
-        self.queue.push_back(Queued::Controls(message));
+        self.put(Queued::Controls(message));
+    }
+
+    /// Returns where in the queue the controls are that may be added to.
+    fn open(&self) -> Option<usize> {
+        self.open.and_then(|place| place.checked_sub(self.left))
+    }
+
+    /// Returns the message of controls that is the last thing to be sent.
+    fn open_message(&mut self) -> Option<&mut Vec<u8>> {
+        let place = self.open()?;
+        match self.queue.get_mut(place) {
+            Some(Queued::Controls(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Puts in what is no event: nothing is added to the controls before it.
+    fn put(&mut self, queued: Queued) {
+        self.open = matches!(queued, Queued::Controls(_)).then(|| self.left + self.queue.len());
+        self.queue.push_back(queued);
     }
 
     /// Puts in a batch of entries, which shares a message with the controls right before it.
     pub(crate) fn batch(&mut self, batch: &[u8]) {
-        let before = match self.queue.pop_back() {
+        let before = match self.open().and_then(|place| self.queue.remove(place)) {
             Some(Queued::Controls(controls)) => Some(controls),
-            Some(other) => {
-                self.queue.push_back(other);
-                None
-            }
-            None => None,
+            // There is nothing else at that place.
+            _ => None,
         };
         let (already, begins) = (before.as_ref().map_or(0, Vec::len), before.is_none());
         let message = with_batch(before, batch);
         let length = message.len().saturating_sub(already);
         self.bytes += length;
         self.said += (length + if begins { self.frame_cost } else { 0 }) as u64;
-        self.queue.push_back(Queued::Message(message));
+        self.put(Queued::Message(message));
     }
 
     /// Returns how many bytes were ever put in, with what frames add to them.
@@ -87,7 +109,7 @@ impl Outbox {
     }
 
     pub(crate) fn frame(&mut self, frame: Vec<u8>) {
-        self.queue.push_back(Queued::Frame(frame));
+        self.put(Queued::Frame(frame));
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -102,7 +124,7 @@ impl Outbox {
         bootstrap: bool,
     ) {
         let ingest = Output::Ingest { batch, database, parcels, bootstrap };
-        self.queue.push_back(Queued::Other(ingest));
+        self.put(Queued::Other(ingest));
     }
 
     /// Checks that the peer, which asks, also reads what it is answered.
@@ -112,12 +134,13 @@ impl Outbox {
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        self.queue.push_back(Queued::Other(Output::Close(reason)));
+        self.put(Queued::Other(Output::Close(reason)));
     }
 
     /// Drops all that was to be sent; events and parcels stay.
     pub(crate) fn cut(&mut self) {
         self.frames.clear();
+        self.open = None;
         self.bytes = 0;
         self.queue.retain(|queued| matches!(queued, Queued::Other(_)));
     }
@@ -132,6 +155,7 @@ impl Outbox {
             });
         }
         self.queue = sealed;
+        self.open = None;
     }
 
     /// Takes the next output; `framer` is there once the handshake is finished.
@@ -140,7 +164,9 @@ impl Outbox {
             if let Some(frame) = self.frames.pop_front() {
                 return Some(Output::Send(frame));
             }
-            let message = match self.queue.pop_front()? {
+            let next = self.queue.pop_front()?;
+            self.left += 1;
+            let message = match next {
                 Queued::Other(output) => return Some(output),
                 Queued::Frame(frame) => return Some(Output::Send(frame)),
                 Queued::Message(message) | Queued::Controls(message) => message,

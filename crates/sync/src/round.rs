@@ -179,7 +179,8 @@ impl Round {
         let Some(theirs) = &self.theirs else {
             return Ok(None);
         };
-        if self.caught_up || theirs.announce.silent || theirs.all_held(graph)? {
+        let settles = theirs.announce.holds_all && self.caught_up;
+        if settles || theirs.announce.silent || theirs.all_held(graph)? {
             return Ok(None);
         }
         let (tips, near) = theirs.answers();
@@ -247,15 +248,19 @@ impl Round {
             if theirs.all_held(Some(graph))? {
                 return Ok(Vec::new());
             }
-            let shared: BTreeSet<Number> = theirs.tips.iter().flatten().copied().collect();
+            let shared: BTreeSet<Number> = theirs.common().collect();
             tips.retain(|tip| !shared.contains(tip));
             limit = NEAR_MAX;
         }
         let tips = graph.still_stored(tips)?;
         let mut near = near::below(graph, &tips, limit)?;
-        let named: BTreeSet<Number> = tips.into_iter().chain(near.iter().copied()).collect();
-        let common = known.newest_held(COMMON_MAX).filter(|number| !named.contains(number));
-        near.extend(graph.still_stored(common)?);
+        let common = graph.still_stored(known.newest_held(COMMON_MAX))?;
+        let page = self.ours.page_numbers().iter();
+        let mut reached: BTreeSet<Number> = page.chain(&near).copied().collect();
+        for number in near.iter().chain(&common) {
+            reached.extend(graph.local(*number)?.parents);
+        }
+        near.extend(common.into_iter().filter(|number| !reached.contains(number)));
         Ok(near)
     }
 

@@ -6,6 +6,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use weald_dag::{DatabaseId, EntryId, Parcel, SecretKey};
+use weald_sync::limits::DIRECT_MAX;
 use weald_sync::{DatabaseState, Event};
 use world::{Node, World, chain, child, closed, database_of, random_graph};
 
@@ -110,8 +111,8 @@ fn both_sides_of_branches_that_only_user_keys_may_read_meet() {
         for side in 0..2 {
             let got = world.nodes[side].count(database);
             assert_eq!(got, if keys[side] { 900 } else { before[side] }, "{keys:?} {side}");
-            // What a want brings may be held, where the filter let a parent through.
-            assert!(world.nodes[side].duplicates <= 8, "{keys:?} {side}");
+            // What is little is sent without a finer comparison.
+            assert!(world.nodes[side].duplicates <= DIRECT_MAX, "{keys:?} {side}");
         }
         assert!(world.links[0].iter().all(|end| end.closed.is_none()));
     }

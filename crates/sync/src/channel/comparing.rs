@@ -29,6 +29,11 @@ impl Channel {
         let joins = self.round.as_ref().is_some_and(|round| round.awaits(&announce));
         let starts = self.round.is_none() && announce.round == self.last_round + 1;
         let again = starts && self.begin(&view, ctx)?;
+        if starts {
+            // What starts the round is a part of it.
+            let before = &mut self.spent.before;
+            before.overhead_in = before.overhead_in.saturating_sub(self.spent.hearing);
+        }
         let Some(round) = self.round.as_mut().filter(|_| joins || starts) else {
             return Err(PeerFault::Unexpected { what: "an announcement" }.into());
         };
@@ -40,6 +45,9 @@ impl Channel {
         }
         let answers = announce.answers.clone();
         round.hear(Theirs::read(announce, view.graph().as_ref())?, joins, ctx.dialled);
+        if let Some(answers) = answers {
+            round.compare(answers)?;
+        }
         if starts {
             self.announce(again, &view, ctx)?;
         } else if round.silent && ctx.may_read(&self.database)? {
@@ -50,10 +58,7 @@ impl Channel {
         } else {
             self.answer(&view, ctx)?;
         }
-        match answers {
-            Some(answers) => self.compared(self.last_round, answers, ctx),
-            None => self.decide(ctx),
-        }
+        self.decide(ctx)
     }
 
     /// Answers the peer's announcement, where it is not settled by it.

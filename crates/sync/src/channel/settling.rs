@@ -111,7 +111,7 @@ impl Channel {
         self.status.rounds += 1;
         self.status.round_trips = round_trips;
         self.status.method = method;
-        self.status.last_round = self.cost().since(&self.spent.before);
+        self.status.last_round = self.cost_at(ctx).since(&self.spent.before);
         let classes = Classes { theirs: self.tally, ours };
         self.status.classes = Some(classes);
         let overflowed = self.incoming.settle();

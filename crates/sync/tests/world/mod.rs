@@ -460,7 +460,12 @@ pub struct Waiting {
     parcels: Vec<Parcel>,
 }
 
+/// What is put in place of a frame that one side of a link sends.
+pub type Twist = Box<dyn FnMut(usize, Vec<u8>) -> Vec<u8>>;
+
 pub struct World {
+    /// Somebody on the path who changes frames.
+    pub twist: Option<Twist>,
     /// Whether parcels wait until [`World::answer`].
     pub slow: bool,
     pub waiting: VecDeque<Waiting>,
@@ -487,7 +492,16 @@ pub fn options(role: Role, device: &SecretKey, seed: u8) -> SessionOptions {
 impl World {
     pub fn new(nodes: Vec<Node>) -> Self {
         let waiting = VecDeque::new();
-        Self { slow: false, waiting, nodes, links: vec![], now: 1_000, seeds: 0, steps: 0 }
+        Self {
+            twist: None,
+            slow: false,
+            waiting,
+            nodes,
+            links: vec![],
+            now: 1_000,
+            seeds: 0,
+            steps: 0,
+        }
     }
 
     /// Links node `a`, which dials, with node `b`; returns the link's index.
@@ -594,7 +608,13 @@ impl World {
         while let Some(output) = self.links[link][side].session.poll() {
             let node = self.links[link][side].node;
             match output {
-                Output::Send(frame) => self.links[link][1 - side].inbox.push_back(frame),
+                Output::Send(frame) => {
+                    let frame = match &mut self.twist {
+                        Some(twist) => twist(side, frame),
+                        None => frame,
+                    };
+                    self.links[link][1 - side].inbox.push_back(frame);
+                }
                 Output::Ingest { batch, database, parcels, .. } => {
                     self.waiting.push_back(Waiting { link, side, batch, database, parcels });
                     if !self.slow {
