@@ -38,6 +38,18 @@ counts! {
         sessions,
         /// Rounds that settled.
         rounds,
+        /// Rounds in which both sides held the same.
+        by_equal,
+        /// Rounds in which one side held all that the other did.
+        by_fast_forward,
+        /// Rounds that knew enough that was common.
+        by_common,
+        /// Rounds that told the difference by filters.
+        by_filter,
+        /// Rounds that told it by symbols.
+        by_symbols,
+        /// Rounds that told it by ids, page after page.
+        by_pages,
         /// Entries that were received and stored.
         received,
         /// Entries that were received and held already.

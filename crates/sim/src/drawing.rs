@@ -36,7 +36,7 @@ impl Plan {
             databases: if chance.percent(30) { 2 } else { 1 },
             private: chance.percent(30),
             commits: chance.index(50),
-            bursts: if chance.percent(12) { chance.index(4) } else { 0 },
+            bursts: if chance.percent(18) { chance.index(5) } else { 0 },
             branches: if chance.percent(25) { chance.index(60) } else { 0 },
             permits,
             prunes: if permits > 0 && chance.percent(30) { chance.index(6) } else { 0 },
@@ -52,6 +52,9 @@ impl Plan {
             skew_ms: if chance.percent(50) { 0 } else { chance.within(1..=240_000) },
             clock,
             large_percent: if chance.percent(20) { 15 } else { 0 },
+            attempts: if chance.percent(20) { 1 + u8::from(chance.percent(30)) } else { 0 },
+            sent_at_once_max: if chance.percent(40) { chance.index(9) } else { usize::MAX },
+            short_bits: if chance.percent(20) { short_bits(&mut chance) } else { u64::BITS },
             health_every_ms: chance.percent(10).then(|| chance.within(30_000..=60_000)),
             latency_ms_max: chance.within(1..=250),
             lie,
@@ -68,6 +71,11 @@ fn faults(chance: &mut Chance) -> Faults {
         tampering: chance.within(0..=2),
         restore: u64::from(chance.percent(30)),
     }
+}
+
+/// Draws a length of short ids that makes some of many entries the same.
+fn short_bits(chance: &mut Chance) -> u32 {
+    u32::try_from(chance.within(3..=14)).unwrap_or(u64::BITS)
 }
 
 fn wrong_clock(chance: &mut Chance) -> WrongClock {

@@ -196,7 +196,9 @@ pub(crate) fn check(
         }
     }
     no_leaks(sites, shared)?;
+    // Where not everybody may read, the liar may find nobody to tell its lies to.
     if outside.told_lies > 0
+        && outside.plan.permits == 0
         && outside.plan.lie.is_some_and(Lie::is_fault)
         && outside.counts.shut_out == 0
     {

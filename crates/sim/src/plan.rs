@@ -91,6 +91,13 @@ pub struct Plan {
     pub clock: Option<WrongClock>,
     /// How many commits in a hundred are large.
     pub large_percent: u64,
+    /// How many attempts rounds take to have failed before them: the later look for the difference more
+    /// thoroughly.
+    pub attempts: u8,
+    /// How many entries rounds send without a finer comparison, at most; never more than the protocol says.
+    pub sent_at_once_max: usize,
+    /// How many bits short ids have.
+    pub short_bits: u32,
     /// After how many silent milliseconds a session asks whether the peer is there, if it does.
     pub health_every_ms: Option<u64>,
     /// Greatest latency of a wire in milliseconds.
@@ -123,6 +130,9 @@ impl Plan {
             skew_ms: 0,
             clock: None,
             large_percent: 0,
+            attempts: 0,
+            sent_at_once_max: usize::MAX,
+            short_bits: u64::BITS,
             health_every_ms: None,
             latency_ms_max: 20,
             lie: None,

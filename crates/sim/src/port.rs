@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weald_dag::DatabaseId;
-use weald_sync::{Event as Told, Session};
+use weald_sync::{Event as Told, Method, Session};
 
+use crate::counts::Counts;
 use crate::network::{End, LinkId};
 use crate::outside::Outside;
 use crate::schedule::Event;
@@ -49,6 +50,7 @@ impl Port {
                 outside.counts.rounds += 1;
                 let most = &mut outside.counts.round_trips_max;
                 *most = (*most).max(u64::from(*round_trips));
+                self.count_method(database, &mut outside.counts);
                 self.settled.insert(*database);
                 *self.rounds.entry(*database).or_default() += 1;
             }
@@ -57,6 +59,18 @@ impl Port {
             _ => {}
         }
         outside.note(format_args!("site {site} link {}: {event:?}", link.0));
+    }
+
+    fn count_method(&self, database: &DatabaseId, counts: &mut Counts) {
+        let Some(status) = self.session.statuses().remove(database) else { return };
+        *match status.method {
+            Method::Equal => &mut counts.by_equal,
+            Method::FastForward => &mut counts.by_fast_forward,
+            Method::Common => &mut counts.by_common,
+            Method::Filter => &mut counts.by_filter,
+            Method::Symbols => &mut counts.by_symbols,
+            Method::Pages => &mut counts.by_pages,
+        } += 1;
     }
 
     /// Plans to be woken at the deadline of the session.

@@ -52,6 +52,10 @@ pub struct Outcome {
 
 /// Lets a world take its course, and says what came of it.
 pub fn run(plan: Plan, keep_trace: bool) -> Outcome {
+    let kept_bits = u64::MAX.checked_shr(u64::BITS.saturating_sub(plan.short_bits)).unwrap_or(0);
+    weald_sync::weaken_short_ids(kept_bits);
+    weald_sync::send_at_once_at_most(plan.sent_at_once_max);
+    weald_sync::start_at_attempt(plan.attempts);
     let mut world = World { outside: Outside::new(plan, keep_trace), sites: Vec::new(), events: 0 };
     let finding = world.take_course().err();
     if let Some(finding) = &finding {

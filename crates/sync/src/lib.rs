@@ -76,6 +76,8 @@ mod speech;
 mod status;
 #[allow(dead_code, unused_imports, reason = "rounds take it up next")]
 mod symbols;
+#[cfg(feature = "testing")]
+mod testing;
 mod theirs;
 mod varint;
 
@@ -92,6 +94,6 @@ pub use presence::{PRESENCE_NONCE_LEN, PresenceMessage};
 pub use reads::{LocalDatabase, Reads};
 pub use request::{RequestAnswer, SALT_LEN};
 pub use session::Session;
-#[cfg(feature = "testing")]
-pub use short::weaken_short_ids;
 pub use status::{DatabaseState, DatabaseStatus};
+#[cfg(feature = "testing")]
+pub use testing::{send_at_once_at_most, start_at_attempt, weaken_short_ids};

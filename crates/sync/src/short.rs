@@ -11,18 +11,6 @@ use weald_dag::EntryId;
 use crate::hello::derive;
 use crate::naming::Name;
 
-#[cfg(feature = "testing")]
-thread_local! {
-    static KEPT_BITS: std::cell::Cell<u64> = const { std::cell::Cell::new(u64::MAX) };
-}
-
-/// Has the short ids of every session that is driven on this thread keep these bits only, so that those
-/// of different entries are the same; all bits are kept at first.
-#[cfg(feature = "testing")]
-pub fn weaken_short_ids(kept_bits: u64) {
-    KEPT_BITS.set(kept_bits);
-}
-
 /// Half of what is derived: the key of one hash.
 const KEY_LEN: usize = 16;
 
@@ -54,7 +42,7 @@ impl ShortIds {
     pub(crate) fn short(&self, entry: &EntryId) -> u64 {
         let short = self.ids.hash(entry.as_bytes());
         #[cfg(feature = "testing")]
-        let short = short & KEPT_BITS.get();
+        let short = crate::testing::weakened(short);
         short
     }
 

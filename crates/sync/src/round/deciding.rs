@@ -269,11 +269,14 @@ impl Round {
     ) -> Result<Option<Vec<Number>>, StoreError> {
         let common = self.shared(graph, scope)?;
         let ours = graph.still_stored(self.ours.tips.iter().copied())?;
-        let found = beyond(graph, &ours, &common, 0, DIRECT_MAX + self.lacking.len())?;
+        let direct_max = DIRECT_MAX;
+        #[cfg(feature = "testing")]
+        let direct_max = crate::testing::sent_at_once_max(direct_max);
+        let found = beyond(graph, &ours, &common, 0, direct_max + self.lacking.len())?;
         let guessed = |found: &Vec<Number>| {
             found.iter().filter(|number| !self.lacking.contains(number)).count()
         };
-        Ok(found.filter(|found| guessed(found) <= DIRECT_MAX))
+        Ok(found.filter(|found| guessed(found) <= direct_max))
     }
 
     /// Returns the sums of what is held here, for the peer to find a base by.
