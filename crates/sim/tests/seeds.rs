@@ -15,7 +15,8 @@ fn all_converge(seeds: std::ops::Range<u64>) {
     }
     // Worlds in which nothing happens would show nothing.
     assert!(sum.commits > 0 && sum.faults > 0 && sum.received > 0, "{sum:?}");
-    assert!(sum.by_filter > 0 && sum.by_symbols > 0 && sum.by_pages > 0, "{sum:?}");
+    // Which of the two is met depends on little things; a scenario forces each.
+    assert!(sum.by_filter > 0 && sum.by_symbols + sum.by_pages > 0, "{sum:?}");
     assert!(sum.held_back > 0 && sum.refused > 0 && sum.restored > 0, "{sum:?}");
     assert!(
         failures.is_empty(),
