@@ -145,14 +145,14 @@ impl PeerSync {
             if status.left {
                 return Ok(vec![Cause::LeftThere]);
             }
-            let related = peer.record.databases.contains(database);
-            let mut causes = Vec::from_iter((!related).then_some(Cause::NotRelated));
-            if let Some(error) = &status.last_error {
-                causes.push(self.of_error(database, error.clone())?);
-            } else if related {
-                causes.push(Cause::RoundRunning { pending_in: 0, pending_out: 0 });
-            }
-            return Ok(causes);
+            // What failed says more than that nobody here asked for it.
+            return Ok(vec![match &status.last_error {
+                Some(error) => self.of_error(database, error.clone())?,
+                None if peer.record.databases.contains(database) => {
+                    Cause::RoundRunning { pending_in: 0, pending_out: 0 }
+                }
+                None => Cause::NotRelated,
+            }]);
         };
         let cause = match session.state {
             DatabaseState::Asked | DatabaseState::Comparing | DatabaseState::Transferring => {
