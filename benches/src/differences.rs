@@ -21,8 +21,6 @@ const MOVED: u64 = 1_000;
 const LEAVES: u64 = 500;
 /// How many bytes of noise an entry of these cases carries.
 const NOISE: usize = 700;
-/// The length of one entry in a batch stands before it in this many bytes.
-const LENGTH_LEN: u64 = 4;
 /// How long a frame takes each way in `delay`.
 const DELAY: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_secs(60);
@@ -159,10 +157,16 @@ fn travelling(database: &Database, count: usize) -> Result<u64> {
     Ok(bytes_of(&database.parcels(from, count)?))
 }
 
+/// As [`travelling`], of these.
 pub(crate) fn bytes_of(parcels: &[Parcel]) -> u64 {
-    let mut bytes = Vec::new();
-    parcels.iter().for_each(|parcel| parcel.encode(&mut bytes));
-    bytes.len() as u64 + parcels.len() as u64 * LENGTH_LEN
+    let travelling = |parcel: &Parcel| {
+        let mut bytes = Vec::new();
+        parcel.encode(&mut bytes);
+        let length = bytes.len() as u64;
+        // In a batch its length stands before it, seven bits in a byte.
+        length + u64::from((u64::BITS - length.leading_zeros()).div_ceil(7))
+    };
+    parcels.iter().map(travelling).sum()
 }
 
 /// Adds entries that descend from old ones here and there, and from which nothing descends.
