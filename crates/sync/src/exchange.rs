@@ -515,7 +515,7 @@ impl Exchange {
     }
 
     /// Takes note of the time of the call that follows.
-    pub(crate) const fn tick(&mut self, now: u64) {
+    pub(crate) fn tick(&mut self, now: u64) {
         self.pace.set(now);
     }
 

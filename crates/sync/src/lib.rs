@@ -35,6 +35,7 @@ mod close;
 mod context;
 mod cost;
 mod discovery;
+mod effort;
 mod exchange;
 mod filter;
 mod flow;

@@ -73,7 +73,7 @@ pub const COMMON_MAX: usize = 16;
 pub const PROBE_MAX: usize = 8_192;
 /// A difference of at most this many entries is sent without a finer comparison.
 pub const DIRECT_MAX: usize = 64;
-/// Over how many entries a side looks for what may differ before it asks by other means, in one round.
+/// Over how many entries of either side a look for what may differ goes before it asks by other means.
 pub const REACH_MAX: usize = 1 << 18;
 /// How many symbols are asked for at first, at least.
 pub const WINDOW_SYMBOLS_MIN: usize = 64;
@@ -83,6 +83,10 @@ pub const WINDOW_SYMBOLS_FIRST: usize = 2_048;
 pub const WINDOW_SYMBOLS_FACTOR: usize = 3;
 /// Greatest number of symbols in one message.
 pub const WINDOW_SYMBOLS_MAX: usize = 16_384;
+/// How many ids are gone over for one session to make symbols, before it has to wait for more.
+pub const EFFORT_MAX_IDS: i64 = 1 << 25;
+/// How many further ids a second gives; who has none left is told to ask for pages.
+pub const EFFORT_SECOND_IDS: i64 = 1 << 18;
 /// Greatest number of short ids in one message.
 pub const SHORTS_MAX: usize = 32_768;
 /// How large a batch of entries grows before it is sent, in bytes.

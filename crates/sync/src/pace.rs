@@ -4,23 +4,31 @@
 
 use weald_dag::Randomness;
 
+use crate::effort::Effort;
 use crate::limits::{RELAY_MAX_MS, RELAY_MIN_MS};
 
-/// The time of a call, and the chance of a session.
+/// The time of a call, and the chance and the effort of a session.
 pub(crate) struct Pace {
     now: u64,
     randomness: Randomness,
+    effort: Effort,
 }
 
 impl Pace {
     /// Starts from secret bytes of this session alone.
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self { now: 0, randomness: Randomness::from_seed(seed) }
+        Self { now: 0, randomness: Randomness::from_seed(seed), effort: Effort::default() }
     }
 
     /// Takes note of the time of a call in milliseconds.
-    pub(crate) const fn set(&mut self, now: u64) {
+    pub(crate) fn set(&mut self, now: u64) {
         self.now = now;
+        self.effort.rest(now);
+    }
+
+    /// Returns how much may still be gone over for the peer.
+    pub(crate) const fn effort(&mut self) -> &mut Effort {
+        &mut self.effort
     }
 
     /// Returns the time of the call in milliseconds.

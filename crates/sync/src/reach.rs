@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 use weald_dag::{Graph, Number, StoreError};
 
+use crate::limits::REACH_MAX;
+
 /// Returns the entries at and above the generation `base` that `ours` reach and `common` do not, ascending;
-/// `None` where they are more than `limit`.
+/// `None` where they are more than `limit`, or more than [`REACH_MAX`] entries of either side had to be
+/// looked at.
 pub(crate) fn beyond(
     graph: &Graph<'_>,
     ours: &[Number],
@@ -19,11 +22,15 @@ pub(crate) fn beyond(
     let mut open: BTreeMap<Number, bool> = ours.iter().map(|number| (*number, false)).collect();
     open.extend(common.iter().map(|number| (*number, true)));
     let mut alone = open.values().filter(|common| !**common).count();
-    let mut found = Vec::new();
+    let (mut found, mut looked_at) = (Vec::new(), 0);
     while alone > 0
         && let Some((number, common)) = open.pop_last()
     {
         alone -= usize::from(!common);
+        looked_at += 1;
+        if looked_at > REACH_MAX {
+            return Ok(None);
+        }
         let local = graph.local(number)?;
         if local.generation < base {
             continue;

@@ -87,6 +87,8 @@ pub(crate) struct Round {
     common: Vec<Number>,
     /// Our announced tips that the peer does not hold.
     lacking: BTreeSet<Number>,
+    /// Whether the peer lacks more than a few for all that was compared.
+    many: bool,
     /// Whether the peer must hear more of what is held here.
     they_need: bool,
     their_rungs: Rungs,
@@ -130,6 +132,7 @@ impl Round {
             caught_up: false,
             common: Vec::new(),
             lacking: BTreeSet::new(),
+            many: false,
             they_need: false,
             their_rungs: Rungs::default(),
             told_need: false,

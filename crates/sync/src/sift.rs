@@ -1,6 +1,7 @@
 //! What a filter lets through: told by one side what it holds, the other finds what to send.
 //!
-//! Invariant: of what is not in the filter, everything goes, and all that descends from it, parents first.
+//! Invariant: of what is not in the filter, everything goes, and all that descends from it, parents first;
+//! what the other side has said it lacks goes always, also from below the base.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ pub(crate) fn filter(
 }
 
 /// Returns those of `entries`, which are ascending and closed above their base, that the other side lacks as
-/// far as its filter tells; `lacking` are some that it has said it does not hold.
+/// far as its filter tells, and all of `lacking`: the tips that it has said it does not hold.
 pub(crate) fn sift(
     graph: &Graph<'_>,
     entries: &[Number],
@@ -42,12 +43,11 @@ pub(crate) fn sift(
     lacking: &BTreeSet<Number>,
     shorts: &ShortIds,
 ) -> Result<Vec<Number>, StoreError> {
-    let mut sent = BTreeSet::new();
+    let mut sent = lacking.clone();
     for number in entries {
         let (local, entry) = graph.placed(*number)?;
         let below = || local.parents.iter().any(|parent| sent.contains(parent));
-        if lacking.contains(number) || !sieve.filter.may_hold(shorts.short(&entry.id())) || below()
-        {
+        if !sieve.filter.may_hold(shorts.short(&entry.id())) || below() {
             sent.insert(*number);
         }
     }

@@ -196,7 +196,10 @@ impl Channel {
         let scope = Scope { name: self.name, shorts: &shorts, known: &self.known };
         let mut say = Vec::new();
         if let Some(round) = &mut self.round {
-            what(round, view.graph().as_ref(), &scope, &mut say)??;
+            round.spare_passes(ctx.pace.effort().is_spent());
+            let heard = what(round, view.graph().as_ref(), &scope, &mut say);
+            ctx.pace.effort().spend(round.passed());
+            heard??;
         }
         say.into_iter().for_each(|control| ctx.out.control(control));
         self.decide(ctx)

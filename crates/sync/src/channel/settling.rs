@@ -48,7 +48,10 @@ impl Channel {
         // Where every tip is held, whatever is on its way is held too.
         let view = ctx.view(&self.database)?;
         let all_held = theirs.all_held(view.graph().as_ref())?;
-        let come = round.peer_sent && self.incoming.is_idle();
+        // Whoever has announced the same sends nothing and does not say so, also where what was announced
+        // here is not kept any more.
+        let nothing_comes = round.ours.paged.is_none() && round.ours.equals(&theirs.announce);
+        let come = (round.peer_sent || nothing_comes) && self.incoming.is_idle();
         if !(all_held || come) {
             return self.finish(ctx);
         }

@@ -3,6 +3,8 @@
 //! Invariant: whoever waits for the other has told it so, or the other leads and always answers; where
 //! neither holds, it asks page by page on its own.
 
+use std::collections::BTreeSet;
+
 use weald_dag::{Graph, Number, StoreError};
 
 use super::{Decision, Round, Scope, Sending};
@@ -59,13 +61,13 @@ impl Round {
             return Ok(Decision::Nothing);
         }
         if !theirs.all_known() {
-            if !self.compared {
+            // What is said after that does not make it few, and costs no further look.
+            if !self.compared || self.many {
                 return Ok(Decision::Wait);
             }
-            return Ok(match self.few(graph, scope)? {
-                Some(few) => send(few),
-                None => Decision::Wait,
-            });
+            let few = self.few(graph, scope)?;
+            self.many = few.is_none();
+            return Ok(few.map_or(Decision::Wait, send));
         }
         let common = self.shared(graph, scope)?;
         if common.is_empty() {
@@ -93,7 +95,11 @@ impl Round {
             let Some(entries) = beyond(graph, &ours, &common, sieve.base, REACH_MAX)? else {
                 return self.page(graph, scope, say);
             };
-            let lacked = sift::sift(graph, &entries, &sieve, &self.lacking, scope.shorts)?;
+            // What it has declined for good counts as common.
+            let common: BTreeSet<Number> = common.into_iter().collect();
+            let lacking = graph.still_stored(self.lacking.difference(&common).copied())?;
+            let lacking = lacking.into_iter().collect();
+            let lacked = sift::sift(graph, &entries, &sieve, &lacking, scope.shorts)?;
             return Ok(send(lacked));
         }
         if let Some(lacked) = self.symbolic.take_lacked() {
@@ -169,7 +175,9 @@ impl Round {
         let Some(entries) = beyond(graph, &ours, &common, base, FILTER_ENTRIES_MAX)? else {
             return Ok(None);
         };
-        let filter = sift::filter(graph, &entries, scope.shorts)?;
+        // A peer that needs nothing is only told from where on to tell.
+        let told = if !self.leads || self.they_need { entries.as_slice() } else { &[] };
+        let filter = sift::filter(graph, told, scope.shorts)?;
         let named: Vec<Number> =
             named.into_iter().filter(|number| !self.common.contains(number)).collect();
         Ok(filter.ok().zip(Some(Ids(graph.ids(&named)?))))
@@ -192,11 +200,13 @@ impl Round {
         self.waits.hear();
         self.method = self.method.max(Method::Filter);
         let base = sieve.base;
-        self.sieve = Some(sieve);
+        // Where this side needed none, what is told is no filter of what the peer holds.
+        self.sieve = Some(sieve).filter(|_| self.told_need);
         let Some(graph) = graph else {
             return Ok(Ok(()));
         };
         self.common.extend(graph.numbers(&common.0)?);
+        self.many &= common.is_empty();
         if needs && !self.leads {
             match self.filter(graph, scope, base)? {
                 Some((filter, common)) if !self.silent => {

@@ -2,7 +2,8 @@
 //! the difference is left.
 //!
 //! Invariant: no more symbols are asked for, made or taken than [`SYMBOLS_MAX`] in a round, each window by
-//! one pass over the ids; forged ones end in pages.
+//! one pass over the ids; forged ones end in pages. Windows grow, so the passes of a round are few, and
+//! those of a session are bounded by time; all of a round are over what was held at its start.
 
 use std::ops::{ControlFlow, Range};
 
@@ -33,6 +34,10 @@ pub(super) struct Symbolic {
     wanted_all: bool,
     /// What the peer lacks.
     lacked: Option<Vec<Number>>,
+    /// Whether the peer has had so much gone over for it that it gets no further pass now.
+    spent: bool,
+    /// How many ids were gone over since that was last told.
+    passed: u64,
 }
 
 impl Symbolic {
@@ -75,20 +80,27 @@ impl Round {
         say: &mut Vec<Control>,
     ) -> Result<Result<(), PeerFault>, StoreError> {
         let hushed = self.silent || self.theirs.as_ref().is_none_or(|their| their.announce.silent);
-        if self.leads || hushed || window.start != self.symbolic.told || self.symbolic.wanted_all {
+        let told = self.symbolic.told;
+        // Each window costs a pass over all ids, so they must grow.
+        let least = told.clamp(WINDOW_SYMBOLS_MIN, WINDOW_SYMBOLS_MAX);
+        let grows = window.len() >= least || window.end == SYMBOLS_MAX;
+        if self.leads || hushed || window.start != told || !grows || self.symbolic.wanted_all {
             return Ok(Err(PeerFault::Unexpected { what: "a question for symbols" }));
         }
         self.waits.hear();
         self.method = self.method.max(Method::Symbols);
-        self.symbolic.told = window.end;
-        let (name, round) = (scope.name, self.number);
-        match made(graph, scope.shorts, window)? {
+        let (name, round, end) = (scope.name, self.number, window.end);
+        match self.made(graph, scope.shorts, window)? {
             Some(made) => {
+                self.symbolic.told = end;
                 let symbols = symbols::encode(&made).into();
                 say.push(Control::Symbols { name, round, symbols });
                 self.waits.ask();
             }
-            None => say.push(Control::Pages { name, round }),
+            None => {
+                self.by_pages = true;
+                say.push(Control::Pages { name, round });
+            }
         }
         Ok(Ok(()))
     }
@@ -105,7 +117,7 @@ impl Round {
             return Ok(Err(PeerFault::Unexpected { what: "symbols" }));
         };
         self.waits.hear();
-        let made = made(graph, scope.shorts, window.clone())?;
+        let made = self.made(graph, scope.shorts, window.clone())?;
         let decoder = self.symbolic.decoder.as_mut();
         let Some((decoder, made)) = decoder.zip(made) else {
             self.give_up_symbols(scope, say);
@@ -157,7 +169,7 @@ impl Round {
             }
         }
         self.waits.ask();
-        self.symbolic.lacked = Some(resolved(graph, scope.shorts, decoded.ours)?);
+        self.symbolic.lacked = Some(self.resolved(graph, scope.shorts, decoded.ours)?);
         Ok(())
     }
 
@@ -180,50 +192,74 @@ impl Round {
         }
         symbolic.wanted_all = true;
         let wanted = std::mem::take(&mut symbolic.wanted);
-        symbolic.lacked = Some(resolved(graph, scope.shorts, wanted)?);
+        self.symbolic.lacked = Some(self.resolved(graph, scope.shorts, wanted)?);
         self.waits.hear();
         Ok(Ok(()))
     }
-}
 
-/// Makes the symbols of a window by one pass over all ids; `None` where there is nothing to sum up.
-fn made(
-    graph: Option<&Graph<'_>>,
-    shorts: &ShortIds,
-    window: Range<usize>,
-) -> Result<Option<Vec<Symbol>>, StoreError> {
-    let Some((graph, mut coder)) = graph.zip(Coder::new(shorts.checks(), window).ok()) else {
-        return Ok(None);
-    };
-    each_short(graph, shorts, &mut |_, short| coder.add(short))?;
-    Ok(Some(coder.finish()))
-}
+    /// Says whether the peer has used up what may be gone over for it.
+    pub(crate) const fn spare_passes(&mut self, spent: bool) {
+        self.symbolic.spent = spent;
+    }
 
-/// Finds the entries with these short ids by one pass over all ids; ascending.
-fn resolved(
-    graph: Option<&Graph<'_>>,
-    shorts: &ShortIds,
-    mut wanted: Vec<u64>,
-) -> Result<Vec<Number>, StoreError> {
-    let mut found = Vec::new();
-    let Some(graph) = graph.filter(|_| !wanted.is_empty()) else {
-        return Ok(found);
-    };
-    wanted.sort_unstable();
-    each_short(graph, shorts, &mut |number, short| {
-        found.extend(wanted.binary_search(&short).is_ok().then_some(number));
-    })?;
-    found.sort_unstable();
-    Ok(found)
-}
+    /// Takes how many ids were gone over since this was last asked.
+    pub(crate) const fn passed(&mut self) -> u64 {
+        std::mem::replace(&mut self.symbolic.passed, 0)
+    }
 
-fn each_short(
-    graph: &Graph<'_>,
-    shorts: &ShortIds,
-    visit: &mut dyn FnMut(Number, u64),
-) -> Result<(), StoreError> {
-    graph.each_needed_id(&mut |number, id| {
-        visit(number, shorts.short(&id));
-        ControlFlow::Continue(())
-    })
+    /// Makes the symbols of a window by one pass over all ids; `None` where there is nothing to sum up,
+    /// or enough was gone over.
+    fn made(
+        &mut self,
+        graph: Option<&Graph<'_>>,
+        shorts: &ShortIds,
+        window: Range<usize>,
+    ) -> Result<Option<Vec<Symbol>>, StoreError> {
+        let graph = graph.filter(|_| !self.symbolic.spent);
+        let Some((graph, mut coder)) = graph.zip(Coder::new(shorts.checks(), window).ok()) else {
+            return Ok(None);
+        };
+        self.each_short(graph, shorts, &mut |_, short| coder.add(short))?;
+        Ok(Some(coder.finish()))
+    }
+
+    /// Finds the entries with these short ids by one pass over all ids; ascending.
+    fn resolved(
+        &mut self,
+        graph: Option<&Graph<'_>>,
+        shorts: &ShortIds,
+        mut wanted: Vec<u64>,
+    ) -> Result<Vec<Number>, StoreError> {
+        let mut found = Vec::new();
+        let Some(graph) = graph.filter(|_| !wanted.is_empty()) else {
+            return Ok(found);
+        };
+        wanted.sort_unstable();
+        self.each_short(graph, shorts, &mut |number, short| {
+            found.extend(wanted.binary_search(&short).is_ok().then_some(number));
+        })?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Visits what was held when the round began, so that all windows are over the same, whatever has
+    /// come since.
+    fn each_short(
+        &mut self,
+        graph: &Graph<'_>,
+        shorts: &ShortIds,
+        visit: &mut dyn FnMut(Number, u64),
+    ) -> Result<(), StoreError> {
+        let newest = self.ours.newest;
+        let mut passed = 0;
+        graph.each_needed_id(&mut |number, id| {
+            passed += 1;
+            if Some(number) <= newest {
+                visit(number, shorts.short(&id));
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.symbolic.passed += passed;
+        Ok(())
+    }
 }
