@@ -13,6 +13,7 @@ mod holding;
 mod joining;
 mod live;
 mod meeting;
+mod mesh;
 mod pairs;
 mod process;
 mod raw;
@@ -100,6 +101,8 @@ enum Case {
     Delay(Common),
     /// From a commit on one instance to the event on the other, over open links; beside raw redb.
     Live(Common),
+    /// Twenty instances in a ring, a star and a random mesh, each writing: what comes twice.
+    Mesh(Common),
     /// A real history as entries of many authors, then synced to another process.
     Replay {
         /// A commit graph: one JSON array a line (see the guide); generated when left out.
@@ -190,6 +193,7 @@ fn main() -> Result<()> {
         Case::Diverged(common) => sizes(&common, &SIZES, "diverged", differences::diverged),
         Case::Scattered(common) => sizes(&common, &SIZES, "scattered", differences::scattered),
         Case::Delay(common) => sizes(&common, &[10_000], "delay", differences::delay),
+        Case::Mesh(common) => sizes(&common, &[20], "mesh", mesh::mesh),
         Case::Live(common) => sizes(&common, &[1_000], "live", live::live),
         Case::Replay { dag, difference, halves, common } => {
             let report = Report::new("replay", common.json);

@@ -180,8 +180,8 @@ pub use weald_sync::{
     Classes, CloseReason, Cost, DatabaseState, DatabaseStatus, Event as SessionEvent, Method, Tally,
 };
 pub use weald_transports::{
-    ATTEMPTS_KEPT, AccessEvent, Address, AddressError, Events as SyncEvents, HISTORY_MAX,
-    HostError, PeerRecord, PeerState, PeerStatus, SyncError, SyncEvent, SyncOutcome, SyncRecord,
-    SyncStatus,
+    ATTEMPTS_KEPT, AccessEvent, Address, AddressError, BANDWIDTH_BURST, BANDWIDTH_MIN,
+    BandwidthLimit, Events as SyncEvents, HISTORY_MAX, HostError, PeerRecord, PeerState,
+    PeerStatus, SyncError, SyncEvent, SyncOutcome, SyncRecord, SyncStatus,
 };
 pub use zeroize::Zeroizing;

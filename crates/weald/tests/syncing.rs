@@ -206,6 +206,58 @@ async fn p62_many_instances_in_one_process_hear_each_other() {
     }
 }
 
+#[tokio::test]
+async fn twenty_instances_in_a_star_hear_each_other_and_little_comes_twice() {
+    const SAID: usize = 3;
+    let network = MemoryNetwork::new();
+    let instances: Vec<Instance> = (0..20).map(|_| Instance::in_memory().unwrap()).collect();
+    let (mut rooms, mut ticket) = (Vec::new(), None);
+    for (n, instance) in instances.iter().enumerate() {
+        let user = instance.create_user("someone", None).unwrap();
+        let sync = instance.enable_sync().unwrap();
+        sync.register_transport("wires", network.transport(&n.to_string()));
+        let room = match &ticket {
+            None => {
+                within("serving", sync.accept_connections()).await.unwrap();
+                let room = user.create_database(demo()).unwrap();
+                ticket = Some(sync.ticket(&room));
+                room
+            }
+            Some(ticket) => within("joining", sync.join(&user, ticket)).await.unwrap(),
+        };
+        rooms.push(room);
+    }
+    let mut said = Vec::new();
+    for i in 0..SAID {
+        for (n, room) in rooms.iter().enumerate() {
+            said.push(format!("{i} from {n}"));
+            push(room, said.last().unwrap());
+        }
+    }
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    for room in &rooms {
+        hears(room, &said).await;
+        assert_eq!(room.tips().unwrap(), rooms[0].tips().unwrap());
+    }
+    let count = || {
+        let peers = instances.iter().flat_map(|instance| instance.sync().unwrap().list_peers());
+        let sessions = peers.filter_map(|peer| peer.databases[&rooms[0].id()].session.clone());
+        sessions.fold((0, 0), |(came, again), session| {
+            (came + session.cost.entries_in, again + session.duplicates_in)
+        })
+    };
+    // The status is written a moment after what it tells.
+    let came = said.len() as u64 * (rooms.len() as u64 - 1);
+    within("counting", async {
+        while count().0 < came {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let (came, again) = count();
+    assert!(again * 10 < came, "{again} of {came} came again");
+}
+
 #[test]
 fn an_instance_closes_in_order_without_a_runtime_and_its_directory_is_free_at_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -18,6 +18,7 @@ use weald_sync::{
     Unheard,
 };
 
+use super::bandwidth::{Bandwidth, Taken};
 use super::board::{Board, in_words};
 use super::discovering::Discovering;
 use super::error::SyncError;
@@ -45,6 +46,7 @@ pub(crate) struct Common {
     pub(crate) presence: PresenceFeed,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) round_every: Duration,
+    pub(crate) bandwidth: Bandwidth,
     pub(crate) health_every: Option<Duration>,
 }
 
@@ -84,6 +86,8 @@ struct Drive {
     related: BTreeSet<DatabaseId>,
     rounds: Rounds,
     marks: Marks,
+    /// What was read and is not within the bandwidth yet.
+    read: Option<Taken>,
     /// Bytes read since the outbox was full.
     read_ahead: usize,
     status_due: Option<Instant>,
@@ -148,6 +152,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
     let address = link.peer().clone();
     let (sender, receiver) = link.split();
     let began = Instant::now();
+    let up = common.bandwidth.up.clone();
     Ok(Drive {
         rounds: Rounds::default(),
         marks: Marks::default(),
@@ -156,7 +161,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         session: Session::new(options, 0),
         began,
         receiver,
-        outbox: Outbox::new(sender),
+        outbox: Outbox::new(sender, up),
         commands,
         ingests: Ingests::default(),
         completing: FuturesOrdered::new(),
@@ -168,6 +173,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
         presence: Arc::default(),
         accepted: false,
         related: BTreeSet::new(),
+        read: None,
         read_ahead: 0,
         status_due: None,
     })
@@ -201,8 +207,23 @@ impl Drive {
         self.presence.press(!keeps_up);
         let may_say = self.began.checked_add(Duration::from_millis(self.session.may_say_from()));
         let Self {
-            common, receiver, ingests, completing, commands, feed, presence, outbox, ..
+            common,
+            receiver,
+            read,
+            ingests,
+            completing,
+            commands,
+            feed,
+            presence,
+            outbox,
+            ..
         } = self;
+        let frame = async {
+            if let Some(read) = read {
+                common.bandwidth.down.wait(read).await;
+            }
+            receiver.recv().await
+        };
         let stored = async {
             match peer {
                 Some(peer) if !ingests.is_empty() => ingests.next(&*common.host, peer).await,
@@ -217,7 +238,7 @@ impl Drive {
             presence.filled().await;
         };
         tokio::select! {
-            frame = receiver.recv() => Turn::Frame(frame),
+            frame = frame => Turn::Frame(frame),
             stored = stored => Turn::Stored(stored),
             Some(completed) = completing.next() => Turn::Completed(completed),
             command = commands.recv() => Turn::Command(command),
@@ -235,6 +256,7 @@ impl Drive {
         let host = Arc::clone(&self.common.host);
         match turn {
             Turn::Frame(Ok(Some(frame))) => {
+                self.read = self.common.bandwidth.down.take(frame.len());
                 self.count_read_ahead(frame.len())?;
                 let round_trip = self.session.round_trip();
                 self.session.handle_frame(now, &frame, &*host);

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use weald_dag::{DatabaseId, PublicKey, RequestId};
 use weald_sync::{ListedDatabase, RequestAnswer};
 
+use super::bandwidth::{Bandwidth, BandwidthLimit};
 use super::board::Board;
 use super::discovering::DiscoveryReply;
 use super::error::SyncError;
@@ -62,6 +63,7 @@ struct Shared {
     board: Board,
     feed: CommitFeed,
     presence: PresenceFeed,
+    bandwidth: Bandwidth,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -89,10 +91,18 @@ impl ActorHandle {
         board: Board,
         feed: CommitFeed,
         presence: PresenceFeed,
+        bandwidth: Bandwidth,
         thread: JoinHandle<()>,
     ) -> Self {
         let thread = Mutex::new(Some(thread));
-        Self(Arc::new(Shared { commands: Some(commands), board, feed, presence, thread }))
+        Self(Arc::new(Shared {
+            commands: Some(commands),
+            board,
+            feed,
+            presence,
+            bandwidth,
+            thread,
+        }))
     }
 
     fn send(&self, command: Command) {
@@ -292,6 +302,13 @@ impl ActorHandle {
     /// Returns the kinds of addresses that registered transports reach.
     pub fn kinds(&self) -> BTreeSet<String> {
         self.0.board.kinds()
+    }
+
+    /// Sets how many bytes a second all links carry together from now on, or lifts the limit.
+    ///
+    /// Each way the links take turns. What is on its way is held up, never dropped.
+    pub fn set_bandwidth_limit(&self, limit: Option<BandwidthLimit>) {
+        self.0.bandwidth.set(limit);
     }
 
     /// Returns every peer with its status.

@@ -69,6 +69,12 @@ pub const CROSSING: Duration = Duration::from_secs(10);
 /// One that broke the protocol is refused for as long when it comes by itself.
 pub const DISTRUST: Duration = Duration::from_secs(300);
 
+/// The least bandwidth limit, in bytes a second: with less, a peer would take this side for dead.
+pub const BANDWIDTH_MIN: u64 = 32 << 10;
+
+/// How many bytes of unused bandwidth are saved up at most.
+pub const BANDWIDTH_BURST: u64 = 64 << 10;
+
 /// Up to this many parcels are verified on the spot; more go to a thread for heavy work.
 pub(crate) const VERIFY_INLINE: usize = 4;
 

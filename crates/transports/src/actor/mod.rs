@@ -5,6 +5,7 @@
 
 mod attempts;
 mod backoff;
+mod bandwidth;
 mod board;
 mod core;
 mod discovering;
@@ -35,6 +36,7 @@ mod status;
 mod wait;
 
 pub use attempts::ATTEMPTS_KEPT;
+pub use bandwidth::BandwidthLimit;
 pub use error::SyncError;
 pub use event::{AccessEvent, EventTeller, Events, SyncEvent};
 pub use feed::CommitFeed;
@@ -42,9 +44,10 @@ pub use handle::ActorHandle;
 pub use history::{HISTORY_MAX, SyncOutcome, SyncRecord};
 pub use host::{Host, HostError};
 pub use limits::{
-    CROSSING, DIAL_MAX, DIAL_STAGGER, DISCOVERED_MAX, DISTRUST, EVENTS_MAX, FLUSH_MAX,
-    HEALTH_EVERY, LINKS_MAX, NOTES_EVERY, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES, READ_AHEAD_BYTES,
-    REJECTION_EVERY, RETRY_FIRST, RETRY_MAX, ROUND_EVERY, STOP_MAX, UNPROVEN_LINKS_MAX,
+    BANDWIDTH_BURST, BANDWIDTH_MIN, CROSSING, DIAL_MAX, DIAL_STAGGER, DISCOVERED_MAX, DISTRUST,
+    EVENTS_MAX, FLUSH_MAX, HEALTH_EVERY, LINKS_MAX, NOTES_EVERY, OUTBOX_BYTES,
+    PRESENCE_QUEUE_BYTES, READ_AHEAD_BYTES, REJECTION_EVERY, RETRY_FIRST, RETRY_MAX, ROUND_EVERY,
+    STOP_MAX, UNPROVEN_LINKS_MAX,
 };
 pub use options::ActorOptions;
 pub use peer::{ADDRESSES_MAX, PeerRecord};

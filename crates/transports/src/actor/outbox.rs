@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::bandwidth::Bucket;
 use super::limits::{FLUSH_MAX, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES};
 use crate::link::{LinkError, LinkSender};
 
@@ -26,11 +27,11 @@ struct Shared {
 }
 
 impl Outbox {
-    /// Starts the task that sends.
-    pub(crate) fn new(sender: Box<dyn LinkSender>) -> Self {
+    /// Starts the task that sends, as fast as `up` lets it.
+    pub(crate) fn new(sender: Box<dyn LinkSender>, up: Bucket) -> Self {
         let (frames, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let task = tokio::spawn(send_all(sender, queue, Arc::clone(&shared)));
+        let task = tokio::spawn(send_all(sender, up, queue, Arc::clone(&shared)));
         Self { frames: Some(frames), shared, task }
     }
 
@@ -78,12 +79,16 @@ impl Drop for Outbox {
 
 async fn send_all(
     mut sender: Box<dyn LinkSender>,
+    up: Bucket,
     mut queue: mpsc::UnboundedReceiver<Bytes>,
     shared: Arc<Shared>,
 ) {
     let mut sent = Ok(());
     while let Some(frame) = queue.recv().await {
         let bytes = frame.len();
+        if let Some(taken) = up.take(bytes) {
+            up.wait(&taken).await;
+        }
         sent = sender.send(frame).await;
         if sent.is_err() {
             break;

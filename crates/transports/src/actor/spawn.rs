@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::bandwidth::Bandwidth;
 use super::board::Board;
 use super::core::Core;
 use super::drive::Common;
@@ -28,6 +29,7 @@ use super::presence::PresenceFeed;
 pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, SyncError> {
     let peers = kept_peers(&*host)?;
     let (board, feed) = (Board::new(), CommitFeed::default());
+    let bandwidth = Bandwidth::new(options.bandwidth);
     let presence = PresenceFeed::default();
     for (record, notes) in &peers {
         board.record(record);
@@ -51,6 +53,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         presence: presence.clone(),
         notices,
         round_every: options.round_every,
+        bandwidth: bandwidth.clone(),
         health_every: options.health_every,
     };
     let shown = board.clone();
@@ -61,7 +64,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         shown.close();
     };
     let thread = std::thread::Builder::new().name("weald-actor".to_owned()).spawn(run);
-    Ok(ActorHandle::new(commands, board, feed, presence, thread.map_err(no_threads)?))
+    Ok(ActorHandle::new(commands, board, feed, presence, bandwidth, thread.map_err(no_threads)?))
 }
 
 /// Puts records and notes of peers together; notes that this build cannot read are left out.

@@ -13,6 +13,8 @@ mod bad_input;
 mod failing;
 mod health;
 mod hostile;
+mod limited;
+mod mesh;
 mod outliving;
 mod site;
 mod sync;

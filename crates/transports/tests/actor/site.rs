@@ -47,6 +47,10 @@ pub(crate) struct Site {
     changed: tokio::sync::watch::Sender<u64>,
     /// How many more batches are taken before the host fails; `u64::MAX` for all.
     pub(crate) batches_left: AtomicU64,
+    /// How many entries came from peers.
+    pub(crate) received: AtomicU64,
+    /// How many of them were held already.
+    pub(crate) duplicates: AtomicU64,
 }
 
 fn sign(ids: &[(Arc<SecretKey>, EntryId)]) -> Vec<Signature> {
@@ -70,6 +74,8 @@ impl Site {
             feed: Mutex::default(),
             changed: tokio::sync::watch::Sender::new(0),
             batches_left: AtomicU64::new(u64::MAX),
+            received: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
         })
     }
 
@@ -338,6 +344,9 @@ impl Host for Site {
         let done = engine.ingest(&mut rows, database, parcels, self.now()).unwrap();
         self.apply(&mut engine, rows);
         drop(engine);
+        let again = done.verdicts.iter().filter(|(_, v)| matches!(v, Verdict::Duplicate(_)));
+        self.received.fetch_add(done.verdicts.len() as u64, Ordering::SeqCst);
+        self.duplicates.fetch_add(again.count() as u64, Ordering::SeqCst);
         let numbers: Vec<Number> = done.folded.iter().map(|folded| folded.number).collect();
         if !numbers.is_empty() {
             self.tell(database, &numbers, Some(from));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use weald_transports::{Address, SyncError, Transport};
+use weald_transports::{Address, BandwidthLimit, SyncError, Transport};
 #[cfg(feature = "http")]
 use weald_transports::{HTTP, HostError, HttpTransport};
 
@@ -63,6 +63,14 @@ impl PeerSync {
     /// [`SyncError::InstanceDropped`].
     pub async fn stop_accepting(&self) -> Result<(), SyncError> {
         self.actor.stop_accepting().await
+    }
+
+    /// Sets how many bytes a second all links of this instance carry together from now on, or lifts the limit
+    /// (default: none). It is not kept over restarts.
+    ///
+    /// Each way the links take turns; what waits goes by the new limit at once, and nothing is dropped.
+    pub fn set_bandwidth_limit(&self, limit: Option<BandwidthLimit>) {
+        self.actor.set_bandwidth_limit(limit);
     }
 
     /// Returns whether any transport listens.

@@ -119,11 +119,12 @@ impl Core {
         self.judge(&link, &reason);
         let linked_still = peer.is_some_and(|peer| self.links.reach(&peer));
         if !linked_still && let Some(peer) = peer {
+            self.peers.lost(&peer, error.as_ref(), reason.is_lasting());
+            // Who hears of it finds it in the status.
             if link.peer.is_some() {
                 let error = error.clone();
                 self.common.board.tell(SyncEvent::Disconnected { peer, error });
             }
-            self.peers.lost(&peer, error.as_ref(), reason.is_lasting());
         }
         let lost = error.unwrap_or(SyncError::Session(CloseReason::LinkClosed));
         for mut waiter in waiters {
