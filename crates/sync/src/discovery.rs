@@ -17,7 +17,7 @@ use crate::outbox::Outbox;
 use crate::output::Event;
 
 /// The id that stands for no database: keys that are proven for it count for discovery alone.
-pub(crate) const NO_DATABASE: DatabaseId = DatabaseId::from_bytes([0; ID_LEN]);
+pub const NO_DATABASE: DatabaseId = DatabaseId::from_bytes([0; ID_LEN]);
 
 /// The name under which keys are proven for discovery.
 pub(crate) const DISCOVERY: Name = Name(ByteArray::new([0; NAME_LEN]));

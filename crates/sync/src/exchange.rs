@@ -147,16 +147,26 @@ impl Exchange {
         reads.listed(self.peer_keys.of(&DISCOVERY), after, limit)
     }
 
-    /// Returns the name of a database that is synced here and that the peer may read now.
+    /// Returns the name of a database that is synced here and that the peer may read now. Before all of it is here it
+    /// is not known for certain who may.
     pub(crate) fn spoken_of(
         &self,
         database: &DatabaseId,
         reads: &dyn Reads,
     ) -> Result<Option<Name>, StoreError> {
         let name = self.naming.name(database);
-        let open = self.channels.get(&name).is_some_and(|channel| channel.ending().is_none());
-        let may_read = open && reads.may_read(database, self.peer_keys.of(&name))?;
-        Ok(may_read.then_some(name))
+        let complete = reads.database(database)?.is_some_and(|local| local.complete);
+        Ok((complete && self.shares(&name, database, reads)?).then_some(name))
+    }
+
+    fn shares(
+        &self,
+        name: &Name,
+        database: &DatabaseId,
+        reads: &dyn Reads,
+    ) -> Result<bool, StoreError> {
+        let open = self.channels.get(name).is_some_and(|channel| channel.ending().is_none());
+        Ok(open && reads.may_read(database, self.peer_keys.of(name))?)
     }
 
     /// Returns the database of a name, where it is synced here and the peer may read it now.
@@ -168,7 +178,7 @@ impl Exchange {
         let Some(database) = self.channels.get(name).map(Channel::database) else {
             return Ok(None);
         };
-        Ok(self.spoken_of(&database, reads)?.map(|_| database))
+        Ok(self.shares(name, &database, reads)?.then_some(database))
     }
 
     /// Returns whether a database is not answered for in this session.

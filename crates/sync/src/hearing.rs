@@ -37,8 +37,8 @@ type Mark = [u8; 16];
 #[derive(Debug, Default)]
 pub struct Hearing {
     marks: BTreeSet<Mark>,
-    /// In the order in which they were heard.
-    order: VecDeque<Mark>,
+    /// In the order in which they were heard, with the time of the clock.
+    order: VecDeque<(u64, Mark)>,
     /// The second of the clock in which messages were looked at last, and how many.
     looked: (u64, u64),
 }
@@ -72,19 +72,30 @@ impl Hearing {
         if self.looked.1 > PRESENCE_LOOKED_PER_SECOND { Err(Unheard::TooMuch) } else { Ok(()) }
     }
 
-    /// Remembers a genuine message; returns whether it is new.
-    pub fn remember(&mut self, database: &DatabaseId, message: &PresenceMessage) -> bool {
+    /// Remembers a genuine message for as long as it could be of now; returns whether it is new.
+    pub fn remember(
+        &mut self,
+        database: &DatabaseId,
+        message: &PresenceMessage,
+        wall: u64,
+    ) -> bool {
         let mark = short(message, database);
         if !self.marks.insert(mark) {
             return false;
         }
-        self.order.push_back(mark);
-        if self.order.len() > PRESENCE_REMEMBERED_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
+        self.order.push_back((wall, mark));
+        while self.order.len() > PRESENCE_REMEMBERED_MAX || self.is_past(wall) {
+            let Some((_, oldest)) = self.order.pop_front() else { break };
             self.marks.remove(&oldest);
         }
         true
+    }
+
+    /// Returns whether the clock alone keeps what was heard first from being heard again: it was at most so far
+    /// ahead then as it may be behind now.
+    fn is_past(&self, wall: u64) -> bool {
+        let first = self.order.front();
+        first.is_some_and(|(heard, _)| wall.saturating_sub(*heard) > 2 * PRESENCE_SKEW_MS)
     }
 }
 
@@ -107,9 +118,9 @@ mod tests {
         let mut hearing = Hearing::default();
         let (database, message) = said(NOW, 1);
         assert_eq!(hearing.check(&database, &message, NOW), Ok(()));
-        assert!(hearing.remember(&database, &message));
+        assert!(hearing.remember(&database, &message, NOW));
         assert_eq!(hearing.check(&database, &message, NOW), Err(Unheard::Repeated));
-        assert!(!hearing.remember(&database, &message));
+        assert!(!hearing.remember(&database, &message, NOW));
         let (_, again) = said(NOW, 2);
         assert_eq!(hearing.check(&database, &again, NOW), Ok(()), "said once more");
         let elsewhere = DatabaseId::from_bytes([3; 32]);
@@ -144,12 +155,32 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut hearing = Hearing::default();
         let (database, mut message) = said(NOW, 1);
-        for n in 0..2 * PRESENCE_REMEMBERED_MAX as u64 {
+        for n in 0..PRESENCE_REMEMBERED_MAX as u64 + 1_000 {
             message.time = n;
-            assert!(hearing.remember(&database, &message));
+            assert!(hearing.remember(&database, &message, NOW));
         }
         assert_eq!(hearing.marks.len(), PRESENCE_REMEMBERED_MAX);
         assert_eq!(hearing.order.len(), PRESENCE_REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn what_was_heard_is_no_news_however_much_is_said_while_it_is_of_now() {
+        let mut hearing = Hearing::default();
+        let (database, first) = said(NOW + PRESENCE_SKEW_MS, 1);
+        assert!(hearing.remember(&database, &first, NOW));
+        // As much as is looked at on all links meanwhile.
+        let mut other = first.clone();
+        for n in 0..2 * PRESENCE_SKEW_MS / 1_000 * PRESENCE_LOOKED_PER_SECOND - 1 {
+            other.time = n;
+            let wall = NOW + n * 1_000 / PRESENCE_LOOKED_PER_SECOND;
+            assert!(hearing.remember(&database, &other, wall));
+        }
+        let last = NOW + 2 * PRESENCE_SKEW_MS;
+        assert_eq!(hearing.check(&database, &first, last), Err(Unheard::Repeated));
+        assert_eq!(hearing.check(&database, &first, last + 1), Err(Unheard::NotOfNow));
+        let (_, now) = said(last + 1, 2);
+        assert!(hearing.remember(&database, &now, last + 2 * PRESENCE_SKEW_MS + 1));
+        assert_eq!((hearing.marks.len(), hearing.order.len()), (1, 1), "nothing of before");
     }
 
     #[test]

@@ -85,7 +85,7 @@ mod varint;
 pub use class::{Class, Classes, Tally};
 pub use close::{CloseReason, Farewell, PeerFault};
 pub use cost::{Cost, Method, Traffic};
-pub use discovery::ListedDatabase;
+pub use discovery::{ListedDatabase, NO_DATABASE};
 pub use hearing::{Hearing, Unheard};
 pub use options::{Role, SessionOptions};
 #[cfg(feature = "testing")]

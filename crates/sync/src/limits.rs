@@ -52,8 +52,10 @@ pub const PRESENCE_TOPIC_MAX: usize = 64;
 pub const PRESENCE_BODY_MAX: usize = 4 << 10;
 /// By how much the time of a presence message may differ from the clock here, in milliseconds.
 pub const PRESENCE_SKEW_MS: u64 = 60_000;
-/// How many presence messages are remembered, so that none is heard twice.
-pub const PRESENCE_REMEMBERED_MAX: usize = 16_384;
+/// How many presence messages are remembered, so that none is heard twice: all that can be looked at while one of
+/// them is of now.
+pub const PRESENCE_REMEMBERED_MAX: usize =
+    (2 * PRESENCE_SKEW_MS / 1_000 * PRESENCE_LOOKED_PER_SECOND) as usize;
 /// How many presence messages a second are said on a link.
 pub const PRESENCE_PER_SECOND: u64 = 50;
 /// How many presence messages a second are listened to on a link; more are dropped unread. What was said in time

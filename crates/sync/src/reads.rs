@@ -57,7 +57,7 @@ pub trait Reads {
 
     /// Returns the keys of this side that are proven to this peer for a database beside the device
     /// key: those that hold something in it or did once; where nothing is known, those to ask with.
-    /// An id of zeros asks for those by which the peer is to say what it offers.
+    /// [`NO_DATABASE`](crate::NO_DATABASE) asks for those by which the peer is to say what it offers.
     ///
     /// # Errors
     /// Any [`StoreError`]; it closes the session.

@@ -71,6 +71,24 @@ fn nothing_is_said_to_who_does_not_sync_or_may_not_read() {
 }
 
 #[test]
+fn nothing_is_said_before_it_is_known_for_certain_who_may_read() {
+    let parcels = chain(3);
+    let database = database_of(&parcels);
+    let mut holder = Node::new(1);
+    holder.ingest(database, parcels);
+    let mut world = World::new(vec![holder, Node::new(2)]);
+    world.link(1, 0);
+    for side in [0, 1] {
+        world.relate(0, side, database);
+    }
+    world.run();
+    let said = message(database, "typing", vec![], 1);
+    assert!(!say(&mut world, 1, database, &said), "not all of it is here");
+    world.nodes[0].complete(database);
+    assert!(say(&mut world, 1, database, &said));
+}
+
+#[test]
 fn who_says_much_is_held_to_the_rate() {
     let (mut world, database) = synced();
     let mut said = 0;

@@ -40,9 +40,9 @@ mod transport;
 pub use actor::{
     ADDRESSES_MAX, ATTEMPTS_KEPT, AccessEvent, ActorHandle, ActorOptions, BANDWIDTH_BURST,
     BANDWIDTH_MIN, BandwidthLimit, CROSSING, CommitFeed, DIAL_MAX, DIAL_STAGGER, DISCOVERED_MAX,
-    DISTRUST, EVENTS_MAX, EventTeller, Events, FLUSH_MAX, HEALTH_EVERY, HISTORY_MAX, Host,
-    HostError, LINKS_MAX, NOTES_EVERY, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES, PeerRecord, PeerState,
-    PeerStatus, PresenceFeed, READ_AHEAD_BYTES, REJECTION_EVERY, RETRY_FIRST, RETRY_MAX,
+    DISCOVERY_MAX, DISTRUST, EVENTS_MAX, EventTeller, Events, FLUSH_MAX, HEALTH_EVERY, HISTORY_MAX,
+    Host, HostError, LINKS_MAX, NOTES_EVERY, OUTBOX_BYTES, PRESENCE_QUEUE_BYTES, PeerRecord,
+    PeerState, PeerStatus, PresenceFeed, READ_AHEAD_BYTES, REJECTION_EVERY, RETRY_FIRST, RETRY_MAX,
     ROUND_EVERY, STOP_MAX, SyncError, SyncEvent, SyncOutcome, SyncRecord, SyncStatus,
     UNPROVEN_LINKS_MAX, spawn,
 };

@@ -108,7 +108,7 @@ pub use misfit::Misfit;
 pub use open::{InstanceBuilder, OpenError};
 pub use presence::{
     Heard, PRESENCE_TTL, PRESENCE_WATCH_QUEUE, PRESENT_PER_DATABASE_MAX, Presence, PresenceError,
-    PresenceWatch,
+    PresenceWatch, TOPICS_PER_AUTHOR_MAX,
 };
 pub use query::{
     ByIndex, ByKey, CursorError, DUPLICATE_KEYS_MAX, Duplicate, Duplicates, Index, IndexProgress,
@@ -117,9 +117,9 @@ pub use query::{
 pub use registry::{StoreOptions, StoreSummary};
 pub use requests::{
     ASKS_PER_HOUR_MAX, AccessOptions, AccessRequest, InviteError, InviteOptions,
-    REQUESTS_DECIDED_MAX, REQUESTS_MADE_MAX, REQUESTS_PER_ADDRESS_MAX, REQUESTS_PER_DATABASE_MAX,
-    REQUESTS_PER_DEVICE_MAX, REQUESTS_WAITING_MAX, ReceivedRequest, RequestError, RequestPolicy,
-    RequestState, RequestStatus, Requests,
+    REQUEST_ANSWER_MAX, REQUESTS_DECIDED_MAX, REQUESTS_MADE_MAX, REQUESTS_PER_ADDRESS_MAX,
+    REQUESTS_PER_DATABASE_MAX, REQUESTS_PER_DEVICE_MAX, REQUESTS_WAITING_MAX, ReceivedRequest,
+    RequestError, RequestPolicy, RequestState, RequestStatus, Requests,
 };
 pub use resolve::{
     RESOLUTION_ROUNDS_MAX, RESOLUTIONS_PER_COMMIT, RESOLUTIONS_REMEMBERED_MAX, Resolution,

@@ -88,6 +88,51 @@ async fn p45_p48_a_request_is_queued_compared_approved_and_the_database_comes_by
 }
 
 #[tokio::test]
+async fn p45_who_has_asked_for_a_database_tracks_it_and_says_how_it_is_synced() {
+    let network = MemoryNetwork::new();
+    let (alice, bob) = (place(&network, "alice").await, place(&network, "bob").await);
+    let room = private(&alice.user);
+    alice.sync.requests().set_policy(room.id(), RequestPolicy::Queue).unwrap();
+    let (key, level) = (bob.user.default_key(), Level::Write(10));
+    let asked = bob.sync.sync_with_peer_for_bootstrap("memory:alice", room.id(), key, level);
+    let asked = within("asking", asked).await.unwrap();
+    let tracked = bob.user.databases().unwrap();
+    assert_eq!(
+        tracked.iter().map(|of| (of.id, of.complete)).collect::<Vec<_>>(),
+        [(room.id(), false)]
+    );
+    let sync_settings = SyncSettings { interval_seconds: Some(7), ..SyncSettings::default() };
+    let wanted = DatabasePreferences { sync_settings, ..DatabasePreferences::new(room.id()) };
+    bob.user.set_prefs(wanted.clone()).unwrap();
+    alice.sync.requests().approve(&asked.id(), None).unwrap();
+    has(&bob, &room, &[]).await;
+    assert_eq!(bob.user.database_prefs(&room.id()).unwrap(), Some(wanted), "it stays");
+}
+
+#[tokio::test]
+async fn p48_who_waits_for_a_request_learns_that_it_was_withdrawn_or_has_expired() {
+    let network = MemoryNetwork::new();
+    let (alice, bob) = (place(&network, "alice").await, place(&network, "bob").await);
+    let room = private(&alice.user);
+    alice.sync.requests().set_policy(room.id(), RequestPolicy::Queue).unwrap();
+    let ticket = alice.sync.ticket(&room);
+    let asked = ask(&bob, &ticket, Level::Read).await;
+    let waiting = tokio::spawn({
+        let asked = asked.clone();
+        async move { asked.wait().await }
+    });
+    asked.withdraw().unwrap();
+    let withdrawn = within("waiting", waiting).await.unwrap();
+    assert!(
+        matches!(withdrawn, Err(Error::Request(RequestError::Unknown { .. }))),
+        "{withdrawn:?}"
+    );
+    let soon = wanted(&bob, Level::Read).expires_in(std::time::Duration::from_secs(2));
+    let asked = within("asking", bob.sync.request_access(&ticket, &soon)).await.unwrap();
+    assert_eq!(within("waiting", asked.wait()).await.unwrap(), RequestStatus::Expired);
+}
+
+#[tokio::test]
 async fn p46_requests_are_refused_by_default_as_if_the_database_were_not_there() {
     let network = MemoryNetwork::new();
     let (alice, bob) = (place(&network, "alice").await, place(&network, "bob").await);

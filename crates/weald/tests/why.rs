@@ -200,6 +200,7 @@ async fn p54_all_is_well_and_then_nothing_is_related_or_wanted() {
     bob.user.set_prefs(preferences).unwrap();
     let why = bob.why(id, alice.key(), |cause| matches!(cause, Cause::SyncDisabled)).await;
     assert!(why.to_string().contains("preferences"), "{why}");
+    assert!(!why.to_string().contains("moving entries"), "no round is waited for: {why}");
     let why = alice.why(id, bob.key(), |cause| matches!(cause, Cause::LeftThere)).await;
     assert!(why.to_string().contains("does not sync the database any more"), "{why}");
 }

@@ -584,8 +584,9 @@ impl Drive {
         let session = self.session.statuses().remove(&database);
         let record = self.marks.record(database, session.as_ref(), outcome);
         let board = &self.common.board;
-        board.ended(&peer, database, record, error.cloned());
+        // First: who waits for the end looks at both.
         board.session(&peer, database, session, self.is_here(&database));
+        board.ended(&peer, database, record, error.cloned());
     }
 
     fn is_here(&self, database: &DatabaseId) -> bool {

@@ -120,6 +120,13 @@ pub enum AccessEvent {
         /// The database.
         database: DatabaseId,
     },
+    /// A request of this device is asked no more: it was withdrawn, or another was made in its place.
+    Withdrawn {
+        /// The request.
+        request: RequestId,
+        /// The database.
+        database: DatabaseId,
+    },
     /// A key that became a member by an invite is one no more: others used the invite before it and the entry
     /// came later, or it was taken away.
     Fell {

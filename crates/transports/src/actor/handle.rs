@@ -18,6 +18,7 @@ use super::error::SyncError;
 use super::event::{EventTeller, Events};
 use super::feed::CommitFeed;
 use super::history::SyncRecord;
+use super::limits::DISCOVERY_MAX;
 use super::peer::PeerRecord;
 use super::presence::PresenceFeed;
 use super::status::PeerStatus;
@@ -228,23 +229,51 @@ impl ActorHandle {
     /// them by id with the peer's key. At most [`DISCOVERED_MAX`](crate::DISCOVERED_MAX) are gathered.
     ///
     /// # Errors
-    /// Any [`SyncError`]; [`SyncError::AskedTooOften`] where the peer wants to be asked later.
+    /// Any [`SyncError`]; [`SyncError::AskedTooOften`] where the peer wants to be asked later,
+    /// [`SyncError::TimedOut`] where it has not told all within [`DISCOVERY_MAX`](crate::DISCOVERY_MAX).
     pub async fn discover(
         &self,
         addresses: Vec<Address>,
         expected: Option<PublicKey>,
     ) -> Result<(PublicKey, Vec<ListedDatabase>), SyncError> {
         let mut peer = self.connect(addresses.clone(), expected).await?;
-        let asked = self.ask(|reply| Command::Discover { peer, reply }).await;
         // A link that was there before may have been dead, or another is taking its place.
-        let found = match asked.flatten() {
+        let found = match self.discover_at(peer).await {
             Err(SyncError::Session(_) | SyncError::Link(_) | SyncError::InstanceDropped) => {
                 peer = self.connect(addresses, expected).await?;
-                self.ask(|reply| Command::Discover { peer, reply }).await??
+                self.discover_at(peer).await?
             }
             found => found?,
         };
         Ok((peer, found))
+    }
+
+    /// Asks a linked peer for what it offers, and waits for that so long.
+    async fn discover_at(&self, peer: PublicKey) -> Result<Vec<ListedDatabase>, SyncError> {
+        let asked = self.ask(|reply| Command::Discover { peer, reply });
+        match self.at_most(DISCOVERY_MAX, asked).await? {
+            Some(found) => found?,
+            None => Err(SyncError::TimedOut { after: DISCOVERY_MAX }),
+        }
+    }
+
+    /// Waits for something at most so long; `None` once the time is over. The time runs on the actor's own threads,
+    /// so any executor will do.
+    ///
+    /// # Errors
+    /// [`SyncError::InstanceDropped`].
+    pub async fn at_most<T>(
+        &self,
+        timeout: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<Option<T>, SyncError> {
+        let (ring, rung) = oneshot::channel();
+        self.send(Command::Timer { after: timeout, ring });
+        tokio::select! {
+            biased;
+            done = what => Ok(Some(done)),
+            rung = rung => rung.map(|()| None).map_err(|_| SyncError::InstanceDropped),
+        }
     }
 
     /// Adds what is known of a peer: addresses, name, databases to be kept in sync. Nothing known before is removed.

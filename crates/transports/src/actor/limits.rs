@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use weald_sync::limits::{DISCOVERED_PAGE, DISCOVERIES_PER_LINK_MAX};
+
 /// How many links one actor drives at once; more that come in are dropped.
 pub const LINKS_MAX: usize = 1024;
 
@@ -33,12 +35,21 @@ pub const READ_AHEAD_BYTES: usize = 32 << 20;
 /// How many events wait for a slow reader of [`Events`](crate::Events) before it misses the oldest.
 pub const EVENTS_MAX: usize = 4096;
 
-/// How many databases of one peer are gathered by one discovery.
-pub const DISCOVERED_MAX: usize = 65_536;
+/// How many databases of one peer are gathered by one discovery: as many as it may be asked for at once.
+pub const DISCOVERED_MAX: usize = DISCOVERED_PAGE * DISCOVERED_PAGES_MAX;
+
+/// How many pages one discovery asks for, however little is in them.
+pub(crate) const DISCOVERED_PAGES_MAX: usize = DISCOVERIES_PER_LINK_MAX as usize;
+
+/// How long a linked peer may take to tell what it offers.
+pub const DISCOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// How many bytes of presence messages wait to be said on one link, and how many bytes of anything may wait there
 /// before they do.
 pub const PRESENCE_QUEUE_BYTES: usize = 64 << 10;
+
+/// How many presence messages of one author wait to be said on one link; the oldest go first.
+pub(crate) const PRESENCE_QUEUED_PER_AUTHOR: usize = 64;
 
 /// The first pause before a peer is dialled again; each failure doubles it.
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);

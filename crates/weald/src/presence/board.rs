@@ -11,12 +11,15 @@ use weald_dag::{DatabaseId, PublicKey};
 use weald_sync::PresenceMessage;
 use weald_transports::PresenceFeed;
 
-use super::PRESENT_PER_DATABASE_MAX;
 use super::heard::Heard;
 use super::watch::{PresenceWatch, Queue};
+use super::{PRESENCE_TTL, PRESENT_PER_DATABASE_MAX, TOPICS_PER_AUTHOR_MAX};
 
 /// How long anything is remembered at most.
 const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// How often what is older is looked for.
+const SWEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// What is said and heard in an instance.
 #[derive(Default)]
@@ -28,6 +31,8 @@ struct State {
     watching: Vec<Watching>,
     /// The links of the actor, once there is one.
     links: Option<PresenceFeed>,
+    /// When what is too old was looked for last.
+    swept: Option<Instant>,
     closed: bool,
 }
 
@@ -105,10 +110,15 @@ impl State {
         if self.closed {
             return Vec::new();
         }
+        self.sweep();
         let room = self.rooms.entry(database).or_default();
         let place = (heard.topic().to_owned(), heard.author());
-        // Of two that overtook each other on the way the later one stays.
-        if room.get(&place).is_none_or(|last| last.time() <= heard.time()) {
+        if !room.contains_key(&place) {
+            make_room_of_author(room, &heard.author());
+        }
+        // Of two that overtook each other on the way the later one stays; who has set its clock back is here too.
+        let last = room.get(&place);
+        if last.is_none_or(|last| last.time() <= heard.time() || last.age() >= PRESENCE_TTL) {
             room.insert(place, heard.clone());
         }
         if room.len() > PRESENT_PER_DATABASE_MAX {
@@ -117,6 +127,32 @@ impl State {
         let watching = self.watching.iter();
         let fits = watching.filter(|one| one.database == database && one.topic == heard.topic());
         fits.filter_map(|one| one.queue.upgrade()).collect()
+    }
+
+    /// Forgets now and then what was heard too long ago in any database.
+    fn sweep(&mut self) {
+        if self.swept.is_some_and(|swept| swept.elapsed() < SWEPT_EVERY) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        self.rooms.retain(|_, room| {
+            room.retain(|_, heard| heard.age() < REMEMBERED);
+            !room.is_empty()
+        });
+    }
+}
+
+/// Forgets what an author said longest ago where it has spoken on so many topics: nobody else is forgotten for it.
+fn make_room_of_author(room: &mut Room, author: &PublicKey) {
+    let of_author = room.iter().filter(|((_, of), _)| of == author);
+    let (count, oldest) = of_author.fold((0, None), |(count, oldest), (place, heard)| {
+        let older = oldest.is_none_or(|(_, at)| heard.at < at);
+        (count + 1, if older { Some((place, heard.at)) } else { oldest })
+    });
+    if count >= TOPICS_PER_AUTHOR_MAX
+        && let Some(place) = oldest.map(|(place, _)| place.clone())
+    {
+        room.remove(&place);
     }
 }
 
@@ -157,6 +193,55 @@ mod tests {
         assert!(heard.len() <= PRESENT_PER_DATABASE_MAX, "{}", heard.len());
         assert!(heard.len() >= PRESENT_PER_DATABASE_MAX / 2, "{}", heard.len());
         assert_eq!(heard.first().map(Heard::author), last);
+    }
+
+    #[test]
+    fn who_speaks_on_ever_more_topics_has_nobody_else_forgotten() {
+        let board = PresenceBoard::default();
+        let database = DatabaseId::from_bytes([1; 32]);
+        let say = |seed: u8, topic: String, time| {
+            let key = SecretKey::from_seed(&[seed; 32]);
+            let message = PresenceMessage::sign(&key, &database, topic, vec![], time, [0; 16]);
+            board.heard(database, Arc::new(message));
+        };
+        say(1, "here".into(), 0);
+        for n in 0..2 * PRESENT_PER_DATABASE_MAX {
+            say(2, format!("topic {n}"), n as u64);
+        }
+        say(2, "here".into(), 1);
+        assert_eq!(board.who(&database, "here", Duration::MAX).len(), 2);
+        let remembered = board.state().rooms.get(&database).unwrap().len();
+        assert_eq!(remembered, 1 + TOPICS_PER_AUTHOR_MAX);
+    }
+
+    #[test]
+    fn who_has_set_its_clock_back_is_here_once_what_it_said_before_is_old() {
+        let board = PresenceBoard::default();
+        let (key, database) = (SecretKey::from_seed(&[1; 32]), DatabaseId::from_bytes([1; 32]));
+        let Some(before) = Instant::now().checked_sub(2 * PRESENCE_TTL) else { return };
+        let say = |time, at| {
+            let message = PresenceMessage::sign(&key, &database, "h".into(), vec![], time, [0; 16]);
+            board.state().hear(database, &Heard { message: Arc::new(message), at });
+        };
+        say(9, before);
+        assert!(board.who(&database, "h", PRESENCE_TTL).is_empty());
+        say(1, Instant::now());
+        assert_eq!(board.who(&database, "h", PRESENCE_TTL).len(), 1);
+    }
+
+    #[test]
+    fn what_was_heard_too_long_ago_is_forgotten_in_every_database() {
+        let board = PresenceBoard::default();
+        let key = SecretKey::from_seed(&[1; 32]);
+        let Some(before) = Instant::now().checked_sub(REMEMBERED) else { return };
+        for n in 0..9 {
+            let database = DatabaseId::from_bytes([n; 32]);
+            let at = if n == 0 { before } else { Instant::now() };
+            let message = PresenceMessage::sign(&key, &database, "h".into(), vec![], 1, [0; 16]);
+            board.state().swept = None;
+            board.state().hear(database, &Heard { message: Arc::new(message), at });
+        }
+        assert_eq!(board.state().rooms.len(), 8);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub const PRESENCE_TTL: Duration = Duration::from_secs(30);
 /// How many last messages of authors are remembered for one database; those heard longest ago go first.
 pub const PRESENT_PER_DATABASE_MAX: usize = 1024;
 
+/// On how many topics the last message of one author is remembered for one database; those heard longest ago go first.
+pub const TOPICS_PER_AUTHOR_MAX: usize = 64;
+
 /// Says and hears presence messages of one database, as the key of its handle.
 ///
 /// A message goes to this instance and to all linked peers that sync the database and may read it, and from them
@@ -121,8 +124,9 @@ impl Presence {
     }
 
     /// Returns the last message of each author who was heard on a topic within this time, by when it was heard here,
-    /// latest first; authors who may not read any more are left out. At most an hour is remembered, and at most
-    /// [`PRESENT_PER_DATABASE_MAX`] messages a database.
+    /// latest first; authors who may not read any more are left out. At most an hour is remembered, at most
+    /// [`PRESENT_PER_DATABASE_MAX`] messages a database, and of each author the last ones on
+    /// [`TOPICS_PER_AUTHOR_MAX`] topics.
     pub fn who_within(&self, topic: &str, within: Duration) -> Vec<Heard> {
         let mut heard = self.board().who(&self.database.id(), topic, within);
         heard.retain(|heard| self.may_read(&heard.author()).unwrap_or(false));

@@ -17,6 +17,13 @@ use crate::entropy;
 use crate::error::Error;
 use crate::sync::{IntoAddress, PeerSync};
 use crate::ticket::Ticket;
+use crate::user::track_for_key;
+
+/// How long a peer that is linked may take to say something to a request before it goes on unwatched.
+pub const REQUEST_ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How often whoever waits for a request looks at the clock.
+const LOOKED_EVERY: Duration = Duration::from_secs(60);
 
 /// What is asked for beside the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +126,19 @@ impl AccessRequest {
     /// # Errors
     /// [`RequestError::Unknown`], or [`SyncError::InstanceDropped`].
     pub async fn wait(&self) -> Result<RequestStatus, Error> {
-        let mut events = self.sync.events();
-        self.until(&mut events, |status, _| status.is_settled()).await
+        let look = || match self.status() {
+            Ok(status) if !status.is_settled() => None,
+            known => Some(known),
+        };
+        loop {
+            // Nobody tells that it has expired; by its time the clock may have been set.
+            let expires = self.sync.book().made(&self.id).map(|made| made.signed.request().expires);
+            let left = expires.map_or(0, |expires| expires.saturating_sub(wall_millis()));
+            let left = Duration::from_millis(left).min(LOOKED_EVERY);
+            if let Some(known) = self.sync.until(left, look).await? {
+                return Ok(known?);
+            }
+        }
     }
 
     async fn until(
@@ -153,7 +171,10 @@ impl PeerSync {
     ///
     /// The request is signed by the key, which must be unlocked, and kept: it is asked again whenever the peer
     /// is met, also after restarts, until somebody decides or it expires. Once it is approved the database is
-    /// fetched by itself.
+    /// fetched by itself; the user whose key it is tracks it from now on.
+    ///
+    /// A peer that is linked and says nothing is waited for at most [`REQUEST_ANSWER_MAX`]; the request is then
+    /// [`RequestStatus::Sent`] and goes on.
     ///
     /// # Errors
     /// [`DatabaseError::NoKey`] unless the key is unlocked, [`RequestError`], or any [`SyncError`] when the
@@ -206,10 +227,12 @@ impl PeerSync {
         record.databases.insert(database);
         self.register_peer(record);
         self.ask(peer);
-        asked
-            .until(&mut events, |status, was_cut| was_cut || *status != RequestStatus::Sent)
-            .await?;
-        Ok(asked)
+        let has_answered =
+            asked.until(&mut events, |status, was_cut| was_cut || *status != RequestStatus::Sent);
+        match self.within(REQUEST_ANSWER_MAX, has_answered).await? {
+            Some(answered) => answered.map(|_| asked),
+            None => Ok(asked),
+        }
     }
 
     /// Signs a request that the device `audience` is to get.
@@ -247,6 +270,8 @@ impl PeerSync {
         options: &AccessOptions,
     ) -> Result<AccessRequest, Error> {
         let signed = self.sign(peer, database, options)?;
+        // What is granted is then synced by the wishes of somebody.
+        track_for_key(self.core(), &options.key, database)?;
         self.book().make(&signed)?;
         Ok(AccessRequest { sync: self.clone(), id: signed.id(), database, peer })
     }

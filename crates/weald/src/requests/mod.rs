@@ -15,7 +15,7 @@ mod request_rows;
 mod requested;
 mod short_code;
 
-pub use asking::{AccessOptions, AccessRequest};
+pub use asking::{AccessOptions, AccessRequest, REQUEST_ANSWER_MAX};
 pub use invite::InviteOptions;
 pub(crate) use invite_book::InviteBook;
 pub use invite_error::InviteError;

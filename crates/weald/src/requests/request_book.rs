@@ -263,7 +263,7 @@ impl RequestBook {
         let mut made = lock(&self.made);
         for id in made.superseded(signed, wall_millis()) {
             self.rows.delete(MADE, &made_key(&id))?;
-            made.remove(&id);
+            self.forget(&mut made, &id);
         }
         if !made.has_room() {
             return Err(RequestError::TooMany.into());
@@ -278,7 +278,16 @@ impl RequestBook {
     pub(crate) fn withdraw(&self, id: &RequestId) -> Result<bool, Error> {
         let mut made = lock(&self.made);
         self.rows.delete(MADE, &made_key(id))?;
-        Ok(made.remove(id))
+        Ok(self.forget(&mut made, id))
+    }
+
+    fn forget(&self, made: &mut RequestedBook, id: &RequestId) -> bool {
+        let Some(database) = made.get(id).map(|made| made.signed.request().database) else {
+            return false;
+        };
+        let was_made = made.remove(id);
+        self.tell(AccessEvent::Withdrawn { request: *id, database });
+        was_made
     }
 
     /// Returns a request that was made.

@@ -1,7 +1,7 @@
 //! Which key of this device is proven to which peer for a database, where the app has chosen one.
 //!
 //! Invariant: where a key was chosen no other key of a user is proven there, also after restarts and while it
-//! is locked.
+//! is locked; to see what a peer offers none but those chosen for it are, where any were.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -54,6 +54,13 @@ impl KeyChoices {
     pub(super) fn get(&self, database: &DatabaseId, peer: &PublicKey) -> Option<PublicKey> {
         let chosen = self.chosen.read().unwrap_or_else(PoisonError::into_inner);
         chosen.get(&(*database, *peer)).copied()
+    }
+
+    /// Returns the keys that were chosen for a peer, for whatever database.
+    pub(super) fn for_peer(&self, peer: &PublicKey) -> Vec<PublicKey> {
+        let chosen = self.chosen.read().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = chosen.iter().filter(|((_, of), _)| of == peer);
+        of_peer.map(|(_, key)| *key).collect()
     }
 
     /// Chooses a key, or with `None` takes the choice back. It blocks until that is durable.

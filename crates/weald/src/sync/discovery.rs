@@ -33,10 +33,12 @@ impl PeerSync {
     ///
     /// Join one by [`sync_with_peer`](Self::sync_with_peer) with its id, or
     /// [`User::track`](crate::User::track) it first to sync it for a user. The public keys of all users who are
-    /// logged in are shown to whoever answers at the address.
+    /// logged in are shown to whoever answers at the address; where a key was chosen for that peer by
+    /// [`SyncAuth::Key`](crate::SyncAuth::Key), those chosen alone.
     ///
     /// # Errors
-    /// Any [`SyncError`] of connecting; [`SyncError::AskedTooOften`] where the peer wants to be asked later.
+    /// Any [`SyncError`] of connecting; [`SyncError::AskedTooOften`] where the peer wants to be asked later,
+    /// [`SyncError::TimedOut`] where it does not tell within a minute.
     pub async fn discover_databases(
         &self,
         address: impl IntoAddress,

@@ -15,7 +15,7 @@ use crate::database::DatabaseError;
 use crate::error::Error;
 use crate::requests::{AccessOptions, AccessRequest, InviteError, RequestStatus};
 use crate::ticket::Ticket;
-use crate::user::User;
+use crate::user::{User, track_for_key};
 
 /// A peer and a database to be kept in sync with it.
 #[derive(Clone, Debug)]
@@ -50,7 +50,8 @@ pub enum SyncAuth {
     /// The keys that are unlocked here and hold something in the database: what is done unless a key was
     /// chosen, and what takes such a choice back. One that was proven on an open link stays so there.
     UnlockedKeys,
-    /// This key and no other of this device's users, also after restarts, whenever it is unlocked.
+    /// This key and no other of this device's users, also after restarts, whenever it is unlocked. The user whose
+    /// key it is tracks the database.
     Key(PublicKey),
     /// The invite in a ticket. It is used for the user's key once all of the database is here.
     Invite {
@@ -59,7 +60,8 @@ pub enum SyncAuth {
         /// The user.
         user: User,
     },
-    /// A request for access, made once and asked whenever the peer is met until somebody decides.
+    /// A request for access, made once and asked whenever the peer is met until somebody decides. The user whose
+    /// key it is tracks the database.
     Request(AccessOptions),
 }
 
@@ -230,10 +232,13 @@ impl PeerSync {
     /// ```
     ///
     /// # Errors
-    /// [`DatabaseError::NoKey`] unless a key that was given is unlocked, [`InviteError::NotInTicket`], or any of
-    /// [`crate::RequestError`].
+    /// [`DatabaseError::NoKey`] unless a key that was given is unlocked, [`DatabaseError::NotHere`] for one of the
+    /// instance's own databases, [`InviteError::NotInTicket`], or any of [`crate::RequestError`].
     pub fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<SyncHandle, Error> {
         let SyncPeerInfo { peer, database, addresses, auth, display_name } = info;
+        if self.core.held(&database)?.is_some_and(|held| held.system) {
+            return Err(DatabaseError::NotHere { id: database }.into());
+        }
         let request = match auth {
             Some(auth) => self.let_in_by(peer, database, auth)?,
             None => None,
@@ -262,6 +267,7 @@ impl PeerSync {
                 if !self.core.key_ring.unlocked().iter().any(|secret| secret.public() == key) {
                     return Err(DatabaseError::NoKey { key }.into());
                 }
+                track_for_key(&self.core, &key, database)?;
                 self.choices.set(database, peer, Some(key))?;
             }
             SyncAuth::Invite { ticket, user } => {

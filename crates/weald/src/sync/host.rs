@@ -15,7 +15,9 @@ use weald_dag::{
 use weald_engine::{Held, all_held, held, taken_from};
 use weald_store::{Settle, Writer};
 use weald_sync::limits::KEYS_MAX;
-use weald_sync::{ListedDatabase, LocalDatabase, PresenceMessage, Reads, RequestAnswer};
+use weald_sync::{
+    ListedDatabase, LocalDatabase, NO_DATABASE, PresenceMessage, Reads, RequestAnswer,
+};
 use weald_transports::{Address, BoxFuture, Host, HostError, PeerRecord};
 
 use super::choices::KeyChoices;
@@ -122,7 +124,10 @@ impl Reads for Parts {
     fn keys_for(&self, id: &DatabaseId, peer: &PublicKey) -> Result<Vec<SecretKey>, StoreError> {
         let rows = self.rows()?;
         let mut unlocked = self.key_ring.unlocked();
-        if let Some(chosen) = self.choices.get(id, peer) {
+        if *id == NO_DATABASE {
+            let chosen = self.choices.for_peer(peer);
+            unlocked.retain(|key| chosen.is_empty() || chosen.contains(&key.public()));
+        } else if let Some(chosen) = self.choices.get(id, peer) {
             unlocked.retain(|key| key.public() == chosen);
         }
         let invites = self.invites.secrets(id);

@@ -23,10 +23,11 @@ mod why;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weald_dag::{PublicKey, RequestId};
 use weald_sync::RequestAnswer;
-use weald_transports::ActorHandle;
+use weald_transports::{ActorHandle, SyncError};
 
 pub use address::IntoAddress;
 pub use config::{TRANSPORT_NAME_MAX, TransportConfig, TransportConfigError};
@@ -104,6 +105,24 @@ impl PeerSync {
     /// Lists and decides the requests for access that come to this device.
     pub fn requests(&self) -> Requests {
         Requests::new(self.clone())
+    }
+
+    /// Waits for something at most so long; `None` once the time is over.
+    pub(crate) async fn within<T>(
+        &self,
+        time: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<Option<T>, SyncError> {
+        self.actor.at_most(time, what).await
+    }
+
+    /// Looks now and after each event for so long, until `look` finds what it looks for.
+    pub(crate) async fn until<T>(
+        &self,
+        time: Duration,
+        look: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, SyncError> {
+        self.actor.until(time, look).await
     }
 
     /// Sends a linked peer the requests that are for it.

@@ -35,7 +35,7 @@ pub use phrase::{KeyPhrase, PhraseError};
 pub use preferences::{DatabasePreferences, SYNC_INTERVAL_SECONDS, SyncSettings};
 pub use rotation::{HandOver, Rotation};
 pub use tracking::DatabaseSummary;
-pub(crate) use tracking::load as load_wishes;
+pub(crate) use tracking::{load as load_wishes, track_for_key};
 pub(crate) use unlocked::Logins;
 use unlocked::Unlocked;
 pub(crate) use wanted::Wanted;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use weald_crdt::{Key, MemoryView, TableDraft, Timestamp, Value};
-use weald_dag::{DatabaseId, Graph, StoreError};
+use weald_dag::{DatabaseId, Graph, PublicKey, StoreError};
 use weald_engine::{Commit, CommitError, Founding, Held};
 
 use super::error::UserError;
@@ -107,6 +107,16 @@ pub(super) fn track(core: &Arc<Core>, user: &Arc<str>, id: DatabaseId) -> Result
         return Ok(());
     }
     store(core, transaction, user, DatabasePreferences::new(id), now())
+}
+
+/// Notes that the users whose key this is track a database, as far as they are logged in.
+pub(crate) fn track_for_key(
+    core: &Arc<Core>,
+    key: &PublicKey,
+    id: DatabaseId,
+) -> Result<(), Error> {
+    refuse_system(core, id)?;
+    core.logins.with_key(key).iter().try_for_each(|user| track(core, user, id))
 }
 
 /// Sets what a user wants of a database, which is tracked from then on.

@@ -103,6 +103,14 @@ impl Unlocked {
 pub(crate) struct Logins(Mutex<BTreeMap<Arc<str>, Weak<Unlocked>>>);
 
 impl Logins {
+    /// Returns the names of the users who are logged in and have a key.
+    pub(super) fn with_key(&self, key: &PublicKey) -> Vec<Arc<str>> {
+        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = users.values().filter_map(Weak::upgrade);
+        let have = here.filter(|user| user.keys().is_ok_and(|keys| keys.find(key).is_some()));
+        have.map(|user| Arc::clone(user.name())).collect()
+    }
+
     /// Begins a change of one user; others wait until what is returned is dropped.
     pub(super) fn changing(&self) -> Changing<'_> {
         Changing(self.0.lock().unwrap_or_else(PoisonError::into_inner))

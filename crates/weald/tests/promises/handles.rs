@@ -107,6 +107,32 @@ async fn p44_the_key_that_was_chosen_is_proven_and_no_other() {
 }
 
 #[tokio::test]
+async fn p43_p44_what_a_peer_offers_is_asked_for_by_the_keys_chosen_for_it_and_no_other() {
+    let network = MemoryNetwork::new();
+    let alice = Place::listening(&network, "alice").await;
+    let bob = Place::listening(&network, "bob").await;
+    let rooms = [alice.private(), alice.private()];
+    let keys = [bob.user.default_key(), bob.user.add_private_key(None).unwrap()];
+    for (room, key) in rooms.iter().zip(keys) {
+        room.settings().grant(Subject::Key(key), Level::Read, None).unwrap();
+    }
+    let discover = async || {
+        let found = within("discovering", bob.sync.discover_databases("memory:alice")).await;
+        found.unwrap().into_iter().map(|found| found.id).collect::<Vec<_>>()
+    };
+    let choose = |auth| {
+        let info = SyncPeerInfo::new(alice.instance.device_key(), rooms[0].id());
+        bob.sync.register_sync_peer(SyncPeerInfo { auth: Some(auth), ..info }).unwrap();
+    };
+    choose(SyncAuth::Key(keys[0]));
+    let tracked = bob.user.databases().unwrap();
+    assert_eq!(tracked.iter().map(|tracked| tracked.id).collect::<Vec<_>>(), [rooms[0].id()]);
+    assert_eq!(discover().await, [rooms[0].id()]);
+    choose(SyncAuth::UnlockedKeys);
+    assert_eq!(discover().await.len(), 2);
+}
+
+#[tokio::test]
 async fn p44_a_chosen_key_stays_chosen_over_a_restart_until_it_is_taken_back() {
     let network = MemoryNetwork::new();
     let alice = Place::listening(&network, "alice").await;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::timeout;
 use weald_dag::{DatabaseId, PublicKey};
 use weald_sync::CloseReason;
 
@@ -56,11 +56,12 @@ impl Core {
                 self.peers.drop_relation(&peer, &database);
                 self.links.tell_peer(&peer, || LinkCommand::Drop(database));
             }
-            Command::Timer { after, ring } => {
+            Command::Timer { after, mut ring } => {
                 // Beside the tasks that a stop waits for: the runtime ends it then.
                 drop(tokio::spawn(async move {
-                    sleep(after).await;
-                    let _ = ring.send(());
+                    if timeout(after, ring.closed()).await.is_err() {
+                        let _ = ring.send(());
+                    }
                 }));
             }
             // Both were answered by the loop.

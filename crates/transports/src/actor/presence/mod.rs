@@ -34,7 +34,7 @@ impl PresenceFeed {
     /// Returns at once.
     pub fn tell(&self, database: DatabaseId, message: &Arc<PresenceMessage>) {
         // It may come back by a ring of peers.
-        self.hearing().remember(&database, message);
+        self.hearing().remember(&database, message, wall_millis());
         self.pass_on(database, message, None);
     }
 
@@ -56,7 +56,7 @@ impl PresenceFeed {
             return Ok(Err(Unheard::Forged));
         }
         // It may have come on another link meanwhile.
-        let is_new = self.hearing().remember(database, message);
+        let is_new = self.hearing().remember(database, message, wall_millis());
         Ok(if is_new { Ok(()) } else { Err(Unheard::Repeated) })
     }
 

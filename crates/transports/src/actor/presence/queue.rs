@@ -1,6 +1,7 @@
 //! What is to be said on one link and has not been yet.
 //!
-//! Invariant: it is bounded in bytes; under pressure of each author and topic the newest stays, and the oldest go.
+//! Invariant: it is bounded in bytes, and for each author in messages, so that who says much makes nobody else wait
+//! long; under pressure of each author and topic the newest stays, and the oldest go.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 use weald_dag::DatabaseId;
 use weald_sync::PresenceMessage;
 
-use crate::actor::limits::PRESENCE_QUEUE_BYTES;
+use crate::actor::limits::{PRESENCE_QUEUE_BYTES, PRESENCE_QUEUED_PER_AUTHOR};
 
 /// A message and the database that it is about.
 #[derive(Debug, Clone)]
@@ -21,8 +22,12 @@ pub(crate) struct Said {
 impl Said {
     /// Returns whether the other is said by the same author on the same topic.
     fn is_followed_by(&self, other: &Self) -> bool {
+        self.is_of_author_of(other) && self.message.topic == other.message.topic
+    }
+
+    fn is_of_author_of(&self, other: &Self) -> bool {
         let of = |said: &Self| (said.database, said.message.author);
-        of(self) == of(other) && self.message.topic == other.message.topic
+        of(self) == of(other)
     }
 }
 
@@ -47,6 +52,18 @@ impl Waiting {
         self.bytes = self.said.iter().map(|said| said.message.weight()).sum();
     }
 
+    /// Makes room for one more of its author where so many of that author wait already.
+    fn thin_out(&mut self, newest: &Said) {
+        let of_author = |said: &Said| said.is_of_author_of(newest);
+        if self.said.iter().filter(|said| of_author(said)).count() < PRESENCE_QUEUED_PER_AUTHOR {
+            return;
+        }
+        let oldest = self.said.iter().position(of_author);
+        if let Some(oldest) = oldest.and_then(|place| self.said.remove(place)) {
+            self.bytes = self.bytes.saturating_sub(oldest.message.weight());
+        }
+    }
+
     fn pop(&mut self) -> Option<Said> {
         let said = self.said.pop_front()?;
         self.bytes = self.bytes.saturating_sub(said.message.weight());
@@ -65,6 +82,7 @@ impl PresenceQueue {
         if waiting.pressed || waiting.bytes + bytes > PRESENCE_QUEUE_BYTES {
             waiting.keep(|before| !before.is_followed_by(&said));
         }
+        waiting.thin_out(&said);
         while waiting.bytes + bytes > PRESENCE_QUEUE_BYTES && waiting.pop().is_some() {}
         waiting.bytes += bytes;
         waiting.said.push_back(said);
@@ -124,6 +142,20 @@ mod tests {
         }
         queue.push(said(1, "cursor", 10, 9));
         assert_eq!(nonces(&queue), [7, 8, 9]);
+    }
+
+    #[test]
+    fn who_says_much_on_many_topics_makes_nobody_else_wait_long() {
+        let queue = PresenceQueue::default();
+        queue.push(said(1, "typing", 10, 1));
+        for n in 0..5_000 {
+            queue.push(said(2, &format!("topic {n}"), 10, 2));
+        }
+        queue.push(said(3, "typing", 10, 3));
+        let left = nonces(&queue);
+        assert!(left.len() == PRESENCE_QUEUED_PER_AUTHOR + 2, "{}", left.len());
+        assert!(left.starts_with(&[1]) && left.ends_with(&[2, 3]));
+        assert_eq!(queue.lock().bytes, 0);
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl PeerSync {
             }
         }
         causes.extend(self.of_wishes(database));
+        // What is synced with nobody needs no relation, and waits for no round.
+        if causes.iter().any(|cause| matches!(cause, Cause::OwnDatabase | Cause::SyncDisabled)) {
+            causes.retain(|cause| {
+                !matches!(cause, Cause::NotRelated | Cause::RoundRunning { .. } | Cause::Dialling)
+            });
+        }
         // That nothing is here yet matters least where it is known why.
         causes.sort_by_key(|cause| {
             matches!(cause, Cause::NotHere | Cause::Incomplete { .. } | Cause::NotOnCommit { .. })
@@ -237,9 +243,10 @@ fn of_classes(classes: &Classes, status: &SyncStatus) -> Vec<Cause> {
         let (entry, time) = status.held_back.unzip();
         let let_in = |time: weald_dag::Time| {
             let millis = time.millis().saturating_sub(CLOCK_AHEAD_MAX_MS);
-            UNIX_EPOCH + Duration::from_millis(millis)
+            // The time is the peer's word: it may lie behind all that a clock tells.
+            UNIX_EPOCH.checked_add(Duration::from_millis(millis))
         };
-        let until: Option<SystemTime> = time.map(let_in);
+        let until: Option<SystemTime> = time.and_then(let_in);
         causes.push(Cause::HeldBackHere { entry, until });
     }
     let found = [
