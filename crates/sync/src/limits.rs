@@ -54,8 +54,10 @@ pub const PRESENCE_BODY_MAX: usize = 4 << 10;
 pub const PRESENCE_SKEW_MS: u64 = 60_000;
 /// How many presence messages are remembered, so that none is heard twice: all that can be looked at while one of
 /// them is of now.
-pub const PRESENCE_REMEMBERED_MAX: usize =
-    (2 * PRESENCE_SKEW_MS / 1_000 * PRESENCE_LOOKED_PER_SECOND) as usize;
+pub const PRESENCE_REMEMBERED_MAX: usize = 240_000;
+const _: () = assert!(
+    PRESENCE_REMEMBERED_MAX as u64 == 2 * PRESENCE_SKEW_MS / 1_000 * PRESENCE_LOOKED_PER_SECOND
+);
 /// How many presence messages a second are said on a link.
 pub const PRESENCE_PER_SECOND: u64 = 50;
 /// How many presence messages a second are listened to on a link; more are dropped unread. What was said in time

@@ -39,7 +39,8 @@ pub const EVENTS_MAX: usize = 4096;
 pub const DISCOVERED_MAX: usize = DISCOVERED_PAGE * DISCOVERED_PAGES_MAX;
 
 /// How many pages one discovery asks for, however little is in them.
-pub(crate) const DISCOVERED_PAGES_MAX: usize = DISCOVERIES_PER_LINK_MAX as usize;
+pub(crate) const DISCOVERED_PAGES_MAX: usize = 64;
+const _: () = assert!(DISCOVERED_PAGES_MAX as u64 == DISCOVERIES_PER_LINK_MAX);
 
 /// How long a linked peer may take to tell what it offers.
 pub const DISCOVERY_MAX: Duration = Duration::from_secs(60);
