@@ -111,22 +111,18 @@ enum Turn {
 pub(crate) async fn drive(common: Common, link: Link, opening: Opening) {
     let (token, notices) = (opening.token, common.notices.clone());
     let (feed, presence) = (common.feed.clone(), common.presence.clone());
-    let mut waiters = Waiters::default();
-    let reason = match begin(common, link, opening) {
+    let (reason, waiters) = match begin(common, link, opening) {
         Ok(mut drive) => {
             let reason = drive.run().await;
-            waiters = std::mem::take(&mut drive.waiters);
+            let waiters = drive.waiters.take();
             feed.remove(token);
             presence.remove(token);
-            drive.end(reason).await
+            (drive.end(reason).await, waiters)
         }
-        Err((error, waiting)) => {
-            waiting.into_iter().for_each(|waiter| waiters.add(waiter));
-            EndReason::Host(error)
-        }
+        Err((error, waiting)) => (EndReason::Host(error), waiting),
     };
     // Where the actor is gone the waiters learn it by being dropped.
-    let _ = notices.send(Notice::Ended(LinkEnd { link: token, reason, waiters: waiters.take() }));
+    let _ = notices.send(Notice::Ended(LinkEnd { link: token, reason, waiters }));
 }
 
 fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostError, Vec<Waiter>)> {
@@ -147,8 +143,7 @@ fn begin(common: Common, link: Link, opening: Opening) -> Result<Drive, (HostErr
             .health_every
             .map(|every| every.as_millis().try_into().unwrap_or(u64::MAX)),
     };
-    let mut waiters = Waiters::default();
-    waiting.into_iter().for_each(|waiter| waiters.add(waiter));
+    let waiters = Waiters::new(waiting, common.notices.clone());
     let address = link.peer().clone();
     let (sender, receiver) = link.split();
     let began = Instant::now();
@@ -604,7 +599,8 @@ impl Drive {
 
     fn write_status(&mut self) {
         self.status_due = None;
-        let Some(peer) = self.peer else { return };
+        // Of a link that the actor has not taken, as the peer is refused, nothing is said.
+        let Some(peer) = self.peer.filter(|_| self.accepted) else { return };
         let round_trip = self.session.round_trip().map(Duration::from_millis);
         let dropped = self.session.dropped_presence();
         self.common.board.peer_now(&peer, |status| {

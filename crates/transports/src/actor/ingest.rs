@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
+use tokio::task::block_in_place;
 use weald_dag::{DatabaseId, EntryId, Fault, Parcel, PublicKey, Verdict, Verified, verify};
 use weald_sync::BatchId;
 
@@ -58,7 +59,11 @@ impl Ingests {
         loop {
             tokio::select! {
                 biased;
-                Some(checked) = self.verifying.next() => self.store(host, from, checked?),
+                Some(checked) = self.verifying.next() => {
+                    let checked = checked?;
+                    // Where much waits to be written the host has this wait: that must not hold up other links.
+                    block_in_place(|| self.store(host, from, checked));
+                }
                 Some(done) = self.storing.next() => return Some(done),
                 else => return None,
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use weald_dag::PublicKey;
 
 use super::host::Host;
@@ -30,8 +30,8 @@ impl Keeper {
         let task = tokio::spawn(async move {
             while let Some(kept) = changed.recv().await {
                 let saved = match kept {
-                    Kept::Record(record) => host.save_peer(record).await,
-                    Kept::Notes(notes) => host.remember(notes).await,
+                    Kept::Record(record) => block_in_place(|| host.save_peer(record)).await,
+                    Kept::Notes(notes) => block_in_place(|| host.remember(notes)).await,
                 };
                 if let Err(error) = saved {
                     tracing::warn!(%error, "what is known of peers could not be kept");
@@ -55,6 +55,7 @@ impl Keeper {
     pub(crate) async fn close(mut self) {
         drop(self.changes);
         if tokio::time::timeout(STOP_MAX, &mut self.task).await.is_err() {
+            tracing::warn!("what is known of peers could not be kept in time");
             self.task.abort();
         }
     }

@@ -1,6 +1,7 @@
 //! A peer that an actor knows, and when and where it is dialled.
 //!
 //! Invariant: an address that worked comes first until another does; what works where is no fact of the record.
+//! Who answers at one address says nothing of the others, so one that poses as the peer costs it that address.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,17 @@ use super::limits::DISTRUST;
 use super::notes::{Notes, Retry};
 use super::peer::{ADDRESSES_MAX, PeerRecord};
 use crate::address::Address;
+
+/// What a failure says of the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure<'a> {
+    /// It may go well.
+    Passing,
+    /// At this address it would only fail again.
+    At(&'a Address),
+    /// It would only fail again wherever the peer is: it has proven its key, and then broken the protocol.
+    OfPeer,
+}
 
 /// A peer with its dialling.
 pub(crate) struct Known {
@@ -25,8 +37,11 @@ pub(crate) struct Known {
     pub(crate) pause: Duration,
     /// Whether a dial is under way for it.
     pub(crate) dialling: bool,
-    /// Lasting failures in a row.
-    pub(crate) distrusted: u32,
+    /// Whether a proven link to it is open.
+    pub(crate) linked: bool,
+    /// The addresses that lead to another peer, or to nothing that speaks as this side does, since the peer was
+    /// last reached there.
+    distrusted: Vec<Address>,
     /// Until when its links are refused, after it has broken the protocol.
     pub(crate) shunned_until: Option<Instant>,
     /// The addresses at which it was reached, the last one first.
@@ -42,7 +57,8 @@ impl Known {
             retry_at: None,
             pause: Duration::ZERO,
             dialling: false,
-            distrusted: 0,
+            linked: false,
+            distrusted: Vec::new(),
             shunned_until: None,
             used: Vec::new(),
         }
@@ -52,7 +68,7 @@ impl Known {
     pub(crate) fn take_up(&mut self, notes: &Notes) {
         self.used.clone_from(&notes.used);
         self.backoff.resume(notes.failures);
-        self.distrusted = notes.distrusted;
+        self.distrusted.clone_from(&notes.distrusted);
         // Who starts anew may have mended what failed: it is never left alone for longer than after other failures.
         let most = self.backoff.max();
         if let Some(retry) = notes.retry {
@@ -67,7 +83,7 @@ impl Known {
         notes.name.clone_from(&self.record.name);
         notes.used.clone_from(&self.used);
         notes.failures = self.backoff.failures();
-        notes.distrusted = self.distrusted;
+        notes.distrusted.clone_from(&self.distrusted);
         notes.retry = self.retry_at.map(|at| {
             let left = at.saturating_duration_since(Instant::now());
             Retry { at: SystemTime::now() + left, pause: self.pause }
@@ -83,14 +99,17 @@ impl Known {
         !self.record.addresses.is_empty() || !self.used.is_empty()
     }
 
-    /// Returns its addresses, those that worked last first, each lasting failure bringing the next to the front.
+    /// Returns its addresses, those that worked last first.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let mut addresses = self.used.clone();
         let others = self.record.addresses.iter().filter(|address| !self.used.contains(address));
         addresses.extend(others.cloned());
-        let places = u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        addresses.rotate_left((self.distrusted % places) as usize);
         addresses
+    }
+
+    /// Returns the addresses that are tried only where the others have failed.
+    pub(crate) fn distrusted(&self) -> &[Address] {
+        &self.distrusted
     }
 
     /// Takes note of an address that works; returns whether the record changed.
@@ -98,6 +117,7 @@ impl Known {
     /// It is a fact worth keeping once. Where the record is full it is known here only, so that addresses
     /// that come and go for ever make no entries for ever.
     pub(crate) fn reached(&mut self, address: &Address) -> bool {
+        self.distrusted.retain(|distrusted| distrusted != address);
         self.used.retain(|used| used != address);
         self.used.insert(0, address.clone());
         self.used.truncate(ADDRESSES_MAX);
@@ -111,19 +131,31 @@ impl Known {
 
     /// Takes note of a failure; returns the pause before the next attempt.
     ///
-    /// After a lasting failure the other addresses come first, and once all have failed so it is left alone
-    /// for a while.
-    pub(crate) fn failed(&mut self, lasting: bool) -> Duration {
+    /// An address where it would only fail again comes after the others from now on; where there is no other, or
+    /// the failure is the peer's own, it is left alone for a while.
+    pub(crate) fn failed(&mut self, failure: Failure<'_>) -> Duration {
         let mut pause = self.backoff.failed(random().map_or(0, u64::from_be_bytes));
-        if lasting {
-            self.distrusted = self.distrusted.saturating_add(1);
-            if self.distrusted as usize >= self.addresses().len() {
-                pause = pause.max(DISTRUST);
-            }
+        if self.is_hopeless(failure) {
+            pause = pause.max(DISTRUST);
         }
         self.pause = pause;
         self.retry_at = Some(Instant::now() + pause);
         pause
+    }
+
+    fn is_hopeless(&mut self, failure: Failure<'_>) -> bool {
+        let at = match failure {
+            Failure::Passing => return false,
+            Failure::OfPeer => return true,
+            Failure::At(address) => address,
+        };
+        let addresses = self.addresses();
+        // Those that are known no more are forgotten, which bounds it.
+        self.distrusted.retain(|distrusted| distrusted != at && addresses.contains(distrusted));
+        if addresses.contains(at) {
+            self.distrusted.push(at.clone());
+        }
+        addresses.iter().all(|address| self.distrusted.contains(address))
     }
 }
 
@@ -149,8 +181,25 @@ mod tests {
         let changed: Vec<bool> = [1, 2, 1, 2, 1].map(|n| known.reached(&address(n))).to_vec();
         assert_eq!(changed, [true, true, false, false, false]);
         assert_eq!(known.addresses(), [address(1), address(2)]);
-        known.distrusted = 1;
-        assert_eq!(known.addresses(), [address(2), address(1)]);
+    }
+
+    #[test]
+    fn whoever_poses_at_some_addresses_does_not_have_a_peer_left_alone() {
+        let mut known = known();
+        [1, 2].map(|n| known.reached(&address(n)));
+        for _ in 0..20 {
+            assert!(known.failed(Failure::At(&address(1))) < DISTRUST);
+            assert!(known.failed(Failure::Passing) < DISTRUST);
+            assert_eq!(known.distrusted(), [address(1)]);
+        }
+        assert_eq!(known.failed(Failure::At(&address(2))), DISTRUST);
+        // That it is reached at one says nothing of the other.
+        known.reached(&address(2));
+        assert_eq!(known.distrusted(), [address(1)]);
+        assert_eq!(known.failed(Failure::OfPeer), DISTRUST, "it has broken the protocol itself");
+        // Addresses that the peer does not have are not gathered.
+        (3..500).for_each(|n| drop(known.failed(Failure::At(&address(n)))));
+        assert_eq!(known.distrusted(), [address(1)]);
     }
 
     #[test]
@@ -165,7 +214,7 @@ mod tests {
     #[test]
     fn p26_a_pause_goes_on_after_a_restart() {
         let mut before = known();
-        let pauses: Vec<_> = (0..4).map(|_| before.failed(false)).collect();
+        let pauses: Vec<_> = (0..4).map(|_| before.failed(Failure::Passing)).collect();
         let mut notes = Notes::default();
         before.note(&mut notes);
         let mut after = known();
@@ -173,6 +222,6 @@ mod tests {
         let left = after.retry_at.unwrap().saturating_duration_since(Instant::now());
         assert!(left <= pauses[3] && left + Duration::from_secs(1) > pauses[3], "{left:?}");
         assert_eq!(after.backoff.failures(), 4);
-        assert!(after.failed(false) >= Duration::from_secs(8));
+        assert!(after.failed(Failure::Passing) >= Duration::from_secs(8));
     }
 }

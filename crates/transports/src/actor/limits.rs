@@ -76,7 +76,7 @@ pub const STOP_MAX: Duration = Duration::from_secs(2);
 /// Two links between the same peers that begin within this time count as dialled at once.
 pub const CROSSING: Duration = Duration::from_secs(10);
 
-/// How long a peer that broke the protocol, or proved to be another one at every address, is left alone.
+/// How long a peer that broke the protocol, or at whose every address another one answers, is left alone.
 ///
 /// One that broke the protocol is refused for as long when it comes by itself.
 pub const DISTRUST: Duration = Duration::from_secs(300);

@@ -29,6 +29,8 @@ pub(crate) enum Notice {
     Opened { link: Token, database: DatabaseId },
     /// A round on a link has ended well.
     Settled { link: Token },
+    /// Someone who waited on a link has what was waited for, or cannot have it.
+    Answered { waiter: Waiter, outcome: Result<PublicKey, SyncError> },
     /// A first sync has brought all of a database.
     Complete { link: Token, database: DatabaseId },
     /// A link has ended.

@@ -16,7 +16,7 @@ use super::error::SyncError;
 use super::event::SyncEvent;
 use super::host::Host;
 use super::keeper::Keeper;
-use super::known::Known;
+use super::known::{Failure, Known};
 use super::limits::STRANGERS_MAX;
 use super::notes::Notes;
 use super::options::ActorOptions;
@@ -95,7 +95,8 @@ impl Peers {
         }
     }
 
-    /// Makes room for a stranger, or moves it to the end: the one that came first is forgotten first.
+    /// Makes room for a stranger, or moves it to the end: of those without a link the one that came first is
+    /// forgotten first.
     fn stranger(&mut self, peer: &PublicKey) {
         match self.all.get(peer) {
             Some(known) if known.kept => return,
@@ -104,7 +105,12 @@ impl Peers {
         }
         self.strangers.push_back(*peer);
         while self.strangers.len() > STRANGERS_MAX {
-            let Some(oldest) = self.strangers.pop_front() else { return };
+            // Who is linked is not forgotten for those that only make keys.
+            let is_gone = |stranger: &PublicKey| {
+                stranger != peer && self.all.get(stranger).is_none_or(|known| !known.linked)
+            };
+            let place = self.strangers.iter().position(is_gone).unwrap_or_default();
+            let Some(oldest) = self.strangers.remove(place) else { return };
             self.all.remove(&oldest);
             self.board.forget(&oldest);
         }
@@ -174,6 +180,11 @@ impl Peers {
         Some(Target { addresses: known.addresses(), expected: Some(*peer) })
     }
 
+    /// Returns the addresses of a peer that are to be tried only where the others have failed.
+    pub(crate) fn distrusted(&self, peer: &PublicKey) -> Vec<Address> {
+        self.all.get(peer).map(|known| known.distrusted().to_vec()).unwrap_or_default()
+    }
+
     /// Returns where a peer that is to be kept in sync is to be reached, unless it is dialled or waited for.
     pub(crate) fn to_dial(&self, peer: &PublicKey) -> Option<Target> {
         let known = self.all.get(peer)?;
@@ -215,6 +226,19 @@ impl Peers {
         }
     }
 
+    /// A peer is not dialled: where its pause is over, nothing reaches it, or nothing is to be synced with it.
+    pub(crate) fn passed_over(&self, peer: &PublicKey) {
+        let Some(known) = self.all.get(peer) else { return };
+        if known.dialling || known.retry_at.is_some() {
+            return;
+        }
+        self.board.peer_now(peer, |status| {
+            if matches!(status.state, PeerState::Waiting { .. }) {
+                status.state = PeerState::Idle;
+            }
+        });
+    }
+
     pub(crate) fn dial_ended(&mut self, peer: &PublicKey) {
         if let Some(known) = self.all.get_mut(peer) {
             known.dialling = false;
@@ -243,8 +267,8 @@ impl Peers {
             self.change(peer, |known| known.reached(address) || new);
         }
         if let Some(known) = self.all.get_mut(peer) {
+            known.linked = true;
             known.retry_at = None;
-            known.distrusted = 0;
             known.shunned_until = None;
         }
         self.board.peer_now(peer, |status| {
@@ -264,10 +288,19 @@ impl Peers {
     }
 
     /// A peer has no link any more: if it is to be kept in sync it is dialled again after a pause.
-    pub(crate) fn lost(&mut self, peer: &PublicKey, error: Option<&SyncError>, lasting: bool) {
+    pub(crate) fn lost(
+        &mut self,
+        peer: &PublicKey,
+        error: Option<&SyncError>,
+        failure: Failure<'_>,
+    ) {
         self.board.unlinked(peer);
-        let Some(known) = self.all.get_mut(peer).filter(|known| !known.dialling) else { return };
-        let retry = known.is_wanted().then(|| known.failed(lasting));
+        let Some(known) = self.all.get_mut(peer) else { return };
+        known.linked = false;
+        if known.dialling {
+            return;
+        }
+        let retry = known.is_wanted().then(|| known.failed(failure));
         self.board.peer_now(peer, |status| {
             status.state = match retry {
                 Some(pause) => PeerState::Waiting { next_retry: SystemTime::now() + pause },

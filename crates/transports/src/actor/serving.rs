@@ -176,10 +176,12 @@ async fn accept(
 
 /// Dials addresses until one answers; otherwise gives the last failure.
 ///
-/// The first is dialled first; each further one when one before it has failed, or after [`DIAL_STAGGER`].
+/// The first is dialled first; each further one when one before it has failed, or after [`DIAL_STAGGER`]. Those that
+/// are distrusted come last, each alone: who poses there and answers sooner must not keep the peer from being heard.
 pub(crate) async fn dial(
     transports: Transports,
     addresses: Vec<Address>,
+    distrusted: &[Address],
 ) -> Result<(Address, Link), SyncError> {
     let mut failed = match addresses.first() {
         _ if transports.is_empty() => return Err(SyncError::NoTransportEnabled),
@@ -188,24 +190,30 @@ pub(crate) async fn dial(
     };
     let reached = addresses.into_iter().filter_map(|address| {
         let transport = Arc::clone(transport_for(&transports, &address)?);
-        Some(dial_one(transport, address))
+        Some((transport, address))
     });
-    let mut waiting: VecDeque<_> = reached.collect();
-    let mut dials: FuturesUnordered<_> = waiting.pop_front().into_iter().collect();
-    while !dials.is_empty() {
-        let more = !waiting.is_empty();
+    let (alone, beside): (Vec<_>, Vec<_>) =
+        reached.partition(|(_, address)| distrusted.contains(address));
+    let mut trusted = beside.len();
+    let mut waiting: VecDeque<_> = beside.into_iter().chain(alone).collect();
+    let mut dials = FuturesUnordered::new();
+    loop {
+        if (trusted > 0 || dials.is_empty())
+            && let Some((transport, address)) = waiting.pop_front()
+        {
+            trusted = trusted.saturating_sub(1);
+            dials.push(dial_one(transport, address));
+        }
         let ended = tokio::select! {
             ended = dials.next() => ended,
-            () = sleep(DIAL_STAGGER), if more => None,
+            () = sleep(DIAL_STAGGER), if trusted > 0 => continue,
         };
         match ended {
             Some(Ok(dialled)) => return Ok(dialled),
             Some(Err(error)) => failed = error,
-            None => {}
+            None => return Err(failed),
         }
-        dials.extend(waiting.pop_front());
     }
-    Err(failed)
 }
 
 async fn dial_one(

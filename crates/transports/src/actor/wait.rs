@@ -1,11 +1,15 @@
 //! Who waits for what on a link: every waiter is answered once, whatever becomes of the link.
+//!
+//! Invariant: who is answered finds in the status what the answer says: answers go by way of the actor, behind
+//! all that the link has told it before.
 
 use std::collections::BTreeSet;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use weald_dag::{DatabaseId, PublicKey};
 
 use super::error::SyncError;
+use super::notice::Notice;
 use crate::address::Address;
 
 /// Where a peer is to be reached, and who it must be.
@@ -41,28 +45,44 @@ impl Waiter {
 }
 
 /// The waiters of one link.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters(Vec<Waiter>);
+pub(crate) struct Waiters {
+    waiting: Vec<Waiter>,
+    notices: mpsc::UnboundedSender<Notice>,
+}
 
 impl Waiters {
+    pub(crate) const fn new(waiting: Vec<Waiter>, notices: mpsc::UnboundedSender<Notice>) -> Self {
+        Self { waiting, notices }
+    }
+
+    fn answer(
+        &mut self,
+        outcome: &Result<PublicKey, SyncError>,
+        is_done: impl Fn(&Waiter) -> bool,
+    ) {
+        for waiter in self.waiting.extract_if(.., |waiter| is_done(waiter)) {
+            // Where the actor is gone the waiter learns it by being dropped.
+            let _ = self.notices.send(Notice::Answered { waiter, outcome: outcome.clone() });
+        }
+    }
+
     pub(crate) fn add(&mut self, waiter: Waiter) {
-        self.0.push(waiter);
+        self.waiting.push(waiter);
     }
 
     /// Returns every database that someone waits for.
     pub(crate) fn databases(&self) -> BTreeSet<DatabaseId> {
-        self.0.iter().flat_map(|waiter| waiter.databases.iter().copied()).collect()
+        self.waiting.iter().flat_map(|waiter| waiter.databases.iter().copied()).collect()
     }
 
     /// The peer is proven: answers who waited for no more than that.
     pub(crate) fn proven(&mut self, peer: PublicKey) {
-        let is_done = |waiter: &mut Waiter| waiter.databases.is_empty();
-        self.0.extract_if(.., is_done).for_each(|waiter| waiter.answer(Ok(peer)));
+        self.answer(&Ok(peer), |waiter| waiter.databases.is_empty());
     }
 
     /// A database is in sync.
     pub(crate) fn settled(&mut self, peer: PublicKey, database: &DatabaseId) {
-        for waiter in &mut self.0 {
+        for waiter in &mut self.waiting {
             waiter.databases.remove(database);
         }
         self.proven(peer);
@@ -72,16 +92,15 @@ impl Waiters {
     pub(crate) fn failed(&mut self, peer: PublicKey, database: &DatabaseId, error: &SyncError) {
         // Who asked for all that both may have does not fail for what the peer does not have.
         let always = matches!(error, SyncError::Unequal { .. });
-        let fails = |waiter: &mut Waiter| {
+        self.answer(&Err(error.clone()), |waiter| {
             (waiter.required || always) && waiter.databases.contains(database)
-        };
-        self.0.extract_if(.., fails).for_each(|waiter| waiter.answer(Err(error.clone())));
+        });
         self.settled(peer, database);
     }
 
     /// Gives away those who still wait.
     pub(crate) fn take(&mut self) -> Vec<Waiter> {
-        let mut all = std::mem::take(&mut self.0);
+        let mut all = std::mem::take(&mut self.waiting);
         all.retain(|waiter| !waiter.is_gone());
         all
     }

@@ -63,6 +63,22 @@ async fn a_wrong_address_and_a_refused_connection_are_typed_seen_and_tried_again
     assert!("not an address".parse::<Address>().is_err());
 }
 
+#[tokio::test]
+async fn a_peer_with_whom_nothing_is_synced_any_more_waits_for_no_attempt() {
+    let (site, room) = (Site::new(1), DatabaseId::from_bytes([1; 32]));
+    let actor = site.start();
+    Wires::Memory(MemoryNetwork::new()).plug(&actor, "here");
+    let peer = SecretKey::from_seed(&[8; 32]);
+    unreachable(&actor, || register(&actor, &peer, room, "memory:nobody")).await;
+    actor.drop_relation(peer.public(), room);
+    let rests = async {
+        while !matches!(actor.peer(&peer.public()).unwrap().state, PeerState::Idle) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the end of the pause", rests).await;
+}
+
 /// Answers whoever comes with a hello of a version that nobody speaks.
 async fn of_the_future(network: &MemoryNetwork) -> JoinSet<()> {
     let transport = network.transport("future");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use weald_dag::DatabaseId;
 use weald_sync::{CloseReason, PeerFault};
 use weald_transports::{
-    ActorHandle, Address, MemoryNetwork, PeerState, SyncError, SyncEvent, Transport,
+    ActorHandle, Address, DIAL_STAGGER, DialError, ListenError, Listener, MemoryNetwork,
+    PeerRecord, PeerState, SyncError, SyncEvent, Transport,
 };
 
 use crate::attacker::Attacker;
@@ -307,4 +308,67 @@ async fn who_came_and_proved_nothing_is_told_of_once_a_second_with_how_many() {
     let more = std::iter::from_fn(|| events.try_next());
     let told = more.filter(|event| matches!(event, SyncEvent::Rejected { .. })).count();
     assert!(told < 10, "{told} events of 50 links");
+}
+
+/// A transport whose links to one address open at once, and to all others only after others would have won.
+struct Uneven {
+    inner: weald_transports::MemoryTransport,
+    quick: Address,
+}
+
+impl Transport for Uneven {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    fn dial<'a>(
+        &'a self,
+        address: &'a Address,
+    ) -> weald_transports::BoxFuture<'a, Result<weald_transports::Link, DialError>> {
+        Box::pin(async move {
+            if *address != self.quick {
+                tokio::time::sleep(2 * DIAL_STAGGER).await;
+            }
+            self.inner.dial(address).await
+        })
+    }
+
+    fn listen(&self) -> weald_transports::BoxFuture<'_, Result<Listener, ListenError>> {
+        self.inner.listen()
+    }
+}
+
+#[tokio::test]
+async fn p40_whoever_poses_at_an_address_and_answers_sooner_does_not_keep_a_peer_from_being_reached()
+ {
+    let network = MemoryNetwork::new();
+    let (alice, poser, bob) = (Site::new(1), Site::new(66), Site::new(2));
+    let room = alice.found();
+    let (a, p, b) = (alice.start(), poser.start(), bob.start());
+    let wires = Wires::Memory(network.clone());
+    let honest = wires.serve(&a, "alice").await;
+    let quick = wires.serve(&p, "poser").await;
+    let inner = network.transport("bob");
+    b.register_transport("uneven", Arc::new(Uneven { inner, quick: quick.clone() }));
+    let mut record = PeerRecord::new(alice.public());
+    record.addresses = vec![quick, honest];
+    record.databases.insert(room);
+    b.register_peer(record);
+    bob.reaches(room, 1).await;
+}
+
+#[tokio::test]
+async fn a_stranger_that_is_linked_is_not_forgotten_for_those_that_only_make_keys() {
+    let town = Town::new().await;
+    for seed in 0..1_100u32 {
+        let mut key = [77; 32];
+        key[..4].copy_from_slice(&seed.to_be_bytes());
+        drop(town.prove(&Site::of(key), 1).await.unwrap());
+    }
+    for honest in [&town.bob, &town.carol] {
+        let status = town.alice.peer(&honest.public());
+        assert!(status.is_some_and(|status| status.state == PeerState::Connected));
+    }
+    assert!(town.alice.peers().len() <= 1_024);
+    town.talk(4).await;
 }

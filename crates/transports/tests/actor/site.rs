@@ -63,8 +63,17 @@ impl Site {
     }
 
     pub(crate) fn over(seed: u8, store: Arc<dyn Store>) -> Arc<Self> {
+        Self::with([seed; 32], store)
+    }
+
+    /// Makes one of many: their keys come from longer seeds.
+    pub(crate) fn of(seed: [u8; 32]) -> Arc<Self> {
+        Self::with(seed, Arc::new(MemoryStore::new()))
+    }
+
+    fn with(seed: [u8; 32], store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
-            key: Arc::new(SecretKey::from_seed(&[seed; 32])),
+            key: Arc::new(SecretKey::from_seed(&seed)),
             store,
             engine: Mutex::new(Engine::new(StoreTypes::built_in())),
             peers: Mutex::default(),

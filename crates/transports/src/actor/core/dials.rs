@@ -11,6 +11,7 @@ use weald_sync::{CloseReason, Role};
 use super::super::drive::{Opening, drive};
 use super::super::error::SyncError;
 use super::super::event::SyncEvent;
+use super::super::known::Failure;
 use super::super::links::Linked;
 use super::super::notice::{EndReason, LinkCommand, LinkEnd, Notice, Token};
 use super::super::serving;
@@ -22,12 +23,15 @@ use crate::link::Link;
 impl Core {
     /// Dials a peer that is to be kept in sync and is neither linked nor about to be.
     pub(super) fn dial_if_wanted(&mut self, peer: PublicKey) {
-        let Some(target) = self.peers.to_dial(&peer) else { return };
-        if !self.peers.databases(&peer).iter().any(|database| self.common.host.syncs(database)) {
-            return;
-        }
-        if !self.links.reach(&peer) && self.serving.reaches(&target.addresses) {
-            self.dial(target, Vec::new());
+        let databases = self.peers.databases(&peer);
+        let target = self.peers.to_dial(&peer).filter(|target| {
+            !self.links.reach(&peer)
+                && databases.iter().any(|database| self.common.host.syncs(database))
+                && self.serving.reaches(&target.addresses)
+        });
+        match target {
+            Some(target) => self.dial(target, Vec::new()),
+            None => self.peers.passed_over(&peer),
         }
     }
 
@@ -37,9 +41,11 @@ impl Core {
             self.peers.dialling(&peer);
         }
         let (transports, addresses) = (self.serving.transports(), target.addresses.clone());
+        let distrusted = target.expected.map(|peer| self.peers.distrusted(&peer));
+        let distrusted = distrusted.unwrap_or_default();
         let notices = self.common.notices.clone();
-        self.tasks.spawn(async move {
-            let outcome = serving::dial(transports, addresses).await;
+        self.dialling.spawn(async move {
+            let outcome = serving::dial(transports, addresses, &distrusted).await;
             let _ = notices.send(Notice::Dialled { dial, outcome });
         });
         self.dials.insert(dial, Dial { target, waiters });
@@ -61,7 +67,7 @@ impl Core {
         if let Some(peer) = target.expected {
             self.peers.dial_ended(&peer);
             if !self.links.reach(&peer) {
-                self.peers.lost(&peer, Some(&error), false);
+                self.peers.lost(&peer, Some(&error), Failure::Passing);
             }
         }
     }
@@ -119,7 +125,12 @@ impl Core {
         self.judge(&link, &reason);
         let linked_still = peer.is_some_and(|peer| self.links.reach(&peer));
         if !linked_still && let Some(peer) = peer {
-            self.peers.lost(&peer, error.as_ref(), reason.is_lasting());
+            let failure = match link.peer {
+                _ if !reason.is_lasting() => Failure::Passing,
+                Some(_) => Failure::OfPeer,
+                None => Failure::At(&link.address),
+            };
+            self.peers.lost(&peer, error.as_ref(), failure);
             // Who hears of it finds it in the status.
             if link.peer.is_some() {
                 let error = error.clone();

@@ -53,7 +53,8 @@ pub(crate) struct Core {
     links: Links,
     peers: Peers,
     dials: BTreeMap<Token, Dial>,
-    /// Links and dials.
+    dialling: JoinSet<()>,
+    /// Links.
     tasks: JoinSet<()>,
     last_token: Token,
     /// When what has changed is noted.
@@ -84,6 +85,7 @@ impl Core {
             rejections: Rejections::default(),
             notes_due: None,
             dials: BTreeMap::new(),
+            dialling: JoinSet::new(),
             tasks: JoinSet::new(),
             last_token: 0,
         }
@@ -110,6 +112,7 @@ impl Core {
                 () = self.common.board.changed() => Next::Changed,
                 () = until(notes_due) => Next::Note,
                 Some(_) = self.tasks.join_next() => continue,
+                Some(_) = self.dialling.join_next() => continue,
             };
             match next {
                 Next::Command(None) | Next::Notice(None) => break None,
@@ -138,8 +141,10 @@ impl Core {
         drop(commands);
         // Who was told that a database is in sync finds the peer related to it after a restart.
         while let Ok(notice) = notices.try_recv() {
-            if let Notice::Opened { link, database } = notice {
-                self.opened(link, database);
+            match notice {
+                Notice::Opened { link, database } => self.opened(link, database),
+                Notice::Answered { waiter, outcome } => waiter.answer(outcome),
+                _ => {}
             }
         }
         self.stop().await;
@@ -150,6 +155,8 @@ impl Core {
 
     async fn stop(mut self) {
         self.links.tell_all(|| LinkCommand::Close(EndReason::Stopped));
+        // Nobody waits for who does not answer.
+        self.dialling.shutdown().await;
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(STOP_MAX, ended).await.is_err() {
             self.tasks.abort_all();
@@ -180,6 +187,7 @@ impl Core {
                 let related = |peer: &PublicKey| self.peers.is_related(peer, &database);
                 self.links.relate_others(link, database, related);
             }
+            Notice::Answered { waiter, outcome } => waiter.answer(outcome),
             Notice::Ended(end) => self.ended(end),
             Notice::Deaf { listener } => {
                 self.serving.ended(listener);

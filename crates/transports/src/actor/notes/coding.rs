@@ -13,22 +13,25 @@ use super::super::attempts::Attempts;
 use super::super::history::{HISTORY_MAX, History, SyncOutcome, SyncRecord};
 use super::super::peer::ADDRESSES_MAX;
 use super::{DatabaseNotes, NOTED_DATABASES_MAX, NOTED_WORDS_MAX, Notes, Retry, noted};
+use crate::address::Address;
 
 const VERSION: u8 = 1;
 
 /// Longest address, in bytes.
 const ADDRESS_MAX: usize = 2 << 10;
 
+/// How many addresses may be distrusted: all that are known of a peer.
+const DISTRUSTED_MAX: usize = 2 * ADDRESSES_MAX;
+
 impl Notes {
     /// Writes the notes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Out(vec![VERSION]);
-        out.text(&self.name);
-        let used = self.used.iter().take(ADDRESSES_MAX);
-        out.number(used.len() as u64);
-        used.for_each(|address| out.text(&address.to_string()));
+        // What an app says of a peer may be longer than what the reader takes.
+        out.text(if self.name.len() <= NOTED_WORDS_MAX { &self.name } else { "" });
+        out.addresses(&self.used, ADDRESSES_MAX);
         out.number(self.failures.into());
-        out.number(self.distrusted.into());
+        out.addresses(&self.distrusted, DISTRUSTED_MAX);
         out.maybe(self.retry, |out, retry| {
             out.time(retry.at);
             out.duration(retry.pause);
@@ -57,11 +60,9 @@ impl Notes {
             return None;
         }
         let mut notes = Self { name: from.text(NOTED_WORDS_MAX)?, ..Self::default() };
-        for _ in 0..from.length(ADDRESSES_MAX)? {
-            notes.used.push(from.text(ADDRESS_MAX)?.parse().ok()?);
-        }
+        notes.used = from.addresses(ADDRESSES_MAX)?;
         notes.failures = from.number()?.try_into().ok()?;
-        notes.distrusted = from.number()?.try_into().ok()?;
+        notes.distrusted = from.addresses(DISTRUSTED_MAX)?;
         notes.retry =
             from.maybe(|from| Some(Retry { at: from.time()?, pause: from.duration()? }))?;
         notes.last_connected = from.maybe(Fields::time)?;
@@ -88,6 +89,14 @@ impl Out {
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.0.extend(text.as_bytes());
+    }
+
+    /// An address of a kind so long that the reader would not take it is left out.
+    fn addresses(&mut self, addresses: &[Address], most: usize) {
+        let texts = addresses.iter().map(Address::to_string);
+        let texts: Vec<_> = texts.filter(|text| text.len() <= ADDRESS_MAX).take(most).collect();
+        self.number(texts.len() as u64);
+        texts.iter().for_each(|text| self.text(text));
     }
 
     fn duration(&mut self, duration: Duration) {
@@ -172,6 +181,11 @@ impl Fields<'_> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         std::str::from_utf8(taken).ok().map(str::to_owned)
+    }
+
+    fn addresses(&mut self, most: usize) -> Option<Vec<Address>> {
+        let addresses = 0..self.length(most)?;
+        addresses.map(|_| self.text(ADDRESS_MAX)?.parse().ok()).collect()
     }
 
     fn duration(&mut self) -> Option<Duration> {
@@ -282,7 +296,7 @@ mod tests {
             name: "desk".to_owned(),
             used: ["memory:a", "[::1]:9"].map(|text| text.parse().unwrap()).to_vec(),
             failures: 3,
-            distrusted: 1,
+            distrusted: vec!["memory:a".parse().unwrap()],
             retry: Some(Retry { at, pause: Duration::from_secs(8) }),
             last_connected: None,
             last_error: error.clone(),
@@ -298,6 +312,22 @@ mod tests {
             assert_eq!(Notes::decode(&notes.encode()), Some(notes));
         }
         assert!(full().encode().len() < 160 << 10);
+    }
+
+    #[test]
+    fn what_an_app_says_at_length_does_not_make_notes_unreadable() {
+        let long = format!("{}://x", "k".repeat(ADDRESS_MAX)).parse().unwrap();
+        let addresses: Vec<Address> = vec![long, "memory:a".parse().unwrap()];
+        let notes = Notes {
+            name: "x".repeat(NOTED_WORDS_MAX + 1),
+            used: addresses.clone(),
+            distrusted: addresses,
+            failures: 3,
+            ..Notes::default()
+        };
+        let read = Notes::decode(&notes.encode()).unwrap();
+        assert_eq!((read.name.as_str(), read.failures), ("", 3));
+        assert_eq!((read.used, read.distrusted.len()), (vec!["memory:a".parse().unwrap()], 1));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(crate) struct Notes {
     pub(crate) used: Vec<Address>,
     /// Failures in a row.
     pub(crate) failures: u32,
-    /// Lasting failures in a row.
-    pub(crate) distrusted: u32,
+    /// The addresses that are tried only where the others have failed.
+    pub(crate) distrusted: Vec<Address>,
     /// The pause before the next attempt, if it waits for one.
     pub(crate) retry: Option<Retry>,
     pub(crate) last_connected: Option<SystemTime>,
