@@ -340,6 +340,7 @@ impl Drive {
     fn accept(&mut self, databases: BTreeSet<DatabaseId>) {
         let Some(peer) = self.peer else { return };
         self.accepted = true;
+        self.status_soon();
         self.ask();
         self.waiters.proven(peer);
         for database in databases.union(&self.waiters.databases()) {
