@@ -37,3 +37,9 @@ chapter!(errors, "errors.md");
 /// The README's example.
 #[doc = include_str!("../README.md")]
 pub mod readme {}
+chapter!(sync, "sync.md");
+chapter!(sync_troubleshooting, "sync-troubleshooting.md");
+chapter!(how_sync_works, "how-sync-works.md");
+chapter!(promises, "promises.md");
+chapter!(coming_from, "coming-from.md");
+chapter!(performance, "performance.md");

@@ -176,3 +176,15 @@ fn the_tables_of_errors_name_every_variant_and_no_other() {
         assert!(known.contains(&listed), "{name} has {known:?}, and the table {listed:?}");
     }
 }
+
+#[test]
+fn every_chapter_is_in_the_summary_and_its_blocks_run() {
+    let run = fs::read_to_string(root().join("book/lib.rs")).unwrap();
+    let summary = chapter("SUMMARY.md");
+    for entry in fs::read_dir(root().join("book/src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_chapter = name != "SUMMARY.md";
+        assert!(!is_chapter || run.contains(&format!("\"{name}\"")), "list {name} in book/lib.rs");
+        assert!(!is_chapter || summary.contains(&format!("({name})")), "list {name} in SUMMARY.md");
+    }
+}
