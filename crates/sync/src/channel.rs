@@ -10,7 +10,7 @@ mod moving;
 mod owing;
 mod settling;
 
-use weald_dag::DatabaseId;
+use weald_dag::{DatabaseId, EntryId, Number};
 
 use crate::class::Tally;
 use crate::close::CloseReason;
@@ -20,6 +20,7 @@ use crate::flow::Flow;
 use crate::frontier::Frontier;
 use crate::held::Held;
 use crate::incoming::Incoming;
+use crate::limits::COMMON_MAX;
 use crate::message::Control;
 use crate::naming::Name;
 use crate::outgoing::Outgoing;
@@ -38,6 +39,10 @@ pub(crate) struct Channel {
     /// How many rounds in a row left a tip without a class.
     attempt: u8,
     known: Frontier,
+    /// What an earlier session has shown that both held, until the first round begins.
+    recalled: Vec<EntryId>,
+    /// What both held when nothing was on its way to the peer.
+    common: Vec<Number>,
     outgoing: Outgoing,
     incoming: Incoming,
     live: Live,
@@ -91,7 +96,8 @@ struct Progress {
 }
 
 impl Channel {
-    pub(crate) fn new(database: DatabaseId, name: Name) -> Self {
+    /// Makes the channel of a database; `recalled` is remembered as common with the peer.
+    pub(crate) fn new(database: DatabaseId, name: Name, recalled: Vec<EntryId>) -> Self {
         Self {
             database,
             name,
@@ -99,6 +105,8 @@ impl Channel {
             last_round: 0,
             attempt: 0,
             known: Frontier::default(),
+            recalled,
+            common: Vec::new(),
             outgoing: Outgoing::default(),
             incoming: Incoming::new(database),
             live: Live::default(),
@@ -179,7 +187,9 @@ impl Channel {
         let may_read = ctx.may_read(&self.database)?;
         self.allowed = view.is_complete() && may_read;
         self.last_round += 1;
-        self.round = Some(Round::new(self.last_round, self.attempt, held, self.allowed, may_read));
+        let mut round = Round::new(self.last_round, self.attempt, held, self.allowed, may_read);
+        round.recall(std::mem::take(&mut self.recalled));
+        self.round = Some(round);
         self.spent.before = self.cost_at(ctx);
         self.outgoing.drop_live();
         self.live.begin_round();
@@ -225,6 +235,18 @@ impl Channel {
             return self.start(false, ctx);
         }
         Ok(())
+    }
+
+    /// Takes note of what both hold, unless something is on its way that the peer may never get.
+    fn remember(&mut self) {
+        if !self.outgoing.is_in_flight() {
+            self.common = self.known.held_at_most(COMMON_MAX).unwrap_or_default();
+        }
+    }
+
+    /// Returns what both held when nothing was on its way to the peer; empty where that is not known or too much.
+    pub(crate) fn common(&self) -> &[Number] {
+        &self.common
     }
 
     /// Gives back what the session holds for this database, before it is left.

@@ -26,6 +26,7 @@ use crate::output::{BatchId, Event};
 use crate::pace::Pace;
 use crate::possession;
 use crate::reads::Reads;
+use crate::recalled::{CommonNumbers, CommonTips};
 use crate::status::{DatabaseState, DatabaseStatus};
 
 /// What was related here and what became of it.
@@ -76,6 +77,8 @@ pub(crate) struct Exchange {
     flow: Flow,
     pace: Pace,
     dialled: bool,
+    /// What an earlier session has shown that both held.
+    recalled: CommonTips,
     /// The database whose batch went last, so that none is starved.
     served: Option<Name>,
 }
@@ -106,6 +109,7 @@ impl Exchange {
             flow: Flow::default(),
             pace,
             dialled,
+            recalled: CommonTips::new(),
             served: None,
         }
     }
@@ -227,8 +231,19 @@ impl Exchange {
             relation.ended = None;
         }
         self.own_keys.prove(name, &database, reads, out)?;
-        self.channels.entry(name).or_insert_with(|| Channel::new(database, name));
+        enter(&mut self.channels, &mut self.recalled, name, database);
         self.with(name, reads, out, |channel, ctx| channel.start(false, ctx))
+    }
+
+    /// Begins the first round of databases from what an earlier session has shown that both held.
+    pub(crate) fn recall(&mut self, common: CommonTips) {
+        self.recalled = common;
+    }
+
+    /// Returns what both held, of each database, when nothing was on its way to the peer.
+    pub(crate) fn common(&self) -> CommonNumbers {
+        let known = self.channels.values().filter(|channel| !channel.common().is_empty());
+        known.map(|channel| (channel.database(), channel.common().to_vec())).collect()
     }
 
     /// Stops syncing a database, also when it is the peer that asks for it.
@@ -417,7 +432,7 @@ impl Exchange {
             relation.ended = None;
         }
         let heard_out = announce.objects && self.contradicted.insert(name);
-        let channel = self.channels.entry(name).or_insert_with(|| Channel::new(database, name));
+        let channel = enter(&mut self.channels, &mut self.recalled, name, database);
         if heard_out {
             channel.hear_out();
         }
@@ -585,4 +600,17 @@ impl Exchange {
         let open = self.channels.values().map(|channel| (channel.database(), channel.status()));
         ended.chain(open).collect()
     }
+}
+
+/// Returns the channel of a database, a new one where there is none.
+fn enter<'a>(
+    channels: &'a mut BTreeMap<Name, Channel>,
+    recalled: &mut CommonTips,
+    name: Name,
+    database: DatabaseId,
+) -> &'a mut Channel {
+    channels.entry(name).or_insert_with(|| {
+        let recalled = recalled.remove(&database).unwrap_or_default();
+        Channel::new(database, name, recalled)
+    })
 }

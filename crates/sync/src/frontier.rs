@@ -84,6 +84,11 @@ impl Frontier {
         self.held.iter().rev().take(limit).copied()
     }
 
+    /// Returns the entries that the peer holds for certain or was sent, unless they are more than `limit`.
+    pub(crate) fn held_at_most(&self, limit: usize) -> Option<Vec<Number>> {
+        (self.held.len() <= limit).then(|| self.held.iter().copied().collect())
+    }
+
     /// Returns what need not be sent, with all before it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Number> {
         self.held.iter().chain(&self.declined).chain(&self.unwanted).copied()

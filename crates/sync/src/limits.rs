@@ -71,8 +71,13 @@ pub const PRESENCE_BURST_SECONDS: u64 = 4;
 pub const TIPS_PAGE: usize = 4_096;
 /// Greatest number of ids near its tips that an announcement carries, beside those of [`COMMON_MAX`].
 pub const NEAR_MAX: usize = 64;
-/// Greatest number of entries known to be common that are named in a round.
+/// Greatest number of entries known to be common that are named in a round, and that are remembered after a
+/// session.
 pub const COMMON_MAX: usize = 16;
+/// Greatest number of entries named right above what is remembered as common; of more, none is.
+pub const ABOVE_MAX: usize = 16;
+/// Over how many entries a side looks for what lies right above what is remembered as common.
+pub const ABOVE_REACH_MAX: usize = 1 << 14;
 /// Greatest number of ids in one probe.
 pub const PROBE_MAX: usize = 8_192;
 /// A difference of at most this many entries is sent without a finer comparison.

@@ -68,9 +68,13 @@ pub(crate) struct Announce {
     /// All tips, where they are more than a page.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub(crate) paged: Option<Paged>,
-    /// Entries near the tips, to find a common one by.
+    /// Entries near the tips, to find a common one by; where some are remembered as common, those, and all that
+    /// are held right above them.
     #[serde(rename = "p", default, skip_serializing_if = "Ids::is_empty")]
     pub(crate) near: Ids,
+    /// How many of those, the first, are remembered as common.
+    #[serde(rename = "k", default, skip_serializing_if = "is_none_yet")]
+    pub(crate) common: u64,
     /// Whether this side has heard the other's announcement, and leaves it to the other to lead.
     #[serde(rename = "y", default, skip_serializing_if = "is_no")]
     pub(crate) replies: bool,
@@ -465,7 +469,9 @@ impl Control {
 impl Announce {
     fn check(&self) -> Result<(), PeerFault> {
         at_most("tips", self.tips.0.len(), TIPS_PAGE)?;
-        at_most("ids near tips", self.near.0.len(), NEAR_MAX + COMMON_MAX)?;
+        let near = self.near.0.len();
+        at_most("ids near tips", near, NEAR_MAX + COMMON_MAX)?;
+        at_most("ids that are common", usize::try_from(self.common).unwrap_or(usize::MAX), near)?;
         self.answers.iter().try_for_each(Answers::check)?;
         let listed = self.tips.0.len() as u64;
         let paged = self.paged.as_ref().is_none_or(|paged| paged.total > listed && listed > 0);

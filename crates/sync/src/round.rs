@@ -11,7 +11,7 @@ mod symbols;
 
 use std::collections::BTreeSet;
 
-use weald_dag::{Graph, Number, StoreError};
+use weald_dag::{EntryId, Graph, Number, StoreError};
 
 use crate::close::PeerFault;
 use crate::cost::{Method, Waits};
@@ -24,6 +24,7 @@ use crate::naming::Name;
 use crate::near;
 use crate::outgoing::Plan;
 use crate::pages::Pages;
+use crate::recalled::{Recalled, are_apart};
 use crate::rungs::Rungs;
 use crate::short::ShortIds;
 use crate::sift::Sieve;
@@ -76,8 +77,14 @@ pub(crate) struct Round {
     level: u8,
     /// Whether this side leads; it is known once the peer has announced.
     leads: bool,
+    /// What is remembered as common with the peer.
+    recalled: Vec<EntryId>,
     /// The entries near our tips, as announced.
     near: Vec<Number>,
+    /// How many of them, the first, are those that are remembered.
+    named: u64,
+    /// Whether nothing is held by both but what is remembered as common, and before it.
+    apart: bool,
     pub(crate) theirs: Option<Theirs>,
     /// Whether the peer has said which of our announced entries it holds.
     compared: bool,
@@ -126,7 +133,10 @@ impl Round {
             may_send,
             level,
             leads: false,
+            recalled: Vec::new(),
             near: Vec::new(),
+            named: 0,
+            apart: false,
             theirs: None,
             compared: false,
             caught_up: false,
@@ -154,6 +164,13 @@ impl Round {
         }
     }
 
+    /// Begins from what is remembered as common with the peer, unless a tip is still without a class.
+    pub(crate) fn recall(&mut self, recalled: Vec<EntryId>) {
+        if self.level == 0 {
+            self.recalled = recalled;
+        }
+    }
+
     /// Returns whether the peer may make this announcement now: its first of the round, or the one
     /// that tells what it did not tell in its first.
     pub(crate) fn awaits(&self, announce: &Announce) -> bool {
@@ -171,6 +188,7 @@ impl Round {
         if self.theirs.is_none() {
             self.leads = announced_here && (theirs.announce.replies || dialled);
             self.level = self.level.max(theirs.announce.level);
+            self.apart = self.level == 0 && theirs.are_apart();
         }
         self.theirs = Some(theirs);
     }
@@ -192,6 +210,7 @@ impl Round {
         let mut answers = Answers { tips, near, ..Answers::default() };
         if !self.leads
             && !self.silent
+            && !self.apart
             && let Some(graph) = graph
             && self.few(graph, scope)?.is_none()
         {
@@ -199,7 +218,10 @@ impl Round {
             answers.rungs = self.rungs(graph)?;
             self.told_need = answers.needs;
         }
-        self.waits.ask();
+        // What is apart is on its way without being asked for.
+        if !self.apart {
+            self.waits.ask();
+        }
         Ok(Some(answers))
     }
 
@@ -225,6 +247,7 @@ impl Round {
             tips: Ids::default(),
             paged: None,
             near: Ids::default(),
+            common: 0,
             replies,
             holds_all: match &self.theirs {
                 Some(theirs) => theirs.all_held(graph)?,
@@ -240,6 +263,7 @@ impl Round {
             if let Some(graph) = graph {
                 self.near = self.near(graph, scope.known)?;
                 announce.near = Ids(graph.ids(&self.near)?);
+                announce.common = self.named;
             }
         }
         Ok(announce)
@@ -247,7 +271,14 @@ impl Round {
 
     /// Picks the entries near our tips that are announced: where the peer has said what it holds, those
     /// that may tell what is common.
-    fn near(&self, graph: &Graph<'_>, known: &Frontier) -> Result<Vec<Number>, StoreError> {
+    fn near(&mut self, graph: &Graph<'_>, known: &Frontier) -> Result<Vec<Number>, StoreError> {
+        if self.theirs.is_none() {
+            let ours = graph.still_stored(self.ours.tips.iter().copied())?;
+            if let Some(recalled) = Recalled::read(graph, &ours, &self.recalled)? {
+                self.named = recalled.common.len() as u64;
+                return Ok([recalled.common, recalled.above].concat());
+            }
+        }
         let (mut tips, mut limit) = (self.ours.page_numbers().to_vec(), NEAR_FIRST);
         if let Some(theirs) = &self.theirs {
             if theirs.all_held(Some(graph))? {
@@ -285,6 +316,8 @@ impl Round {
             }
         }
         self.caught_up = self.ours.paged.is_none() && self.lacking.is_empty();
+        let held = (0..self.near.len()).map(|i| answers.near.get(i));
+        self.apart |= self.level == 0 && are_apart(self.named, held);
         let near = self.near.iter().enumerate().filter(|(i, _)| answers.near.get(*i));
         self.common.extend(near.map(|(_, number)| *number));
         self.they_need = answers.needs;
@@ -319,7 +352,7 @@ impl Round {
         };
         let least = if self.ours.equals(&theirs.announce) {
             Method::Equal
-        } else if theirs.all_known() || self.caught_up {
+        } else if theirs.all_known() || (self.caught_up && self.lacking.is_empty()) {
             Method::FastForward
         } else {
             Method::Common

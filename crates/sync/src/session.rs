@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_bytes::{ByteArray, ByteBuf};
-use weald_dag::{DatabaseId, EntryId, Number, PublicKey, RequestId, Verdict};
+use weald_dag::{DatabaseId, EntryId, Number, PublicKey, RequestId, StoreError, Verdict};
 
 use crate::close::CloseReason;
 use crate::cost::Traffic;
@@ -23,6 +23,7 @@ use crate::output::{BatchId, Event, Output};
 use crate::pace::Pace;
 use crate::presence::PresenceMessage;
 use crate::reads::Reads;
+use crate::recalled::{CommonNumbers, CommonTips, in_ids};
 use crate::request::RequestAnswer;
 use crate::status::{DatabaseState, DatabaseStatus};
 
@@ -48,6 +49,10 @@ pub struct Session {
     /// What was dropped before the peer was known.
     dropped: BTreeSet<DatabaseId>,
     peer: Option<(PublicKey, String)>,
+    /// What an earlier session has shown that both held, until the peer is known.
+    recalled: CommonTips,
+    /// What both held when the session ended.
+    common: CommonNumbers,
     /// What pauses are drawn from.
     pace: [u8; 32],
     started: u64,
@@ -72,10 +77,37 @@ impl Session {
             related: BTreeSet::new(),
             dropped: BTreeSet::new(),
             peer: None,
+            recalled: CommonTips::new(),
+            common: CommonNumbers::new(),
             pace: derive("weald 2026 sync pace v1", &[&options.seed]),
             started: now,
             waiting_since: None,
             health_every: options.health_every,
+        }
+    }
+
+    /// Recalls what [`common`](Self::common) said at the end of an earlier session with the same peer. The first
+    /// round of each of these databases begins from it, so call this before it does: before anything is related,
+    /// or when the peer is [`Authenticated`](Event::Authenticated). It is a hint only: the peer is asked whether
+    /// it still holds it. More than [`COMMON_MAX`](crate::limits::COMMON_MAX) tips of a database are not used.
+    pub fn recall(&mut self, common: CommonTips) {
+        match &mut self.phase {
+            Phase::Handshake(_) => self.recalled = common,
+            Phase::Open(open) => open.exchange.recall(common),
+            Phase::Closed => {}
+        }
+    }
+
+    /// Returns what both sides hold of each database, as far as it was shown in rounds and acknowledged since: to be
+    /// recalled in the next session with this peer; also after the end. Where nothing was shown, or it is more than
+    /// [`COMMON_MAX`](crate::limits::COMMON_MAX) tips, the database is left out.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn common(&self, reads: &dyn Reads) -> Result<CommonTips, StoreError> {
+        match &self.phase {
+            Phase::Open(open) => in_ids(&open.exchange.common(), reads),
+            Phase::Handshake(_) | Phase::Closed => in_ids(&self.common, reads),
         }
     }
 
@@ -208,7 +240,8 @@ impl Session {
         self.out.frame_cost = framer.cost();
         let mut health = Health::new(self.health_every, now);
         let ping = health.first(now);
-        let open = Open::new(exchange, framer, health, now);
+        let mut open = Open::new(exchange, framer, health, now);
+        open.exchange.recall(std::mem::take(&mut self.recalled));
         self.phase = Phase::Open(Box::new(open));
         if let Some(ping) = ping {
             self.out.control(Control::Ping(ping));
@@ -405,6 +438,7 @@ impl Session {
             // Messages are sealed before the keys go.
             if let Phase::Open(open) = &mut self.phase {
                 self.out.seal(&mut open.framer);
+                self.common = open.exchange.common();
             }
             self.out.close(reason);
             self.phase = Phase::Closed;

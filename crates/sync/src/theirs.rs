@@ -9,6 +9,7 @@ use crate::ids::{Bits, Ids};
 use crate::incoming::Incoming;
 use crate::limits::REASONS_MAX;
 use crate::message::{Announce, Unheld};
+use crate::recalled::are_apart;
 
 /// What the peer announced, and what of it is held here.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl Theirs {
     /// Returns the entries that the peer has announced and that were held here then.
     pub(crate) fn common(&self) -> impl Iterator<Item = Number> {
         self.tips.iter().chain(&self.near).flatten().copied()
+    }
+
+    /// Returns whether nothing is held by both but what the peer remembers as common, and before it.
+    pub(crate) fn are_apart(&self) -> bool {
+        are_apart(self.announce.common, self.near.iter().map(Option::is_some))
     }
 
     /// Classes the tips; returns the tally, and each that is not held here.

@@ -51,6 +51,9 @@ impl Channel {
                 self.known.advance(number, &graph.local(number)?.parents);
             }
         }
+        if self.round.is_none() {
+            self.remember();
+        }
         let acknowledge = judged.acknowledge.map(|batch| Control::Ack { name: self.name, batch });
         if acknowledge.is_some() {
             self.tell_progress(ctx);
@@ -134,7 +137,11 @@ impl Channel {
         batch: u64,
         ctx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
-        Ok(self.outgoing.acknowledge(batch, ctx.flow)?)
+        self.outgoing.acknowledge(batch, ctx.flow)?;
+        if self.round.is_none() {
+            self.remember();
+        }
+        Ok(())
     }
 
     /// Sends one batch, where there is one to send; returns whether there may be more.

@@ -111,6 +111,7 @@ impl Channel {
         if let Some(graph) = view.graph() {
             self.known.extend(graph.numbers(&theirs.announce.tips.0)?);
         }
+        self.remember();
         self.status.rounds += 1;
         self.status.round_trips = round_trips;
         self.status.method = method;

@@ -63,7 +63,7 @@ impl Exchange {
             return Ok(());
         }
         self.own_keys.prove(name, &database, reads, out)?;
-        self.channels.insert(name, Channel::new(database, name));
+        self.channels.insert(name, Channel::new(database, name, Vec::new()));
         self.with(name, reads, out, Channel::object)
     }
 

@@ -62,7 +62,7 @@ impl Round {
         }
         if !theirs.all_known() {
             // What is said after that does not make it few, and costs no further look.
-            if !self.compared || self.many {
+            if (!self.compared && !self.apart) || self.many {
                 return Ok(Decision::Wait);
             }
             let few = self.few(graph, scope)?;
@@ -130,8 +130,10 @@ impl Round {
             say.push(Control::Pages { name: scope.name, round: self.number });
             return Ok(());
         };
-        self.told_need = self.may_send && matches!(self.at_once(graph, scope)?, Decision::Wait);
-        if !self.told_need && !self.they_need {
+        let undecided = self.may_send && self.sending == Sending::Undecided;
+        self.told_need = undecided && matches!(self.at_once(graph, scope)?, Decision::Wait);
+        // Whoever did not know that both are apart when it asked for more learns it from our answer.
+        if !self.told_need && (!self.they_need || self.apart) {
             return Ok(());
         }
         if self.level < LEVEL_SYMBOLS && !paged {
@@ -270,8 +272,8 @@ impl Round {
         Ok(Ok(()))
     }
 
-    /// Returns what the peer lacks for all that is known, if it is little; tips that it has said it lacks
-    /// are no guess and count for nothing.
+    /// Returns what the peer lacks for all that is known, if that is certain or little; tips that it has said
+    /// it lacks are no guess and count for nothing.
     pub(super) fn few(
         &self,
         graph: &Graph<'_>,
@@ -279,6 +281,9 @@ impl Round {
     ) -> Result<Option<Vec<Number>>, StoreError> {
         let common = self.shared(graph, scope)?;
         let ours = graph.still_stored(self.ours.tips.iter().copied())?;
+        if self.apart {
+            return beyond(graph, &ours, &common, 0, REACH_MAX);
+        }
         let direct_max = DIRECT_MAX;
         #[cfg(feature = "testing")]
         let direct_max = crate::testing::sent_at_once_max(direct_max);
