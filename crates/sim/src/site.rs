@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use weald_dag::{DatabaseId, EntryId, Number, PublicKey, SecretKey, Verdict};
 use weald_sync::{
-    BatchId, CloseReason, Event as Told, Output, Reads, Role, Session, SessionOptions,
+    BatchId, CloseReason, CommonTips, Event as Told, Output, Reads, Role, Session, SessionOptions,
 };
 
 use crate::clock::WallClock;
@@ -39,6 +39,8 @@ pub(crate) struct Site {
     pub(crate) writable: Vec<DatabaseId>,
     pub(crate) clock: WallClock,
     pub(crate) dials: Dials,
+    /// What it held in common with each peer when a link between them ended; it is gone when power is.
+    common: BTreeMap<usize, CommonTips>,
     /// How often it was started; an event of an earlier life is void.
     life: u32,
 }
@@ -66,6 +68,7 @@ impl Site {
             writable: Vec::new(),
             clock,
             dials: Dials::new(index),
+            common: BTreeMap::new(),
             life: 0,
         }
     }
@@ -131,6 +134,7 @@ impl Site {
             let mut twist = Twist::new(outside.chance.within(0..=u64::MAX), LIES_PERCENT);
             session.twist(Box::new(move |message| twist.message(message)));
         }
+        session.recall(self.common.get(&peer).cloned().unwrap_or_default());
         self.ports.insert(link, Port::new(session, peer, end));
         let wanted = self.wanted.clone();
         self.drive(link, outside, |session, now, reads| {
@@ -193,6 +197,7 @@ impl Site {
         self.life += 1;
         self.writer.crash(flushed)?;
         self.reads.loaded = Arc::default();
+        self.common.clear();
         for (link, port) in std::mem::take(&mut self.ports) {
             outside.network.kill(link);
             let end = port.end.other();
@@ -404,6 +409,8 @@ impl Site {
         outside: &mut Outside,
     ) -> Result<(), Finding> {
         let Some(port) = self.ports.remove(&link) else { return Ok(()) };
+        let common = port.session.common(&self.reads)?;
+        self.common.entry(port.peer).or_default().extend(common);
         let is_dead = !outside.network.link(link).is_some_and(Link::is_alive);
         outside.note(format_args!("site {} closed link {}: {reason}", self.index, link.0));
         outside.close(link, port.end);

@@ -20,6 +20,7 @@ use weald_sync::{
 
 use super::bandwidth::{Bandwidth, Taken};
 use super::board::{Board, in_words};
+use super::common::CommonMemory;
 use super::discovering::Discovering;
 use super::error::SyncError;
 use super::event::SyncEvent;
@@ -44,6 +45,7 @@ pub(crate) struct Common {
     pub(crate) board: Board,
     pub(crate) feed: CommitFeed,
     pub(crate) presence: PresenceFeed,
+    pub(crate) memory: CommonMemory,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) round_every: Duration,
     pub(crate) bandwidth: Bandwidth,
@@ -432,6 +434,7 @@ impl Drive {
     fn event(&mut self, event: Event) -> Result<(), EndReason> {
         if let Event::Authenticated { peer, name, .. } = &event {
             self.peer = Some(*peer);
+            self.session.recall(self.common.memory.of(peer));
             self.feed = self.common.feed.add(self.token, *peer);
             self.presence = self.common.presence.add(self.token, *peer);
             self.notify(Notice::Proven { link: self.token, peer: *peer, name: name.clone() });
@@ -617,6 +620,16 @@ impl Drive {
         }
     }
 
+    /// Remembers for the next link to the peer what both hold.
+    fn remember(&self) {
+        let Some(peer) = self.peer else { return };
+        match self.session.common(&*self.common.host) {
+            Ok(common) => self.common.memory.remember(peer, common),
+            // It is only a hint, and whatever else is read says so too.
+            Err(error) => tracing::debug!(%error, "what is held in common could not be read"),
+        }
+    }
+
     /// Says goodbye, lets what was sent leave, and returns the reason.
     async fn end(mut self, reason: EndReason) -> EndReason {
         let now = self.now();
@@ -631,6 +644,7 @@ impl Drive {
                 EndReason::Link(_) => {}
                 _ => self.session.close(now),
             }
+            self.remember();
             while let Some(output) = self.session.poll() {
                 if let Output::Send(frame) = output {
                     self.outbox.push(frame.into());

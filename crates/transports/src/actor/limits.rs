@@ -32,6 +32,9 @@ pub const OUTBOX_BYTES: usize = 16 << 20;
 /// Reading goes on meanwhile, so two sides that both send much never wait for each other.
 pub const READ_AHEAD_BYTES: usize = 32 << 20;
 
+/// Of how many pairs of a peer and a database is remembered what both held; those remembered first are forgotten.
+pub(crate) const COMMON_REMEMBERED_MAX: usize = 4_096;
+
 /// How many events wait for a slow reader of [`Events`](crate::Events) before it misses the oldest.
 pub const EVENTS_MAX: usize = 4096;
 

@@ -7,6 +7,7 @@ mod attempts;
 mod backoff;
 mod bandwidth;
 mod board;
+mod common;
 mod core;
 mod discovering;
 mod drive;

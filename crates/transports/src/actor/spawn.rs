@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::bandwidth::Bandwidth;
 use super::board::Board;
+use super::common::CommonMemory;
 use super::core::Core;
 use super::drive::Common;
 use super::error::SyncError;
@@ -51,6 +52,7 @@ pub fn spawn(host: Arc<dyn Host>, options: ActorOptions) -> Result<ActorHandle, 
         board: board.clone(),
         feed: feed.clone(),
         presence: presence.clone(),
+        memory: CommonMemory::default(),
         notices,
         round_every: options.round_every,
         bandwidth: bandwidth.clone(),
