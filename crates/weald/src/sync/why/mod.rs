@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn p54_an_entry_held_back_is_named_with_the_time_when_it_is_let_in() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = u64::try_from(now.as_millis()).unwrap();
         let entry = EntryId::from_bytes([7; 32]);
         let time = Time::from_millis(now + CLOCK_AHEAD_MAX_MS + 100_000);
         let mut status = SyncStatus::default();
