@@ -76,7 +76,6 @@ mod shown;
 mod sift;
 mod speech;
 mod status;
-#[allow(dead_code, unused_imports, reason = "rounds take it up next")]
 mod symbols;
 #[cfg(feature = "testing")]
 mod testing;

@@ -57,6 +57,7 @@ impl Decoder {
     }
 
     /// Returns how many symbols there are so far.
+    #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.symbols.len()
     }

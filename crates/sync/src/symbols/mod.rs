@@ -21,7 +21,9 @@ use thiserror::Error;
 
 pub(crate) use coder::Coder;
 pub(crate) use decoder::{Decoded, Decoder};
-pub(crate) use wire::{SYMBOL_BYTES_MAX, SYMBOL_BYTES_MIN, decode, encode};
+#[cfg(test)]
+pub(crate) use wire::SYMBOL_BYTES_MIN;
+pub(crate) use wire::{SYMBOL_BYTES_MAX, decode, encode};
 
 /// Greatest number of symbols of one set; enough for a difference of about 90,000.
 pub(crate) const SYMBOLS_MAX: usize = 1 << 17;
